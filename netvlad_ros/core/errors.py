@@ -1,0 +1,7 @@
+"""The one exception family of the package."""
+
+from __future__ import annotations
+
+
+class NetvladError(Exception):
+    """Something the user can mend: the message says in one sentence what is wrong, where, and what to do."""

@@ -1,0 +1,1 @@
+"""A rendered world, driven twice, and the demonstration that localizes in it."""

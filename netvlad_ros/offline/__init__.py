@@ -1,0 +1,1 @@
+"""Recorded drives, map building and evaluation. No torch, no rclpy."""

@@ -1,0 +1,1 @@
+"""Learning the descriptor: the only room that imports torch."""

@@ -1,0 +1,42 @@
+"""What the tests share: where the real data lies, and a DDS domain of their own."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / 'models' / 'mobilenetv2_netvlad_512.onnx'
+
+# Before any rclpy import: the tests never talk to a robot on the network, nor to one another.
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """The folder of real drives beside the checkout; tests that need it skip where it is absent."""
+    data = Path(os.environ.get('NETVLAD_TEST_DATA', ROOT.parent / 'shared' / 'data'))
+    if not data.is_dir():
+        pytest.skip(f'real drives not found at {data}; set NETVLAD_TEST_DATA')
+    return data
+
+
+@pytest.fixture(scope='session')
+def shared_weights() -> Path:
+    """ImageNet weights of the backbone; tests that need them skip where they are absent."""
+    weights = Path(
+        os.environ.get('NETVLAD_TEST_WEIGHTS', ROOT.parent / 'shared' / 'weights')
+    ) / 'mobilenet_v2_imagenet.safetensors'
+    if not weights.is_file():
+        pytest.skip(f'backbone weights not found at {weights}; set NETVLAD_TEST_WEIGHTS')
+    return weights
+
+
+@pytest.fixture(scope='session')
+def model_path() -> Path:
+    """The committed model bundle."""
+    return MODEL

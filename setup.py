@@ -34,6 +34,7 @@ setup(
         'numpy>=1.26,<3',
         'scipy>=1.11,<2',
         'opencv-python-headless>=4.8,<6',
+        'pillow>=10,<14',
         'faiss-cpu>=1.8,<2',
         'onnx>=1.21,<2',
         'pyyaml>=6,<7',

@@ -1,0 +1,84 @@
+"""Rigid motions: T_a_b maps points of b into a; metres; quaternions x, y, z, w."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from netvlad_ros.core.errors import NetvladError
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+def pose_matrix(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> Array:
+    """Build T (4, 4) from a position (3,) [m] and a quaternion (4,), which is normalised.
+
+    Raises NetvladError if a number is not finite or the quaternion is far from unit length.
+    """
+    position = np.asarray(position_xyz, dtype=np.float64)
+    quat = np.asarray(quat_xyzw, dtype=np.float64)
+    if not (np.isfinite(position).all() and np.isfinite(quat).all()):
+        raise NetvladError(f'pose is not finite: position {position}, quaternion {quat}')
+    norm = float(np.linalg.norm(quat))
+    # Files round to a few digits; a length off by more than that is another convention or junk.
+    if abs(norm - 1.0) > 0.01:
+        raise NetvladError(f'quaternion {quat} has length {norm:.4g}, not 1')
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_quat(quat / norm).as_matrix()
+    T[:3, 3] = position
+    return T
+
+
+def pose_vector(T: Array) -> Array:
+    """Turn T (4, 4) into x, y, z, qx, qy, qz, qw (7,) with a unit quaternion and qw >= 0."""
+    quat = Rotation.from_matrix(T[:3, :3]).as_quat(canonical=True)
+    return np.concatenate([T[:3, 3], quat / np.linalg.norm(quat)])
+
+
+def invert(T: Array) -> Array:
+    """Invert rigid motions (..., 4, 4)."""
+    inverse = np.zeros_like(T)
+    R_t = np.swapaxes(T[..., :3, :3], -1, -2)
+    inverse[..., :3, :3] = R_t
+    inverse[..., :3, 3] = -(R_t @ T[..., :3, 3:])[..., 0]
+    inverse[..., 3, 3] = 1.0
+    return inverse
+
+
+def interpolate(T0: Array, T1: Array, alpha: float) -> Array:
+    """Motion between T0 and T1 (4, 4): linear in position, along the great arc in rotation."""
+    step = Rotation.from_matrix(T0[:3, :3].T @ T1[:3, :3]).as_rotvec()
+    T = np.eye(4)
+    T[:3, :3] = T0[:3, :3] @ Rotation.from_rotvec(alpha * step).as_matrix()
+    T[:3, 3] = (1.0 - alpha) * T0[:3, 3] + alpha * T1[:3, 3]
+    return T
+
+
+def rotation_angle_deg(R_a: Array, R_b: Array) -> Array:
+    """Geodesic angle [deg] between rotations (..., 3, 3), or those of motions (..., 4, 4)."""
+    difference = np.swapaxes(R_a[..., :3, :3], -1, -2) @ R_b[..., :3, :3]
+    # The chord keeps its precision near zero, where the arc cosine of the trace loses it.
+    chord = np.linalg.norm(difference - np.eye(3), axis=(-2, -1)) / np.sqrt(8.0)
+    return np.asarray(np.degrees(2.0 * np.arcsin(np.clip(chord, 0.0, 1.0))), dtype=np.float64)
+
+
+def distance_m(T_a: Array, T_b: Array) -> Array:
+    """Distance [m] between the origins of motions (..., 4, 4)."""
+    offset = T_a[..., :3, 3] - T_b[..., :3, 3]
+    return np.asarray(np.linalg.norm(offset, axis=-1), dtype=np.float64)
+
+
+def mean_pose(T: Array, weights: ArrayLike) -> Array:
+    """Weighted mean of motions (k, 4, 4), weights (k,) >= 0: mean position, chordal mean rotation.
+
+    Source of the rotation mean: Hartley et al., "Rotation Averaging", IJCV 2013, section 5.3.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    weights = weights / weights.sum()
+    mean = np.eye(4)
+    mean[:3, 3] = weights @ T[:, :3, 3]
+    mean[:3, :3] = Rotation.from_matrix(T[:, :3, :3]).mean(weights).as_matrix()
+    return mean

@@ -1,0 +1,69 @@
+"""Which ONNX graphs are let near the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+from onnx.defs import onnx_opset_version
+
+from netvlad_ros.core.errors import NetvladError
+
+OLDEST_OPSET = 11
+
+# What image networks are made of. Control flow and string operators are absent on purpose: a
+# descriptor needs none, and every operator less is a parser or kernel less that a hostile file
+# can reach (fuzzed graphs have crashed the runtime: microsoft/onnxruntime#4585).
+ALLOWED_OPERATORS = frozenset(
+    """
+    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Clip Concat
+    Constant ConstantOfShape Conv ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div
+    Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand Flatten Floor Gather
+    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
+    GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization
+    LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger
+    ConvInteger Max MaxPool Mean Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv
+    QLinearMatMul QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax
+    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round
+    ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus Softsign
+    SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile TopK Transpose Trilu
+    Unsqueeze Upsample Where Xor
+    """.split()
+)
+ALLOWED_DOMAINS = ('', 'ai.onnx')
+
+
+def check_graph(model: onnx.ModelProto, where: str) -> None:
+    """Refuse, with NetvladError, graphs that are not one self-contained plain network."""
+    for opset in model.opset_import:
+        if opset.domain in ALLOWED_DOMAINS and not (
+            OLDEST_OPSET <= opset.version <= onnx_opset_version()
+        ):
+            raise NetvladError(
+                f'{where} is written in ONNX opset {opset.version}; opsets {OLDEST_OPSET} to '
+                f'{onnx_opset_version()} are understood here, export it in one of those'
+            )
+    if model.functions:
+        raise NetvladError(f'{where} defines functions of its own; export it with them inlined')
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise NetvladError(
+                f"{where} keeps the weights '{tensor.name}' in another file; "
+                'a bundle is one file, export it without external data'
+            )
+    for node in model.graph.node:
+        if node.domain not in ALLOWED_DOMAINS or node.op_type not in ALLOWED_OPERATORS:
+            name = f'{node.domain}::{node.op_type}' if node.domain else node.op_type
+            raise NetvladError(f"{where} uses the operator '{name}', which no descriptor needs")
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField('t'):
+                yield attribute.t
+            yield from attribute.tensors

@@ -1,4 +1,4 @@
-"""ModelBundle: an ONNX file that knows its preprocessing and identity, and the session it runs in."""
+"""ModelBundle: an ONNX file that knows its preprocessing and identity, and its session."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ class ModelBundle:
             )
         metadata = ModelMetadata.from_json(properties[METADATA_KEY], where)
         input_metadata = json.loads(properties[METADATA_KEY])['input']
-        if model_fingerprint(model, input_metadata) != metadata.model_id:
+        try:
+            fingerprint = model_fingerprint(model, input_metadata)
+        except (ValueError, TypeError, KeyError) as error:
+            raise NetvladError(f'{where} is damaged: a weight cannot be read') from error
+        if fingerprint != metadata.model_id:
             raise NetvladError(
                 f'{where} is not what its model id says: it was changed or damaged after export'
             )

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 
 class NetvladError(Exception):
-    """Something the user can mend: the message says in one sentence what is wrong, where, and what to do."""
+    """Something the user can mend.
+
+    The message says in one sentence what is wrong, where, and what to do.
+    """

@@ -76,9 +76,9 @@ def mean_pose(T: Array, weights: ArrayLike) -> Array:
 
     Source of the rotation mean: Hartley et al., "Rotation Averaging", IJCV 2013, section 5.3.
     """
-    weights = np.asarray(weights, dtype=np.float64)
-    weights = weights / weights.sum()
+    shares = np.asarray(weights, dtype=np.float64)
+    shares = shares / shares.sum()
     mean = np.eye(4)
-    mean[:3, 3] = weights @ T[:, :3, 3]
-    mean[:3, :3] = Rotation.from_matrix(T[:, :3, :3]).mean(weights).as_matrix()
+    mean[:3, 3] = shares @ T[:, :3, 3]
+    mean[:3, :3] = Rotation.from_matrix(T[:, :3, :3]).mean(shares).as_matrix()
     return mean

@@ -96,7 +96,8 @@ class Preprocessing:
         if self.dtype == 'float32':
             scaled = batch.astype(np.float32) / np.float32(255)
             if self.mean is not None and self.std is not None:
-                scaled = (scaled - np.float32(self.mean)) / np.float32(self.std)
+                scaled -= np.array(self.mean, dtype=np.float32)
+                scaled /= np.array(self.std, dtype=np.float32)
             batch = scaled
         if self.layout == 'NCHW':
             batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))

@@ -1,0 +1,86 @@
+"""A directory that appears whole or not at all."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def atomic_directory(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary directory beside `target` that takes its place when the block succeeds.
+
+    If the block raises (Ctrl-C included) the temporary directory goes and `target` stays as it
+    was. Raises NetvladError if target exists and overwrite is False, or cannot be written.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100, resolve() would follow a link
+    if target.exists() and not overwrite:
+        raise NetvladError(f'{target} exists already; choose another folder or pass --overwrite')
+    temporary = target.with_name(f'.{target.name}.tmp-{os.getpid()}')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(target)
+        temporary.mkdir()
+    except OSError as error:
+        raise NetvladError(f'{target} cannot be written: {error.strerror}') from error
+    try:
+        yield temporary
+        _sync(temporary)
+        _put_in_place(temporary, target)
+    except OSError as error:
+        raise NetvladError(f'{target} cannot be written: {error.strerror}') from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        temporary.rename(target)
+    elif not _exchange(temporary, target):
+        # No atomic exchange on this file system: between the two renames a crash leaves the old
+        # directory under the temporary name, whole.
+        aside = target.with_name(f'.{target.name}.old-{os.getpid()}')
+        target.rename(aside)
+        temporary.rename(target)
+        shutil.rmtree(aside)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two directories in one step (renameat2 of Linux); False where that is not offered."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), 'renameat2', None)
+    if renameat2 is None:
+        return False
+    if renameat2(AT_FDCWD, os.fsencode(a), AT_FDCWD, os.fsencode(b), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def _sync(directory: Path) -> None:
+    """Bring every file to the disk: a rename must not outrun what it renames."""
+    for path in [*directory.rglob('*'), directory]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_orphans(target: Path) -> None:
+    """Clear what killed processes left beside target, and only theirs."""
+    for orphan in target.parent.glob(f'.{target.name}.tmp-*'):
+        pid = orphan.name.rpartition('-')[2]
+        if pid.isdigit() and not Path(f'/proc/{pid}').exists():
+            shutil.rmtree(orphan, ignore_errors=True)

@@ -1,0 +1,61 @@
+"""What can be tuned about localization; the node's parameters are declared from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from netvlad_ros.core.errors import NetvladError
+
+
+def tunable(default: Any, unit: str, low: float, high: float, description: str) -> Any:
+    """Declare a dataclass field with the unit, range and description of its ROS parameter."""
+    return field(
+        default=default,
+        metadata={'unit': unit, 'range': (low, high), 'description': description},
+    )
+
+
+@dataclass(frozen=True)
+class LocalizerConfig:
+    """Raises NetvladError on values outside their ranges."""
+
+    top_k: int = tunable(10, 'places', 1, 1000, 'Candidates reported with every match.')
+    search_depth: int = tunable(
+        100, 'places', 1, 10000, 'Most similar places examined for rivals of the best one.'
+    )
+    accept_probability: float = tunable(
+        0.9, 'probability', 0.5, 1.0, 'Least probability of a place to be accepted.'
+    )
+    similarity_midpoint: float = tunable(
+        -1.0, 'cosine', -1.0, 1.0, 'Similarity that is right half the time; -1 = as in the model.'
+    )
+    similarity_slope: float = tunable(
+        0.0, '1/cosine', 0.0, 10000.0, 'Log odds of a right match per cosine; 0 = as in the model.'
+    )
+    place_radius_m: float = tunable(
+        1.0, 'm', 0.01, 1000.0, 'Images closer than this, or than 3 map spacings, show one place.'
+    )
+    place_radius_deg: float = tunable(
+        45.0, 'deg', 1.0, 180.0, 'Images turned by less than this may show one place.'
+    )
+    prior_places: int = tunable(5, 'places', 1, 100, 'Best images of a place that make its pose.')
+    prior_sigma_m: float = tunable(
+        0.1, 'm', 0.001, 100.0, 'Least standard deviation of a prior, or the spacing if larger.'
+    )
+    prior_sigma_deg: float = tunable(
+        5.0, 'deg', 0.01, 90.0, 'Least standard deviation of a prior, or the spacing if larger.'
+    )
+    prior_inflation: float = tunable(
+        4.0, '', 1.0, 1000.0, "Factor from the spread of a place's poses to a prior's variance."
+    )
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            low, high = entry.metadata['range']
+            value = getattr(self, entry.name)
+            if not low <= value <= high:
+                raise NetvladError(
+                    f'{entry.name} is {value}, it must lie in {low}..{high} '
+                    f'{entry.metadata["unit"]}'.rstrip()
+                )

@@ -1,0 +1,154 @@
+"""The files of a map directory: hashed, bounded, inside their folder, never pickled."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+
+FORMAT_VERSION = 1
+INDEX_NAME = 'map.yaml'
+DESCRIPTORS_NAME = 'descriptors.npy'
+PLACES_NAME = 'places.csv'
+THUMBNAILS_NAME = 'images'
+PLACES_HEADER = [
+    *('place_id', 'recording', 'timestamp_ns', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw'),
+    *('image', 'thumbnail_sha256'),
+]
+MAX_INDEX_BYTES = 2**20
+MAX_PLACES = 10_000_000
+MAX_BYTES = {DESCRIPTORS_NAME: 64 * 2**30, PLACES_NAME: 4 * 2**30}
+MAX_THUMBNAIL_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """What a map directory holds, read and checked byte by byte but not yet understood."""
+
+    index: dict[str, Any]
+    descriptors: NDArray[np.float32]  # (N, D)
+    rows: list[list[str]]  # of places.csv, columns as PLACES_HEADER
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 of data, hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def thumbnail_path(directory: Path, place_id: int) -> Path:
+    """Where the thumbnail of a place lies."""
+    return directory / THUMBNAILS_NAME / f'{place_id:07d}.jpg'
+
+
+def write_map_files(
+    directory: Path, index: dict[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
+) -> None:
+    """Write a map into an empty directory; the hashes are added to the index, written last."""
+    array, table = io.BytesIO(), io.StringIO()
+    np.save(array, np.ascontiguousarray(descriptors, dtype='<f4'), allow_pickle=False)
+    writer = csv.writer(table, lineterminator='\n')
+    writer.writerow(PLACES_HEADER)
+    writer.writerows(rows)
+    files = {}
+    for name, data in (
+        (DESCRIPTORS_NAME, array.getvalue()),
+        (PLACES_NAME, table.getvalue().encode()),
+    ):
+        (directory / name).write_bytes(data)
+        files[name] = {'bytes': len(data), 'sha256': sha256(data)}
+    text = yaml.safe_dump({**index, 'files': files}, sort_keys=False)
+    (directory / INDEX_NAME).write_text(text, encoding='utf-8')
+
+
+def read_map_files(directory: Path) -> MapFiles:
+    """Read a map directory. Raises NetvladError with what is wrong and what to do."""
+    where = f'map {directory}'
+    if not directory.is_dir():
+        raise NetvladError(f'{where} does not exist; build one with `netvlad map build`')
+    index = _read_index(directory, where)
+    data = {name: _read_hashed(directory, index, name, where) for name in MAX_BYTES}
+    places, dim = index.get('places'), index.get('dim')
+    if not isinstance(places, int) or not 1 <= places <= MAX_PLACES:
+        raise NetvladError(f'{where}: {INDEX_NAME} gives an impossible number of places: {places}')
+    try:
+        descriptors = np.load(io.BytesIO(data[DESCRIPTORS_NAME]), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise NetvladError(
+            f'{where}: {DESCRIPTORS_NAME} is no array file; build it again'
+        ) from error
+    if descriptors.dtype != np.dtype('<f4') or descriptors.shape != (places, dim):
+        raise NetvladError(
+            f'{where}: {DESCRIPTORS_NAME} holds {descriptors.dtype} {descriptors.shape}, '
+            f'{INDEX_NAME} promises float32 ({places}, {dim}); build it again'
+        )
+    try:
+        rows = list(csv.reader(io.StringIO(data[PLACES_NAME].decode('utf-8'))))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise NetvladError(f'{where}: {PLACES_NAME} is no table: {error}') from error
+    if not rows or rows[0] != PLACES_HEADER:
+        raise NetvladError(f'{where}: {PLACES_NAME} must begin with {",".join(PLACES_HEADER)}')
+    if len(rows) - 1 != places:
+        raise NetvladError(
+            f'{where}: {PLACES_NAME} has {len(rows) - 1} places, {INDEX_NAME} promises {places}'
+        )
+    return MapFiles(index, descriptors, rows[1:])
+
+
+def read_bounded(path: Path, limit: int, where: str) -> bytes:
+    """Read a plain file of at most `limit` bytes; links are refused, as they lead elsewhere."""
+    try:
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            raise NetvladError(f'{where}: {path.name} is missing or no plain file')
+        size = path.stat().st_size
+        if size > limit:
+            raise NetvladError(f'{where}: {path.name} has {size} bytes, more than {limit}')
+        return path.read_bytes()
+    except OSError as error:
+        raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
+
+
+def _read_index(directory: Path, where: str) -> dict[str, Any]:
+    path = directory / INDEX_NAME
+    if not path.exists():
+        raise NetvladError(f'{where} has no {INDEX_NAME}: it is no map, or only a part of one')
+    try:
+        index = yaml.safe_load(read_bounded(path, MAX_INDEX_BYTES, where).decode('utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise NetvladError(f'{where}: {INDEX_NAME} is no YAML: {_line(error)}') from error
+    if not isinstance(index, dict):
+        raise NetvladError(f'{where}: {INDEX_NAME} is no mapping')
+    version = index.get('format_version')
+    if version != FORMAT_VERSION:
+        raise NetvladError(
+            f'{where} has the format version {version!r}, this netvlad_ros reads {FORMAT_VERSION}; '
+            'build the map again or use the netvlad_ros that built it'
+        )
+    return index
+
+
+def _read_hashed(directory: Path, index: dict[str, Any], name: str, where: str) -> bytes:
+    entry = index.get('files')
+    entry = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(entry.get('bytes'), int):
+        raise NetvladError(f'{where}: {INDEX_NAME} does not give size and hash of {name}')
+    path = directory / name
+    data = read_bounded(path, min(entry['bytes'], MAX_BYTES[name]), where)
+    if len(data) != entry['bytes'] or sha256(data) != entry.get('sha256'):
+        raise NetvladError(
+            f'{where}: {name} was changed or damaged since the map was built (hash differs); '
+            'restore it or build the map again'
+        )
+    return data
+
+
+def _line(error: Exception) -> str:
+    return ' '.join(str(error).split())[:200]

@@ -1,0 +1,66 @@
+"""What the localizer answers for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.pose_prior import PosePrior
+
+
+class Status(str, Enum):
+    """The verdict on an image."""
+
+    ACCEPTED = 'accepted'
+    NO_MATCH = 'no_match'
+    AMBIGUOUS = 'ambiguous'
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mapped place that looks like the image.
+
+    index: row in the map. similarity: cosine. probability: that the robot stands at this place;
+    candidates that show one place share it, distinct places and "none of them" add up to one.
+    inliers: of the geometric verification, -1 = not verified. T_map_cam: (4, 4), of the map image.
+    """
+
+    index: int
+    place_id: int
+    recording: str
+    stamp_ns: int
+    similarity: float
+    probability: float
+    inliers: int
+    T_map_cam: Array
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the best place is accepted, and the reason in words."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """The answer for one image: verdict, candidates (best first), prior only if accepted.
+
+    prior: of the camera optical frame. descriptor: float32 (D,). timings_ms: describe, search,
+    decide, total.
+    """
+
+    stamp_ns: int
+    status: Status
+    reason: str
+    candidates: tuple[Candidate, ...]
+    prior: PosePrior | None
+    map_id: str
+    model_id: str
+    descriptor: NDArray[np.float32]
+    timings_ms: dict[str, float]

@@ -1,0 +1,71 @@
+"""What the field measures: arrays in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+
+
+@dataclass(frozen=True)
+class Recall:
+    """recall@N over the answerable queries and over all of them, N -> share in 0..1."""
+
+    queries: int
+    answerable: int
+    over_answerable: dict[int, float | None]
+    over_all: dict[int, float | None]
+
+
+def recall_at_n(
+    ranked: Sequence[Sequence[int] | NDArray[np.int64]],
+    positives: Sequence[Collection[int]],
+    ns: Sequence[int] = (1, 5, 10),
+) -> Recall:
+    """Share of queries with a right place among the first N.
+
+    ranked: per query, place indices, best first. positives: per query, the right places; a query
+    without any is unanswerable and counts in `over_all` alone, always as a miss. A share over no
+    queries is None.
+    """
+    hits = {
+        n: sum(
+            any(int(i) in right for i in answer[:n])
+            for answer, right in zip(ranked, map(set, positives), strict=True)
+        )
+        for n in ns
+    }
+    answerable = sum(len(right) > 0 for right in positives)
+    return Recall(
+        queries=len(positives),
+        answerable=answerable,
+        over_answerable={n: hits[n] / answerable if answerable else None for n in ns},
+        over_all={n: hits[n] / len(positives) if positives else None for n in ns},
+    )
+
+
+def places_within(
+    T_map_cam: Array, T_true: Array, radius_m: float, angle_deg: float | None
+) -> NDArray[np.int64]:
+    """Indices of the places (N, 4, 4) within radius and angle of the true camera pose (4, 4)."""
+    near = distance_m(T_map_cam, T_true) <= radius_m
+    if angle_deg is not None:
+        near &= rotation_angle_deg(T_map_cam, T_true[np.newaxis]) <= angle_deg
+    return np.flatnonzero(near).astype(np.int64)
+
+
+def pose_errors(T_estimated: Array, T_true: Array) -> tuple[Array, Array]:
+    """Position error [m] and rotation error [deg] of poses (n, 4, 4)."""
+    return distance_m(T_estimated, T_true), rotation_angle_deg(T_estimated, T_true)
+
+
+def median_and_p90(values: ArrayLike) -> dict[str, float | None]:
+    """Median and 90th percentile of values (n,); None where there are none."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return {'median': None, 'p90': None}
+    return {'median': float(np.median(array)), 'p90': float(np.percentile(array, 90))}

@@ -1,0 +1,302 @@
+"""PlaceMap: the mapped places, their descriptors and camera poses, on disk and in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.atomic_directory import atomic_directory
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import (
+    Array,
+    distance_m,
+    pose_matrix,
+    pose_vector,
+    rotation_angle_deg,
+)
+from netvlad_ros.core.image import decode_image
+from netvlad_ros.core.map_files import (
+    FORMAT_VERSION,
+    INDEX_NAME,
+    MAX_THUMBNAIL_BYTES,
+    PLACES_NAME,
+    read_bounded,
+    read_map_files,
+    sha256,
+    thumbnail_path,
+    write_map_files,
+)
+
+
+@dataclass(frozen=True)
+class PlaceMap:
+    """N places seen by one model. Row i of every array belongs to place i.
+
+    descriptors: float32 (N, D), unit rows. T_map_cam: float64 (N, 4, 4), camera optical frame in
+    frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
+    spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
+    """
+
+    map_id: str
+    model_id: str
+    frame_id: str
+    descriptors: NDArray[np.float32]
+    place_ids: NDArray[np.int64]
+    recordings: tuple[str, ...]
+    stamps_ns: NDArray[np.int64]
+    images: tuple[str, ...]
+    T_map_cam: Array
+    thumbnail_hashes: tuple[str, ...]
+    T_base_cam: Array | None
+    base_frame: str | None
+    camera_frame: str | None
+    source: str
+    created: str
+    spacing_m: float
+    spacing_deg: float
+    directory: Path | None = None
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        model_id: str,
+        frame_id: str,
+        descriptors: NDArray[np.float32],
+        recordings: Sequence[str],
+        stamps_ns: Sequence[int] | NDArray[np.int64],
+        images: Sequence[str],
+        T_map_cam: Array,
+        T_base_cam: Array | None = None,
+        base_frame: str | None = None,
+        camera_frame: str | None = None,
+        source: str = '',
+    ) -> PlaceMap:
+        """Make a map of N >= 1 places, numbered from 0. Raises NetvladError on impossible input."""
+        T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
+        steps_m, steps_deg = _steps(T_map_cam, recordings)
+        place_map = cls(
+            map_id='',
+            model_id=model_id,
+            frame_id=frame_id,
+            descriptors=np.ascontiguousarray(descriptors, dtype=np.float32),
+            place_ids=np.arange(len(descriptors), dtype=np.int64),
+            recordings=tuple(recordings),
+            stamps_ns=np.asarray(stamps_ns, dtype=np.int64),
+            images=tuple(images),
+            T_map_cam=T_map_cam,
+            thumbnail_hashes=('',) * len(descriptors),
+            T_base_cam=T_base_cam,
+            base_frame=base_frame,
+            camera_frame=camera_frame,
+            source=source,
+            created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            spacing_m=float(np.median(steps_m)) if len(steps_m) else 0.0,
+            spacing_deg=float(np.median(steps_deg)) if len(steps_deg) else 0.0,
+        )
+        place_map._check('the new map')
+        map_id = _fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
+        return replace(place_map, map_id=map_id)
+
+    def __len__(self) -> int:
+        return len(self.place_ids)
+
+    def save(
+        self,
+        directory: Path | str,
+        *,
+        thumbnails: Mapping[int, bytes] | None = None,
+        overwrite: bool = False,
+    ) -> PlaceMap:
+        """Write the map, whole or not at all; returns it as it stands on disk.
+
+        thumbnails: place index -> JPEG bytes. Raises NetvladError if the directory exists and
+        overwrite is False, or if it exists and is no map.
+        """
+        directory = Path(directory)
+        if directory.exists() and not (directory / INDEX_NAME).is_file():
+            raise NetvladError(f'{directory} exists and is no map; choose another folder')
+        hashes = list(self.thumbnail_hashes)
+        with atomic_directory(directory, overwrite=overwrite) as temporary:
+            for i, jpeg in (thumbnails or {}).items():
+                path = thumbnail_path(temporary, int(self.place_ids[i]))
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(jpeg)
+                hashes[i] = sha256(jpeg)
+            saved = replace(self, thumbnail_hashes=tuple(hashes), directory=directory)
+            rows = saved._rows()
+            saved = replace(saved, map_id=_fingerprint(saved._index(), self.descriptors, rows))
+            write_map_files(temporary, saved._index(), self.descriptors, rows)
+        return saved
+
+    @classmethod
+    def load(cls, directory: Path | str) -> PlaceMap:
+        """Read and check a map: versions, hashes, shapes, unit rows, finite poses.
+
+        Raises NetvladError with one sentence that says what is wrong and what to do.
+        """
+        directory = Path(directory)
+        where = f'map {directory}'
+        files = read_map_files(directory)
+        try:
+            place_map = cls(
+                descriptors=files.descriptors,
+                directory=directory,
+                **_parse_index(files.index),
+                **_parse_rows(files.rows),
+            )
+        except KeyError as error:
+            raise NetvladError(f'{where}: {INDEX_NAME} lacks the entry {error}') from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise NetvladError(f'{where}: {INDEX_NAME} is malformed: {error}') from error
+        except NetvladError as error:
+            raise NetvladError(f'{where}: {error}') from error
+        place_map._check(where)
+        if _fingerprint(files.index, files.descriptors, files.rows) != place_map.map_id:
+            raise NetvladError(f'{where}: its content is not what its map id says; build it again')
+        return place_map
+
+    def thumbnail(self, index: int) -> NDArray[np.uint8] | None:
+        """Small picture of a place, uint8 (h, w, 3) RGB, or None where the map keeps none.
+
+        Raises NetvladError if the file is missing, changed or no image.
+        """
+        if self.directory is None or not self.thumbnail_hashes[index]:
+            return None
+        path = thumbnail_path(self.directory, int(self.place_ids[index]))
+        where = f'map {self.directory}'
+        jpeg = read_bounded(path, MAX_THUMBNAIL_BYTES, where)
+        if sha256(jpeg) != self.thumbnail_hashes[index]:
+            raise NetvladError(f'{where}: {path.name} was changed since the map was built')
+        return decode_image(jpeg, f'{where}: {path.name}')
+
+    def _index(self) -> dict[str, Any]:
+        extrinsics = None
+        if self.T_base_cam is not None:
+            extrinsics = np.round(pose_vector(self.T_base_cam), 9).tolist()
+        return {
+            'format_version': FORMAT_VERSION,
+            'map_id': self.map_id,
+            'model_id': self.model_id,
+            'places': len(self),
+            'dim': int(self.descriptors.shape[1]),
+            'frame_id': self.frame_id,
+            'base_frame': self.base_frame,
+            'camera_frame': self.camera_frame,
+            'T_base_cam': extrinsics,  # x y z [m], qx qy qz qw
+            'spacing_m': self.spacing_m,
+            'spacing_deg': self.spacing_deg,
+            'source': self.source,
+            'created': self.created,
+        }
+
+    def _rows(self) -> list[list[str]]:
+        return [
+            [
+                str(self.place_ids[i]),
+                self.recordings[i],
+                str(self.stamps_ns[i]),
+                *(f'{value:.9f}' for value in pose_vector(self.T_map_cam[i])),
+                self.images[i],
+                self.thumbnail_hashes[i],
+            ]
+            for i in range(len(self))
+        ]
+
+    def _check(self, where: str) -> None:
+        n = len(self.place_ids)
+        if n == 0:
+            raise NetvladError(f'{where} has no places; nothing can be recognised with it')
+        if self.descriptors.ndim != 2 or not (
+            len(self.descriptors) == len(self.recordings) == len(self.images) == n
+            and self.stamps_ns.shape == (n,)
+            and self.T_map_cam.shape == (n, 4, 4)
+        ):
+            raise NetvladError(f'{where} has columns of different length')
+        with np.errstate(over='ignore', invalid='ignore'):
+            norms = np.linalg.norm(self.descriptors, axis=1)
+        wrong = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))
+        if len(wrong):
+            raise NetvladError(
+                f'{where}: the descriptor of place {self.place_ids[wrong[0]]} has the length '
+                f'{norms[wrong[0]]:.4g}, not 1; build the map again'
+            )
+        poses = self.T_map_cam if self.T_base_cam is None else [*self.T_map_cam, self.T_base_cam]
+        if not np.isfinite(poses).all():
+            raise NetvladError(f'{where} holds poses that are not finite; build it again')
+        if len(np.unique(self.place_ids)) != n:
+            raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
+        if not self.frame_id:
+            raise NetvladError(f'{where} does not name its frame')
+
+
+def _fingerprint(
+    index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
+) -> str:
+    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not."""
+    names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
+    table = [[index[name] for name in names], [row[:-1] for row in rows]]
+    return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
+
+
+def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
+    """Distance [m] and angle [deg] from each place to the next one of the same recording."""
+    same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
+    before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
+    return distance_m(before, after), rotation_angle_deg(before, after)
+
+
+def _parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
+    def text(name: str) -> str:
+        if not isinstance(index[name], str):
+            raise ValueError(f'{name} is no text')
+        return str(index[name])
+
+    extrinsics = index['T_base_cam']
+    spacing = [float(index['spacing_m']), float(index['spacing_deg'])]
+    if not np.isfinite(spacing).all() or min(spacing) < 0:
+        raise ValueError('spacing is negative or not finite')
+    return {
+        **{name: text(name) for name in ('map_id', 'model_id', 'frame_id', 'source', 'created')},
+        'T_base_cam': None if extrinsics is None else _pose(extrinsics),
+        'base_frame': None if index['base_frame'] is None else text('base_frame'),
+        'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
+        'spacing_m': spacing[0],
+        'spacing_deg': spacing[1],
+    }
+
+
+def _parse_rows(rows: list[list[str]]) -> dict[str, Any]:
+    place_ids, stamps_ns, poses = [], [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            place_ids.append(int(row[0]))
+            stamps_ns.append(int(row[2]))
+            poses.append(_pose(row[3:10]))
+            if len(row) != 12:
+                raise ValueError(f'{len(row)} columns instead of 12')
+        except (ValueError, IndexError, NetvladError) as error:
+            raise NetvladError(f'{PLACES_NAME}, line {number}: {error}') from error
+    return {
+        'place_ids': np.array(place_ids, dtype=np.int64),
+        'recordings': tuple(row[1] for row in rows),
+        'stamps_ns': np.array(stamps_ns, dtype=np.int64),
+        'images': tuple(row[10] for row in rows),
+        'T_map_cam': np.array(poses).reshape(-1, 4, 4),
+        'thumbnail_hashes': tuple(row[11] for row in rows),
+    }
+
+
+def _pose(values: Sequence[Any]) -> Array:
+    numbers = [float(value) for value in values]
+    if len(numbers) != 7:
+        raise ValueError(f'a pose has 7 numbers, not {len(numbers)}')
+    return pose_matrix(numbers[:3], numbers[3:])

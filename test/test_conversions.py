@@ -110,7 +110,7 @@ def tables():
 @pytest.mark.parametrize('pad', [0, 13], ids=['tight', 'padded'])
 @pytest.mark.parametrize(
     ('encoding', 'table', 'truth', 'tolerance'),
-    tables(),
+    list(tables()),
     ids=lambda v: v if isinstance(v, str) else '',
 )
 def test_every_encoding(encoding, table, truth, tolerance, pad, big):

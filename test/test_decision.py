@@ -1,0 +1,81 @@
+"""What makes the localizer accept, refuse or call an image ambiguous."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netvlad_ros.core.decision import judge, weigh
+from netvlad_ros.core.match import Status
+from netvlad_ros.core.metrics import median_and_p90, places_within, recall_at_n
+from netvlad_ros.core.model_metadata import Calibration
+
+CALIBRATION = Calibration(midpoint=0.5, slope=30.0)
+
+
+def places(xs):
+    T = np.tile(np.eye(4), (len(xs), 1, 1))
+    T[:, 0, 3] = xs
+    return T
+
+
+def decide(xs, similarity):
+    similarity = np.array(similarity, dtype=np.float32)
+    hypotheses = weigh(places(xs), CALIBRATION.log_odds(similarity), 1.0, 45.0)
+    return hypotheses, judge(hypotheses, similarity, 0.9)
+
+
+def test_a_similar_place_without_rival_is_accepted():
+    hypotheses, verdict = decide([0, 0.3, 20], [0.8, 0.79, 0.3])
+    assert verdict.status is Status.ACCEPTED
+    assert list(hypotheses.supporters) == [0, 1]
+    assert hypotheses.probability[0] == hypotheses.probability[1] > 0.99
+
+
+def test_nothing_similar_is_no_match_however_many_neighbours_agree():
+    _, verdict = decide(np.linspace(0, 0.9, 100), np.full(100, 0.45))
+    assert verdict.status is Status.NO_MATCH
+    assert '0.45' in verdict.reason
+
+
+def test_two_equal_places_far_apart_are_ambiguous():
+    hypotheses, verdict = decide([0, 50, 0.2], [0.8, 0.79, 0.75])
+    assert verdict.status is Status.AMBIGUOUS
+    assert '0.79' in verdict.reason
+    assert hypotheses.probability[0] + hypotheses.probability[1] <= 1
+
+
+def test_the_outskirts_of_the_best_place_are_no_rival():
+    _, verdict = decide([0, 1.5, 50], [0.8, 0.79, 0.2])
+    assert verdict.status is Status.ACCEPTED
+
+
+def test_a_view_in_the_opposite_direction_is_another_place():
+    T = places([0, 0])
+    T[1, :3, :3] = np.diag([-1, 1, -1])
+    similarity = np.array([0.8, 0.8], dtype=np.float32)
+    hypotheses = weigh(T, CALIBRATION.log_odds(similarity), 1.0, 45.0)
+    assert judge(hypotheses, similarity, 0.9).status is Status.AMBIGUOUS
+
+
+def test_extreme_odds_stay_finite():
+    steep = Calibration(midpoint=0.0, slope=10000.0)
+    for similarity in ([1.0, 1.0], [-1.0, -1.0]):
+        hypotheses = weigh(places([0, 50]), steep.log_odds(similarity), 1.0, 45.0)
+        assert np.isfinite(hypotheses.probability).all()
+
+
+def test_recall_counts_the_unanswerable_apart():
+    recall = recall_at_n([[3, 1], [2, 0], [5, 4]], [{1}, {2}, set()], ns=(1, 2))
+    assert (recall.queries, recall.answerable) == (3, 2)
+    assert recall.over_answerable == {1: 0.5, 2: 1.0}
+    assert recall.over_all == {1: pytest.approx(1 / 3), 2: pytest.approx(2 / 3)}
+    assert recall_at_n([], [], ns=(1,)).over_answerable == {1: None}
+
+
+def test_places_within_radius_and_angle():
+    T = places([0, 0.4, 0.6, 0.4])
+    T[3, :3, :3] = np.diag([-1, 1, -1])
+    assert list(places_within(T, np.eye(4), 0.5, 30)) == [0, 1]
+    assert list(places_within(T, np.eye(4), 0.5, None)) == [0, 1, 3]
+    assert median_and_p90([]) == {'median': None, 'p90': None}

@@ -1,0 +1,77 @@
+"""`camera.yaml`: the calibration of a folder drive's camera, in the layout of ROS camera_info."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import check_size
+
+MAX_FILE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class CameraFile:
+    """Image size [px]; K (3, 3), R (3, 3), P (3, 4) float64 [px]; distortion model and (n,) d."""
+
+    width: int
+    height: int
+    distortion_model: str
+    d: NDArray[np.float64]
+    K: NDArray[np.float64]
+    R: NDArray[np.float64]
+    P: NDArray[np.float64]
+
+    def resized(self, width: int, height: int) -> CameraFile:
+        """Calibration of the same camera with its images resized to width x height [px]."""
+        # Pixel centres sit at whole numbers, so the corner (-0.5, -0.5) is what stays put.
+        sx, sy = width / self.width, height / self.height
+        scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+        return CameraFile(
+            width, height, self.distortion_model, self.d, scale @ self.K, self.R, scale @ self.P
+        )
+
+
+def read_camera(path: Path) -> CameraFile:
+    """Read a calibration. Raises NetvladError if it is malformed, not finite or impossible."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise NetvladError(f'{path} is no YAML: {" ".join(str(error).split())[:200]}') from error
+    try:
+        camera = CameraFile(
+            width=int(content['image_width']),
+            height=int(content['image_height']),
+            distortion_model=str(content['distortion_model']),
+            d=np.array(content['distortion_coefficients']['data'], dtype=np.float64).ravel(),
+            K=_matrix(content, 'camera_matrix', 3),
+            R=_matrix(content, 'rectification_matrix', 3),
+            P=_matrix(content, 'projection_matrix', 4),
+        )
+    except KeyError as error:
+        raise NetvladError(f'{path} lacks the entry {error}') from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise NetvladError(f'{path} is no camera calibration: {error}') from error
+    check_size(camera.width, camera.height, str(path))
+    if not all(np.isfinite(values).all() for values in (camera.d, camera.K, camera.R, camera.P)):
+        raise NetvladError(f'{path} holds numbers that are not finite')
+    if camera.K[0, 0] <= 0 or camera.K[1, 1] <= 0:
+        raise NetvladError(f'{path}: a focal length is not above 0')
+    return camera
+
+
+def _matrix(content: Any, name: str, columns: int) -> NDArray[np.float64]:
+    data = np.array(content[name]['data'], dtype=np.float64)
+    if data.size != 3 * columns:
+        raise ValueError(f'{name} has {data.size} numbers instead of {3 * columns}')
+    return data.reshape(3, columns)

@@ -1,0 +1,54 @@
+"""Which reader a drive needs, decided by looking at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME, BagOptions
+from netvlad_ros.offline.traverse import Traverse
+
+UNDERSTOOD = (
+    'a folder with poses.csv and images/, a rosbag2 folder (metadata.yaml with .mcap or .db3 '
+    'files), or a single .mcap or .db3 file'
+)
+
+
+def open_traverse(source: Path | str, **options: Any) -> Traverse:
+    """Open a drive; options are the fields of BagOptions (of a folder's, only map_frame counts).
+
+    Raises NetvladError if it is missing, of no known kind, or broken.
+    """
+    source = Path(source)
+    bag_options = BagOptions(**options)
+    if not source.exists():
+        raise NetvladError(f'{source} does not exist; a drive is {UNDERSTOOD}')
+    if source.is_dir() and (source / 'poses.csv').is_file():
+        from netvlad_ros.offline.folder_traverse import FolderTraverse
+
+        return FolderTraverse(source, frame_id=bag_options.map_frame or DEFAULT_MAP_FRAME)
+    if _is_bag(source):
+        from netvlad_ros.offline.bag_traverse import BagTraverse
+
+        return BagTraverse(source, bag_options)
+    raise NetvladError(f'{source} is no drive that is understood: {_seen(source)}; {UNDERSTOOD} is')
+
+
+def _is_bag(source: Path) -> bool:
+    from netvlad_ros.offline.bag_storage import SUFFIXES
+
+    if source.is_file():
+        return source.suffix in SUFFIXES
+    return (source / 'metadata.yaml').is_file() or any(
+        file.suffix in SUFFIXES for file in source.iterdir()
+    )
+
+
+def _seen(source: Path) -> str:
+    if source.is_file():
+        return f'a file ending in "{source.suffix}"'
+    names = sorted(path.name for path in source.iterdir())
+    if not names:
+        return 'the folder is empty'
+    return f'it holds {", ".join(names[:8])}{" ..." if len(names) > 8 else ""}'

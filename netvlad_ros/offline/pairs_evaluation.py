@@ -1,0 +1,128 @@
+"""How well descriptors find the right images of a `pairs.csv` set; no map, no poses."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import check_rgb, read_image
+from netvlad_ros.core.metrics import median_and_p90, recall_at_n
+from netvlad_ros.core.search import ExactSearch
+from netvlad_ros.offline.evaluation import RECALL_AT, recall_json
+from netvlad_ros.offline.image_folder import image_names
+from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.poses_file import relative_image
+from netvlad_ros.offline.traverse import Skip, selected_indices
+
+HEADER = ['query', 'db']
+MAX_FILE_BYTES = 2**28
+
+
+def evaluate_pairs(
+    folder: Path,
+    bundle: ModelBundle,
+    skipped: list[Skip],
+    *,
+    queries: slice | None = None,
+    database: slice | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Rank the database for every query by descriptor alone; the answer is plain JSON.
+
+    By default the queries are the images named in the `query` column, the database those in the
+    `db` column. Slices over the sorted list of all images in the folder keep, of the queries, those
+    inside `queries`, and make the database the images of `database`. An image never answers itself.
+    A query without a right image in the database is unanswerable. No decision is taken and no pose
+    is known, so `accepted` and the pose errors are None. Unreadable images are left out and added
+    to `skipped`. Raises NetvladError if pairs.csv is broken or nothing is left to judge.
+    """
+    positives = read_pairs(folder / 'pairs.csv')
+    query_names, database_names = sorted(positives), sorted(set().union(*positives.values()))
+    everything = image_names(folder)
+    if queries is not None:
+        inside = {everything[i] for i in selected_indices(queries, len(everything))}
+        query_names = [name for name in query_names if name in inside]
+    if database is not None:
+        database_names = [everything[i] for i in selected_indices(database, len(everything))]
+
+    # Describe every image once.
+    names = sorted({*query_names, *database_names})
+    descriptors = {}
+    times_ms = []
+    before = len(skipped)
+    for done, name in enumerate(names):
+        progress(done, len(names))
+        try:
+            rgb = read_image(folder / name)
+            check_rgb(rgb)
+        except NetvladError as error:
+            skipped.append(Skip(f'{name} ({error})', 'unreadable'))
+            continue
+        started = time.perf_counter()
+        descriptors[name] = bundle.describe(rgb)
+        times_ms.append(1e3 * (time.perf_counter() - started))
+    progress(len(names), len(names))
+    query_names = [name for name in query_names if name in descriptors]
+    database_names = [name for name in database_names if name in descriptors]
+    if not query_names or not database_names:
+        raise NetvladError(
+            f'{folder}: {len(query_names)} queries and {len(database_names)} database images are '
+            'left to judge; check the slices and the images'
+        )
+
+    # Rank the database for each query.
+    search = ExactSearch(np.array([descriptors[name] for name in database_names]))
+    index_of = {name: i for i, name in enumerate(database_names)}
+    ranked, right = [], []
+    for name in query_names:
+        itself = index_of.get(name, -1)
+        indices, _ = search.search(descriptors[name], max(RECALL_AT) + 1)
+        ranked.append([int(i) for i in indices if i != itself])
+        right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
+    return {
+        **recall_json(recall_at_n(ranked, right, RECALL_AT)),
+        'pose_error_m': median_and_p90([]),
+        'pose_error_deg': median_and_p90([]),
+        'accepted': None,
+        'database': len(database_names),
+        'skipped': len(skipped) - before,
+        'ms_per_image': float(np.mean(times_ms)),
+        'model_id': bundle.metadata.model_id,
+        'provider': bundle.provider,
+    }
+
+
+def read_pairs(path: Path) -> dict[str, set[str]]:
+    """Read query -> names of its right images. Raises NetvladError naming a broken line."""
+    positives: dict[str, set[str]] = defaultdict(set)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
+        with path.open(encoding='utf-8-sig', newline='') as lines:
+            reader = csv.reader(lines, strict=True)
+            if [cell.strip() for cell in next(reader, [])] != HEADER:
+                raise NetvladError(f'{path} must begin with the line "query,db"')
+            for cells in reader:
+                if not cells:
+                    continue
+                where = f'{path}, line {reader.line_num}'
+                if len(cells) != len(HEADER):
+                    raise NetvladError(f'{where}: {len(cells)} values instead of 2')
+                query, db = (relative_image(cell.strip(), where) for cell in cells)
+                positives[query].add(db)
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+    except UnicodeDecodeError as error:
+        raise NetvladError(f'{path} is not a text file in UTF-8') from error
+    except csv.Error as error:
+        raise NetvladError(f'{path}, line {reader.line_num}: {error}') from error
+    if not positives:
+        raise NetvladError(f'{path} names no pair')
+    return dict(positives)

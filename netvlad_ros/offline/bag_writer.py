@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 IMAGE_TOPIC = '/camera/image_raw'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
 JPEG_QUALITY = 95
-BAG_VERSION = 8  # what Humble's and Jazzy's own tools read
+BAG_VERSION: Literal[8] = 8  # the older format that rosbags writes: new tools read old bags
 
 # A camera looking along the base's x axis (REP-103), for drives that know no robot around it.
 T_BASE_CAM_FORWARD = np.array(

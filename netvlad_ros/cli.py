@@ -1,0 +1,143 @@
+"""`netvlad ...`: one door to maps, evaluation, training and bags.
+
+Commands live beside what they drive and import it only when they run, so that `--help` is fast.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from netvlad_ros import __version__
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline import bag_command, eval_command, map_commands
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class Door(TyperGroup):
+    """Turns every error into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; NetvladError and failures of the system end with exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo('netvlad: interrupted, nothing was left behind', err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise  # typer knows what to do when `netvlad ... | head` has seen enough
+        except NetvladError as error:
+            raise _exit(str(error)) from None
+        except OSError as error:
+            where = f'{error.filename}: ' if error.filename else ''
+            raise _exit(f'{where}{error.strerror or error}') from None
+        except MemoryError:
+            raise _exit('there is not enough memory for this') from None
+
+
+app = typer.Typer(
+    cls=Door,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode='markdown',
+    help='NetVLAD place recognition for ROS 2: maps, evaluation, training, bags.',
+)
+app.add_typer(map_commands.app, name='map')
+app.add_typer(bag_command.app, name='bag')
+app.command('eval')(eval_command.evaluate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f'netvlad {__version__}')
+        raise typer.Exit
+
+
+@app.callback()
+def netvlad(
+    version: Annotated[
+        bool,
+        typer.Option('--version', callback=_version, is_eager=True, help='Print it and exit.'),
+    ] = False,
+) -> None:
+    """NetVLAD place recognition for ROS 2: maps, evaluation, training, bags."""
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path | None, typer.Option('--config', help='Training configuration, YAML.')
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option('--data', help='Folder of the training drives.')
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option('--weights', help='Backbone weights to start from, safetensors.')
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option('--out', help='Folder that the run writes to.')
+    ] = None,
+    resume: Annotated[bool, typer.Option(help='Go on with the run in that folder.')] = False,
+) -> None:
+    """Train a descriptor and export it as a model bundle; needs torch (the extra "train")."""
+    try:
+        from netvlad_ros.training.run import TrainConfig, run_training
+    except ImportError as error:
+        raise NetvladError(
+            f"training needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
+        ) from error
+
+    options = {'data': data, 'weights': weights, 'out': out, 'resume': resume or None}
+    given = {name: value for name, value in options.items() if value is not None}
+    if config is None:
+        settings = TrainConfig.of(given, Path('command line'))
+    else:
+        settings = TrainConfig.load(config, **given)
+    typer.echo(run_training(settings))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `netvlad`; ends the process."""
+    # A polite kill must unwind like Ctrl-C does, or half-written folders would stay.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        app(args=arguments, prog_name='netvlad')
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if os.environ.get('NETVLAD_TRACEBACK'):
+            raise
+        typer.echo(
+            f'netvlad: error: unforeseen {type(error).__name__}: {" ".join(str(error).split())} '
+            '(a bug; set NETVLAD_TRACEBACK=1 to see where)',
+            err=True,
+        )
+        sys.exit(1)
+
+
+def train_main() -> None:
+    """Run `netvlad train` as `ros2 run netvlad_ros train`."""
+    main(['train', *sys.argv[1:]])
+
+
+def build_map_main() -> None:
+    """Run `netvlad map build` as `ros2 run netvlad_ros build_map`."""
+    main(['map', 'build', *sys.argv[1:]])
+
+
+def evaluate_main() -> None:
+    """Run `netvlad eval` as `ros2 run netvlad_ros evaluate`."""
+    main(['eval', *sys.argv[1:]])
+
+
+def _exit(sentence: str) -> typer.Exit:
+    typer.echo(f'netvlad: error: {sentence}', err=True)
+    return typer.Exit(1)

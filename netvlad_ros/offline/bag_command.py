@@ -1,0 +1,61 @@
+"""`netvlad bag write`: a drive as a rosbag2, to replay it through ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netvlad_ros.offline.command_options import Selection, parse_size, progress_bar, report_skips
+
+app = typer.Typer(
+    help='Write drives as rosbag2 recordings.', no_args_is_help=True, rich_markup_mode='markdown'
+)
+
+
+@app.callback()
+def bag() -> None:
+    """Write drives as rosbag2 recordings."""
+
+
+@app.command()
+def write(
+    folder: Annotated[
+        Path, typer.Argument(help='A drive: folder with poses.csv, images/ and camera.yaml.')
+    ],
+    out: Annotated[Path, typer.Option('--out', help='The bag to write, a folder.')],
+    selection: Selection = None,
+    size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(parser=parse_size, metavar='WxH', help='Resize the images.'),
+    ] = None,
+    storage: Annotated[str, typer.Option(help='mcap or sqlite3.')] = 'mcap',
+    compressed: Annotated[bool, typer.Option(help='JPEG images instead of raw rgb8.')] = False,
+) -> None:
+    """Write a folder drive as a rosbag2: images, camera_info and TF, stamped as in poses.csv.
+
+    Topics: /camera/image_raw (or /camera/image_raw/compressed), /camera/camera_info if there is
+    a camera.yaml, /tf (map -> base_link), /tf_static (base_link -> camera_optical_frame). A folder
+    knows no robot: base_link is put where the camera is, x forward.
+    """
+    from netvlad_ros.offline.bag_conversion import write_bag
+    from netvlad_ros.offline.folder_traverse import FolderTraverse
+
+    traverse = FolderTraverse(folder)
+    camera_file = folder / 'camera.yaml'
+    if not camera_file.exists():
+        typer.echo(f'netvlad: {folder} has no camera.yaml, so no camera_info is written', err=True)
+    with progress_bar('writing images') as progress:
+        written = write_bag(
+            traverse,
+            out,
+            camera_file=camera_file if camera_file.exists() else None,
+            selection=selection or slice(None),
+            size=size,
+            storage=storage,
+            compressed=compressed,
+            progress=progress,
+        )
+    report_skips(traverse)
+    typer.echo(f'{out}: {written} images')

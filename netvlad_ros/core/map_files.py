@@ -74,7 +74,7 @@ def read_map_files(directory: Path) -> MapFiles:
     where = f'map {directory}'
     if not directory.is_dir():
         raise NetvladError(f'{where} does not exist; build one with `netvlad map build`')
-    index = _read_index(directory, where)
+    index = read_index(directory, where)
     data = {name: _read_hashed(directory, index, name, where) for name in MAX_BYTES}
     places, dim = index.get('places'), index.get('dim')
     if not isinstance(places, int) or not 1 <= places <= MAX_PLACES:
@@ -116,7 +116,8 @@ def read_bounded(path: Path, limit: int, where: str) -> bytes:
         raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
 
 
-def _read_index(directory: Path, where: str) -> dict[str, Any]:
+def read_index(directory: Path, where: str) -> dict[str, Any]:
+    """Read map.yaml alone; `where` names the map in errors. Raises NetvladError."""
     path = directory / INDEX_NAME
     if not path.exists():
         raise NetvladError(f'{where} has no {INDEX_NAME}: it is no map, or only a part of one')

@@ -1,0 +1,131 @@
+"""Between what the core computes and what ROS messages carry."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, PoseWithCovarianceStamped
+from std_msgs.msg import Header
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, pose_vector
+from netvlad_ros.core.match import Candidate, Match, Status
+from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceCandidate, PlaceMatch
+
+STATUS = {
+    Status.NO_MATCH: PlaceMatch.NO_MATCH,
+    Status.ACCEPTED: PlaceMatch.ACCEPTED,
+    Status.AMBIGUOUS: PlaceMatch.AMBIGUOUS,
+}
+# Nav2 refuses a covariance element above 1e9, robot_localization turns one below 1e-9 into 1e-9.
+COVARIANCE_LIMITS = (1e-9, 1e9)
+MAX_STAMP_NS = 2**31 * 10**9
+
+
+def stamp_to_ns(stamp: Any) -> int:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def ns_to_stamp(stamp_ns: int) -> Time:
+    """builtin_interfaces/Time of nanoseconds; what it cannot hold becomes its nearest value."""
+    sec, nanosec = divmod(min(max(stamp_ns, -MAX_STAMP_NS), MAX_STAMP_NS - 1), 10**9)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def pose_message(T: Array) -> Pose:
+    """geometry_msgs/Pose of T (4, 4)."""
+    x, y, z, qx, qy, qz, qw = pose_vector(T).tolist()
+    pose = Pose()
+    pose.position.x, pose.position.y, pose.position.z = x, y, z
+    orientation = pose.orientation
+    orientation.x, orientation.y, orientation.z, orientation.w = qx, qy, qz, qw
+    return pose
+
+
+def prior_message(prior: PosePrior, stamp: Time, frame_id: str) -> PoseWithCovarianceStamped:
+    """The prior as Nav2's validator and robot_localization take it (INTEROP rules of both)."""
+    message = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id=frame_id))
+    message.pose.pose = pose_message(prior.T)
+    covariance = np.array(prior.covariance, dtype=np.float64)
+    diagonal = np.clip(np.diag(covariance), *COVARIANCE_LIMITS)
+    np.fill_diagonal(covariance, diagonal)
+    message.pose.covariance = covariance.reshape(36)
+    return message
+
+
+def candidate_message(candidate: Candidate) -> PlaceCandidate:
+    """One candidate of a match."""
+    return PlaceCandidate(
+        place_id=candidate.place_id,
+        recording=candidate.recording,
+        stamp=ns_to_stamp(candidate.stamp_ns),
+        similarity=candidate.similarity,
+        probability=candidate.probability,
+        inliers=candidate.inliers,
+        pose=pose_message(candidate.T_map_cam),
+    )
+
+
+def match_message(match: Match, image_header: Header, frame_id: str, note: str) -> PlaceMatch:
+    """PlaceMatch with the image's own stamp; note is added to the reason."""
+    return PlaceMatch(
+        header=Header(stamp=image_header.stamp, frame_id=frame_id),
+        camera_frame=image_header.frame_id,
+        map_id=match.map_id,
+        model_id=match.model_id,
+        status=STATUS[match.status],
+        reason=f'{match.reason}; {note}' if note else match.reason,
+        candidates=[candidate_message(candidate) for candidate in match.candidates],
+    )
+
+
+def descriptor_message(match: Match, image_header: Header) -> GlobalDescriptor:
+    """The image's descriptor with the image's own header."""
+    return GlobalDescriptor(
+        header=image_header, model_id=match.model_id, descriptor=match.descriptor
+    )
+
+
+def check_camera_info(message: Any) -> None:
+    """Raise NetvladError unless a sensor_msgs/CameraInfo describes a possible camera."""
+    numbers = [*message.k, *message.d, *message.r, *message.p]
+    if not all(math.isfinite(number) for number in numbers):
+        raise NetvladError('camera_info holds numbers that are not finite')
+    if message.width == 0 or message.height == 0:
+        raise NetvladError(f'camera_info gives an image size of {message.width}x{message.height}')
+    if message.k[0] <= 0 or message.k[4] <= 0:
+        raise NetvladError(
+            f'camera_info gives focal lengths {message.k[0]:g} and {message.k[4]:g} px; '
+            'an uncalibrated camera sends zeros'
+        )
+
+
+def path_of_url(url: str) -> Path:
+    """Local path of a path, file:///path or package://package/path. Raises NetvladError."""
+    if url.startswith('package://'):
+        package, _, rest = url.removeprefix('package://').partition('/')
+        try:
+            share = Path(get_package_share_directory(package))
+        except (PackageNotFoundError, ValueError) as error:
+            raise NetvladError(f"'{url}' names the package '{package}', not found here") from error
+        path = share / rest
+        if '..' in Path(rest).parts:
+            raise NetvladError(f"'{url}' leads out of its package")
+        return path
+    if url.startswith('file://'):
+        path = Path(url.removeprefix('file://'))
+        if not path.is_absolute():
+            raise NetvladError(f"'{url}' is no local file URL: write file:///absolute/path")
+        return path
+    if '://' in url:
+        raise NetvladError(f"'{url}' is neither a path nor file:// nor package://")
+    if not url:
+        raise NetvladError('no path was given')
+    return Path(url).expanduser()

@@ -1,0 +1,115 @@
+"""The image subscription, which follows what the publishers on its topic offer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+# Newest only is what NewestFrame sees to, where dropped frames are counted. Here a depth of 1 would
+# drop them uncounted whenever this process is not scheduled for one frame's time; a depth of 5
+# bridges 160 ms at 30 Hz, and as the worker is never waited for, nothing older piles up.
+DEPTH = 5
+TYPES = {'raw': Image, 'compressed': CompressedImage}
+TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+
+
+class ImageInput:
+    """Subscribes to the image topic as `image_qos` says; `look()` keeps it in step.
+
+    A best-effort subscription loses large images of a reliable publisher that a reliable one would
+    get; a reliable subscription gets nothing of a best-effort publisher. So `auto` looks at who
+    publishes: all reliable -> reliable, else best effort.
+
+    topic: resolved name. qos: what the present subscription asks for. problem: why images cannot be
+    expected, in words that name the topic, or ''.
+    """
+
+    def __init__(self, ros_node: Node, *, transport: str, on_image: Callable[[Any], None]) -> None:
+        self._ros_node = ros_node
+        self._transport = transport
+        self._on_image = on_image
+        base = ros_node.resolve_topic_name('image')
+        self.topic = ros_node.resolve_topic_name(
+            base if transport == 'raw' else f'{base}/compressed'
+        )
+        self.qos = 'none'
+        self.problem = ''
+        self._subscription: Any = None
+        self._last_image_s = time.monotonic()
+        self._silent = False
+
+    def look(self, image_qos: str, timeout_s: float) -> None:
+        """Look who publishes, subscribe to suit, and warn once of what keeps images away."""
+        publishers = self._ros_node.get_publishers_info_by_topic(self.topic)
+        ours = [entry for entry in publishers if entry.topic_type == TYPE_NAMES[self._transport]]
+        reliable = [e.qos_profile.reliability is ReliabilityPolicy.RELIABLE for e in ours]
+        wanted = {'sensor_data': 'best_effort', 'reliable': 'reliable'}.get(image_qos)
+        if wanted is None:
+            # Nobody there yet: best effort hears everybody, and the next look corrects it.
+            wanted = 'reliable' if reliable and all(reliable) else 'best_effort'
+        if wanted != self.qos:
+            self._subscribe(wanted)
+        problem = self._find_problem(publishers, ours, reliable, timeout_s)
+        if problem and problem != self.problem:
+            self._ros_node.get_logger().warning(problem)
+        elif self.problem and not problem:
+            self._ros_node.get_logger().info(f'images arrive on {self.topic}')
+        self.problem = problem
+
+    def close(self) -> None:
+        """End the subscription."""
+        if self._subscription is not None:
+            self._ros_node.destroy_subscription(self._subscription)
+            self._subscription = None
+        self.qos = 'none'
+
+    def _subscribe(self, reliability: str) -> None:
+        self.close()
+        profile = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE
+            if reliability == 'reliable'
+            else ReliabilityPolicy.BEST_EFFORT,
+        )
+        self._subscription = self._ros_node.create_subscription(
+            TYPES[self._transport], self.topic, self._received, profile
+        )
+        self.qos = reliability
+        self._ros_node.get_logger().info(f'listening on {self.topic}, {reliability}')
+
+    def _received(self, message: Any) -> None:
+        self._last_image_s = time.monotonic()
+        self._on_image(message)
+
+    def _find_problem(
+        self, publishers: list[Any], ours: list[Any], reliable: list[bool], timeout_s: float
+    ) -> str:
+        if publishers and not ours:
+            kinds = ', '.join(sorted({entry.topic_type for entry in publishers}))
+            return (
+                f'{self.topic} carries {kinds}, not {TYPE_NAMES[self._transport]}: '
+                'check the remapping and image_transport'
+            )
+        if self.qos == 'reliable' and reliable and not all(reliable):
+            return (
+                f'{self.topic} has a best-effort publisher, which a reliable subscription never '
+                'hears: set image_qos to auto or sensor_data'
+            )
+        silent_s = time.monotonic() - self._last_image_s
+        if silent_s > timeout_s:
+            # Without the seconds: one warning for one silence.
+            who = f'though {len(ours)} publish there' if ours else 'and nobody publishes there'
+            return f'no image has come on {self.topic} for more than {timeout_s:g} s, {who}'
+        if self.qos == 'best_effort' and any(reliable):
+            mixed = ' and others best effort' if not all(reliable) else ''
+            return (
+                f'{self.topic} has publishers that offer reliable{mixed}; best effort hears '
+                'them all but may lose large images'
+            )
+        return ''

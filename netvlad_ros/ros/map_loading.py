@@ -1,0 +1,40 @@
+"""Maps by URL, with Nav2's result codes."""
+
+from __future__ import annotations
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.map_files import read_index
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.ros.conversions import path_of_url
+from netvlad_ros_msgs.srv import LoadMap
+
+
+class MapLoadError(NetvladError):
+    """Why a map cannot be used, with Nav2's result code."""
+
+    def __init__(self, result: int, reason: str) -> None:
+        super().__init__(reason)
+        self.result = result
+
+
+def localizer_on_map(bundle: ModelBundle, map_url: str, config: LocalizerConfig) -> Localizer:
+    """A localizer on the map at map_url (see path_of_url). Raises MapLoadError."""
+    result = int(LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST)
+    try:
+        directory = path_of_url(map_url)
+        if directory.is_dir():
+            result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
+            read_index(directory, f'map {directory}')
+            result = LoadMap.Response.RESULT_INVALID_MAP_DATA
+        place_map = PlaceMap.load(directory)
+        # Sound in itself, but of another model, or without a calibration to go by.
+        result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
+        return Localizer(bundle, place_map, config)
+    except NetvladError as error:
+        raise MapLoadError(result, str(error)) from error
+    except (OSError, MemoryError) as error:
+        undefined = int(LoadMap.Response.RESULT_UNDEFINED_FAILURE)
+        raise MapLoadError(undefined, f'map {map_url} cannot be loaded: {error}') from error

@@ -1,0 +1,243 @@
+"""The lifecycle node `netvlad`: images in, place matches and pose priors out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import remove_ros_args
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.ros.conversions import path_of_url
+from netvlad_ros.ros.diagnostics import Diagnostics, Report
+from netvlad_ros.ros.extrinsics import Extrinsics
+from netvlad_ros.ros.live_camera import LiveCamera
+from netvlad_ros.ros.map_loading import localizer_on_map
+from netvlad_ros.ros.node_config import NodeConfig
+from netvlad_ros.ros.outputs import Outputs
+from netvlad_ros.ros.parameters import Parameters
+from netvlad_ros.ros.recognizer import Recognizer
+from netvlad_ros.ros.services import Services
+
+SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
+
+
+class LocalizeNode(LifecycleNode):
+    """Loads model and map at configure, listens and answers while active.
+
+    One thread spins it and stays free for services, TF and time; a second one, in LiveCamera, works
+    on images.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('netvlad')
+        self._recognizer: Recognizer | None = None
+        self._outputs: Outputs | None = None
+        self._services_offered: Services | None = None
+        self._live: LiveCamera | None = None
+        self._failure = ''
+        self.parameters = Parameters(
+            self, is_configured=lambda: self._recognizer is not None, apply=self._apply
+        )
+        self._diagnostics = Diagnostics(self, self._report)
+        _refuse_impossible_transitions(self)
+
+    def start(self) -> None:
+        """Configure and activate; what goes wrong is logged, and the node waits for orders."""
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load model and map, offer services."""
+        return self._transition(self._configure, undo=self._cleanup)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start listening."""
+        super().on_activate(state)
+        return self._transition(self._activate, undo=self._deactivate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening."""
+        result = self._transition(self._deactivate)
+        super().on_deactivate(state)
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of model, map, services and publishers."""
+        return self._transition(self._cleanup)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, from any state."""
+        return self._transition(self.close)
+
+    def close(self) -> None:
+        """Stop listening and let go of model and map."""
+        self._deactivate()
+        self._cleanup()
+
+    def _transition(
+        self, work: Callable[[], None], undo: Callable[[], None] = lambda: None
+    ) -> TransitionCallbackReturn:
+        # rclpy turns an exception here into an error state without a word about it.
+        try:
+            work()
+        except Exception as error:
+            undo()
+            expected = isinstance(error, NetvladError)
+            self._failure = str(error) if expected else f'internal error: {error!r}'
+            self.get_logger().error(self._failure)
+            if not expected:
+                self.get_logger().debug(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
+        self._failure = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        if self.parameters.problems:
+            raise NetvladError('; '.join(self.parameters.problems.values()))
+        config = self.parameters.node
+        if not config.map:
+            raise NetvladError('parameter map is empty: name the map folder to localize on')
+        bundle = ModelBundle.load(
+            _model_path(config.model), device=config.device, threads=config.threads
+        )
+        localizer = localizer_on_map(bundle, config.map, self.parameters.localizer)
+        self._recognizer = Recognizer(localizer, Extrinsics(self))
+        self._outputs = Outputs(self)
+        self._services_offered = Services(
+            self, self._recognizer, self.parameters, lambda: self._live
+        )
+        place_map = localizer.place_map
+        self.get_logger().info(
+            f'{bundle.metadata.name} on {bundle.provider}; map {place_map.directory}, '
+            f'{len(place_map)} places in frame {place_map.frame_id}'
+        )
+
+    def _activate(self) -> None:
+        assert self._recognizer is not None and self._outputs is not None
+        self._live = LiveCamera(self, self._recognizer, self._outputs, lambda: self.parameters.node)
+
+    def _deactivate(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.close()
+
+    def _cleanup(self) -> None:
+        recognizer, self._recognizer = self._recognizer, None
+        for part in (self._services_offered, self._outputs, recognizer):
+            if part is not None:
+                part.close()
+        self._services_offered = self._outputs = None
+
+    def _apply(self, node: NodeConfig, localizer: LocalizerConfig) -> None:
+        if self._recognizer is not None:
+            self._recognizer.localizer.config = localizer
+
+    def _report(self) -> Report:
+        recognizer, live = self._recognizer, self._live
+        if recognizer is None:
+            report = Report('not configured')
+        else:
+            bundle = recognizer.localizer.bundle
+            place_map = recognizer.localizer.place_map
+            report = Report('active' if live else 'inactive')
+            report.values = {
+                'accelerator': bundle.provider,
+                'model': str(bundle.path),
+                'model id': bundle.metadata.model_id,
+                'map': str(place_map.directory),
+                'map id': place_map.map_id,
+                'map frame': place_map.frame_id,
+                'places': str(len(place_map)),
+                'extrinsics': recognizer.extrinsics,
+            }
+            if recognizer.extrinsics == 'unknown':
+                report.warnings.append('no priors: the camera pose on the robot is not known')
+        if self._failure:
+            report.errors.append(self._failure)
+        if live is not None:
+            report.values['image topic'] = live.input.topic
+            report.values['image QoS'] = live.input.qos
+            report.values.update(live.statistics.summary())
+            if live.input.problem:
+                report.warnings.append(live.input.problem)
+            if live.statistics.bad:
+                report.warnings.append(f'{live.statistics.bad} bad images')
+        return report
+
+
+def _model_path(model: str) -> Path:
+    if model:
+        return path_of_url(model)
+    return Path(get_package_share_directory('netvlad_ros')) / SHIPPED_MODEL
+
+
+def _refuse_impossible_transitions(node: LifecycleNode) -> None:
+    """Answer a transition that the present state does not have with success = False.
+
+    rclpy (seen in Jazzy 7.1) raises RCLError out of the service callback instead, which ends the
+    process: anybody asking an unconfigured node to activate would take it down.
+    """
+    service = node._service_change_state
+    change_state = service.callback
+
+    def guarded(
+        request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        wanted: Transition = request.transition
+        possible = node._state_machine.available_transitions
+        if not any(wanted.label == entry[1] or wanted.id == entry[0] for entry in possible):
+            current = node._state_machine.current_state[1]
+            node.get_logger().warning(
+                f"transition '{wanted.label or wanted.id}' is not possible in state {current}"
+            )
+            response.success = False
+            return response
+        return change_state(request, response)
+
+    service.callback = guarded
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is interrupted; the exit code is 0 then."""
+    argv = list(sys.argv if args is None else ['localize', *args])
+    parser = argparse.ArgumentParser(
+        prog='localize', description=f'{__doc__} Parameters: --ros-args -p NAME:=VALUE.'
+    )
+    parser.parse_args(remove_ros_args(argv)[1:])
+    node: LocalizeNode | None = None
+    try:
+        rclpy.init(args=argv)
+        node = LocalizeNode()
+        if node.parameters.node.autostart:
+            node.start()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError as error:
+        if node is not None:
+            raise
+        # A malformed --ros-args or parameter file, in rcl's own words.
+        print(f'localize: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

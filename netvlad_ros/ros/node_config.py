@@ -1,0 +1,106 @@
+"""What can be set about the node, beside what can be tuned about localization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, pose_matrix
+from netvlad_ros.core.localizer_config import tunable
+
+NOT_GIVEN = (0.0,) * 7
+
+
+def setting(
+    default: Any, unit: str, description: str, *, choices: tuple[str, ...] = (), fixed: bool = False
+) -> Any:
+    """Declare a field without a range. fixed: changes only while the node is unconfigured."""
+    metadata = {'unit': unit, 'description': description, 'choices': choices, 'fixed': fixed}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Raises NetvladError on values that are no choice, out of range or no pose."""
+
+    model: str = setting(
+        '', 'path', 'Model bundle (.onnx); empty = the model shipped with the package.', fixed=True
+    )
+    map: str = setting(
+        '', 'path', 'Map folder: a path, file:///path or package://package/path.', fixed=True
+    )
+    device: str = setting(
+        'auto',
+        '',
+        'Where the model runs; one asked for by name must come up. auto = GPU if there is one.',
+        choices=('auto', 'cpu', 'cuda', 'tensorrt'),
+        fixed=True,
+    )
+    threads: int = setting(0, 'threads', 'Of CPU inference; 0 = one per core.', fixed=True)
+    autostart: bool = setting(
+        False, '', 'Configure and activate without being told to.', fixed=True
+    )
+    image_transport: str = setting(
+        'raw',
+        '',
+        'raw: Image on `image`; compressed: CompressedImage on `image`/compressed.',
+        choices=('raw', 'compressed'),
+        fixed=True,
+    )
+    image_qos: str = setting(
+        'auto',
+        '',
+        'auto: as the publishers on the topic offer; sensor_data: best effort; reliable.',
+        choices=('auto', 'sensor_data', 'reliable'),
+    )
+    image_timeout_s: float = tunable(
+        5.0, 's', 0.1, 3600.0, 'Warn when no image has come for this long.'
+    )
+    time_jump_s: float = tunable(
+        1.0, 's', 0.0, 3600.0, 'Stamps going back further than this begin a new run.'
+    )
+    lost_after_s: float = tunable(
+        10.0, 's', 0.1, 86400.0, 'Without a fix for this long the robot is lost: see initial_pose.'
+    )
+    pose_of: str = setting('base', '', 'Whose pose the prior is.', choices=('base', 'camera'))
+    base_frame_id: str = setting(
+        'base_link', 'frame', 'The base, when its pose is looked up in TF.'
+    )
+    T_base_cam: tuple[float, ...] = setting(
+        NOT_GIVEN,
+        'm, quaternion',
+        'Camera (optical frame) in the base: x y z qx qy qz qw; all zero = from TF, else the map.',
+    )
+    publish_descriptor: bool = setting(False, '', 'Publish the descriptor of every image.')
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            choices = entry.metadata.get('choices')
+            if choices and value not in choices:
+                raise NetvladError(
+                    f"{entry.name} is '{str(value)[:40]}', it must be one of {', '.join(choices)}"
+                )
+            low, high = entry.metadata.get('range', (None, None))
+            if low is not None and not low <= value <= high:
+                unit = entry.metadata['unit']
+                raise NetvladError(f'{entry.name} is {value}, it must lie in {low}..{high} {unit}')
+        if not 0 <= self.threads <= 1024:
+            raise NetvladError(f'threads is {self.threads}, it must lie in 0..1024')
+        self.extrinsics()
+
+    def extrinsics(self) -> Array | None:
+        """T_base_cam (4, 4), or None if not given. Raises NetvladError if it is no pose."""
+        if tuple(self.T_base_cam) == NOT_GIVEN:
+            return None
+        if len(self.T_base_cam) != 7:
+            raise NetvladError(
+                f'T_base_cam has {len(self.T_base_cam)} numbers, it needs 7: x y z qx qy qz qw'
+            )
+        try:
+            return pose_matrix(np.array(self.T_base_cam[:3]), np.array(self.T_base_cam[3:]))
+        except NetvladError as error:
+            raise NetvladError(f'T_base_cam: {error}') from error

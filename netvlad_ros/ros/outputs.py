@@ -1,0 +1,90 @@
+"""All publishers of the node, and what goes out for one answered image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from netvlad_ros.core.match import Match
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.ros.conversions import descriptor_message
+from netvlad_ros.ros.visuals import candidate_markers, match_image
+from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceMatch
+
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answered image, ready to go out.
+
+    prior: None if there is nothing to believe, or `note` says why the pose is not known.
+    """
+
+    match: Match
+    message: PlaceMatch
+    prior: PoseWithCovarianceStamped | None
+    place_map: PlaceMap
+    note: str
+
+
+class Outputs:
+    """Lifecycle publishers: silent unless the node is active."""
+
+    def __init__(self, ros_node: LifecycleNode) -> None:
+        def publisher(kind: type, topic: str) -> Any:
+            # Reliable: it serves subscribers of either kind, and these messages are small or few.
+            return ros_node.create_lifecycle_publisher(kind, topic, RELIABLE)
+
+        self._ros_node = ros_node
+        self._place_match = publisher(PlaceMatch, 'place_match')
+        self._pose_prior = publisher(PoseWithCovarianceStamped, 'pose_prior')
+        self._initial_pose = publisher(PoseWithCovarianceStamped, 'initial_pose')
+        self._descriptor = publisher(GlobalDescriptor, 'descriptor')
+        self._candidates = publisher(MarkerArray, 'candidates')
+        self._match_image = publisher(Image, 'match_image')
+
+    def publish(self, answer: Answer) -> None:
+        """The match always; the prior if there is one."""
+        if answer.prior is not None:
+            self._pose_prior.publish(answer.prior)
+        self._place_match.publish(answer.message)
+
+    def publish_descriptor(self, match: Match, image_header: Header) -> None:
+        """The descriptor with the image's header."""
+        self._descriptor.publish(descriptor_message(match, image_header))
+
+    def publish_initial_pose(self, prior: PoseWithCovarianceStamped) -> bool:
+        """Tell the listeners of initial_pose; False if there is none yet, so that it is told again.
+
+        AMCL often comes up after the first fix; it must get the next one.
+        """
+        if self._initial_pose.get_subscription_count() == 0:
+            return False
+        self._initial_pose.publish(prior)
+        return True
+
+    def publish_visuals(self, answer: Answer, rgb: NDArray[np.uint8]) -> None:
+        """Pictures for people, drawn only when someone looks."""
+        if self._candidates.get_subscription_count():
+            self._candidates.publish(candidate_markers(answer.match, answer.message.header))
+        if self._match_image.get_subscription_count():
+            header = Header(stamp=answer.message.header.stamp, frame_id=answer.message.camera_frame)
+            self._match_image.publish(match_image(answer.match, rgb, answer.place_map, header))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (
+            *(self._place_match, self._pose_prior, self._initial_pose),
+            *(self._descriptor, self._candidates, self._match_image),
+        ):
+            self._ros_node.destroy_lifecycle_publisher(publisher)

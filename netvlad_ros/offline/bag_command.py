@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ def write(
     out: Annotated[Path, typer.Option('--out', help='The bag to write, a folder.')],
     selection: Selection = None,
     size: Annotated[
-        tuple[int, int] | None,
+        Any,  # width and height; typer would ask a tuple for two words
         typer.Option(parser=parse_size, metavar='WxH', help='Resize the images.'),
     ] = None,
     storage: Annotated[str, typer.Option(help='mcap or sqlite3.')] = 'mcap',

@@ -16,6 +16,8 @@ from netvlad_ros.offline.bag_storage import SUFFIXES, RosbagsStorage, Storage, T
 from netvlad_ros.offline.cut_mcap import CutMcap
 from netvlad_ros.offline.cut_sqlite import CutSqlite
 
+SALVAGE = ' (or pass --allow-truncated to use what can be read)'
+
 
 class BagFile:
     """Use it as a context manager; every problem of the file arrives as NetvladError.
@@ -87,7 +89,7 @@ class BagFile:
             raise
         except Exception as error:  # readers of damaged files raise whatever they stumble over
             if not self.allow_truncated:
-                raise NetvladError(_damaged(self.path, error)) from error
+                raise NetvladError(_damaged(self.path, error) + SALVAGE) from error
             self.notes.append(f'bag {self.path}: reading stopped early: {_line(error)}')
             return None
 
@@ -107,7 +109,7 @@ class BagFile:
             except Exception as error:  # see _next
                 unclean = _damaged(self.path, error)
         if not self.allow_truncated:
-            raise NetvladError(unclean)
+            raise NetvladError(unclean + SALVAGE)
         self.notes.append(unclean)
         files = _storage_files(self.path)
         if not files:
@@ -129,8 +131,7 @@ def _unclean(path: Path) -> str:
     """Say why a bag that was not closed properly is refused; empty where nothing shows."""
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         return (
-            f'bag {path} has no metadata.yaml: it was cut off; run `ros2 bag reindex` on '
-            'it, or pass --allow-truncated to use what can be read'
+            f'bag {path} has no metadata.yaml: it was cut off; run `ros2 bag reindex` on it'
         )
     for file in _storage_files(path):
         for suffix in ('-wal', '-journal'):
@@ -138,7 +139,7 @@ def _unclean(path: Path) -> str:
             if left.is_file() and left.stat().st_size > 0:
                 return (
                     f'bag {file} was not closed: {left.name} lies beside it; open and close it '
-                    f'once with `sqlite3 {file.name} .tables`, or pass --allow-truncated'
+                    f'once with `sqlite3 {file.name} .tables`'
                 )
     return ''
 
@@ -152,10 +153,7 @@ def _storage_files(path: Path) -> list[Path]:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    return (
-        f'bag {path} is damaged or cut off: {_line(error)} '
-        '(pass --allow-truncated to use what can be read)'
-    )
+    return f'bag {path} is damaged or cut off ({_line(error)})'
 
 
 def _line(error: Exception) -> str:

@@ -32,7 +32,7 @@ def open_traverse(source: Path | str, **options: Any) -> Traverse:
         from netvlad_ros.offline.bag_traverse import BagTraverse
 
         return BagTraverse(source, bag_options)
-    raise NetvladError(f'{source} is no drive that is understood: {_seen(source)}; {UNDERSTOOD} is')
+    raise NetvladError(f'{source} is no drive: {_seen(source)}; a drive is {UNDERSTOOD}')
 
 
 def _is_bag(source: Path) -> bool:

@@ -215,9 +215,9 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='localize', description=f'{__doc__} Parameters: --ros-args -p NAME:=VALUE.'
     )
-    parser.parse_args(remove_ros_args(argv)[1:])
     node: LocalizeNode | None = None
     try:
+        parser.parse_args(remove_ros_args(argv)[1:])
         rclpy.init(args=argv)
         node = LocalizeNode()
         if node.parameters.node.autostart:

@@ -58,4 +58,6 @@ class Recognizer:
                 self.extrinsics = 'unknown'
                 return None, str(error)
             prior = prior.of_base(T_base_cam)
+        else:
+            self.extrinsics = 'not needed: pose_of is camera'
         return prior_message(prior, header.stamp, place_map.frame_id), ''

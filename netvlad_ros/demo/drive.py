@@ -1,0 +1,110 @@
+"""The demo's two drives: a loop; on another day the loop again, with a detour nobody mapped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.demo.camera import T_BASE_CAM, Camera
+from netvlad_ros.demo.daylight import FIRST_DAY, SECOND_DAY, Daylight
+from netvlad_ros.demo.drive_bag import DriveBag
+from netvlad_ros.demo.renderer import Renderer
+from netvlad_ros.demo.town import Town
+from netvlad_ros.demo.trajectory import (
+    DETOUR,
+    FIRST_DRIVE,
+    LOOP,
+    SECOND_DRIVE,
+    DriveStyle,
+    Route,
+    Trajectory,
+)
+
+SEED = 3
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A route driven on a day: everything that decides its images."""
+
+    name: str
+    route: Route
+    style: DriveStyle
+    daylight: Daylight
+    day: int
+    compressed: bool
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """Where the vehicle is at each instant."""
+        return Trajectory(self.route, self.style)
+
+    def images(self, camera: Camera) -> Iterator[NDArray[np.uint8]]:
+        """Render what the camera sees at each stamp: uint8 (H, W, 3) RGB."""
+        trajectory = self.trajectory
+        town = Town.build(SEED, self.day)
+        quads = self.daylight.lit(town.quads, town.boxes)
+        renderer = Renderer(quads, self.daylight.sky(), camera)
+        rng = np.random.default_rng((SEED, self.day))
+        for stamp in trajectory.stamps_ns:
+            T_map_cam = trajectory.T_map_base(trajectory.at(stamp)) @ T_BASE_CAM
+            yield self.daylight.develop(renderer.render(T_map_cam), rng)
+
+
+DRIVE_ONE = Drive('drive_one', LOOP, FIRST_DRIVE, FIRST_DAY, day=1, compressed=True)
+DRIVE_TWO = Drive('drive_two', DETOUR, SECOND_DRIVE, SECOND_DAY, day=2, compressed=False)
+
+
+def record(drives: list[Drive], folder: Path, progress: Callable[[int, int], None]) -> list[Path]:
+    """Render drives side by side, one process each, into rosbag2 folders.
+
+    progress: called with the images done and in all. Raises NetvladError if a drive failed.
+    """
+    context = multiprocessing.get_context('spawn')
+    paths = [folder / drive.name for drive in drives]
+    done = context.Value('i', 0)
+    workers = [
+        context.Process(target=_record, args=(drive.name, path, done), daemon=True)
+        for drive, path in zip(drives, paths, strict=True)
+    ]
+    total = sum(len(drive.trajectory.stamps_ns) for drive in drives)
+    for worker in workers:
+        worker.start()
+    try:
+        while any(worker.is_alive() for worker in workers):
+            progress(done.value, total)
+            time.sleep(0.1)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+    failed = [d.name for d, w in zip(drives, workers, strict=True) if w.exitcode != 0]
+    if failed:
+        raise NetvladError(
+            f'rendering {", ".join(failed)} into {folder} failed; see the messages above'
+        )
+    progress(total, total)
+    return paths
+
+
+def _record(name: str, path: Path, done: Synchronized[int]) -> None:
+    cv2.setNumThreads(1)  # one drive a core
+    drive = {d.name: d for d in (DRIVE_ONE, DRIVE_TWO)}[name]
+
+    def counted() -> Iterator[NDArray[np.uint8]]:
+        for image in drive.images(Camera()):
+            yield image
+            with done.get_lock():
+                done.value += 1
+
+    with DriveBag(path, drive.trajectory, Camera(), compressed=drive.compressed) as bag:
+        bag.write(counted())

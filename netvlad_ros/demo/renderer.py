@@ -1,0 +1,155 @@
+"""Draws a world through a pinhole: a homography a tile, a z-buffer, mipmaps, supersampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.demo.camera import Camera
+from netvlad_ros.demo.quad import Quad
+from netvlad_ros.demo.sky import Sky
+
+NEAR_M = 0.12
+SUPERSAMPLING = 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    origin: NDArray[np.float64]
+    axes: NDArray[np.float64]  # (3, 2): one texel of the finest level along u and along v [m]
+    pyramid: tuple[NDArray[np.uint8], ...]
+    offset: tuple[float, float]  # texel of the tile's origin
+    texels: tuple[float, float]
+
+
+class Renderer:
+    """render(T_map_cam) -> uint8 (H, W, 3) RGB. Holds the textures of one world under one light."""
+
+    def __init__(self, quads: list[Quad], sky: Sky, camera: Camera) -> None:
+        self._sky, self._camera = sky, camera
+        self._K = camera.supersampled(SUPERSAMPLING)
+        self._size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
+        self._tiles: list[_Tile] = []
+        corners, normals = [], []
+        for quad in quads:
+            pyramid = _pyramid(quad.texture)
+            height, width = quad.texture.shape[:2]
+            normal = np.zeros(3) if quad.two_sided else quad.normal
+            for s0, t0, s1, t1 in quad.tiles():
+                origin = quad.origin + s0 * quad.u + t0 * quad.v
+                u, v = (s1 - s0) * quad.u, (t1 - t0) * quad.v
+                axes = np.stack([quad.u / width, quad.v / height], axis=1)
+                texels = ((s1 - s0) * width, (t1 - t0) * height)
+                self._tiles.append(_Tile(origin, axes, pyramid, (s0 * width, t0 * height), texels))
+                corners.append([origin, origin + u, origin + u + v, origin + v])
+                normals.append(normal)
+        self._corners = np.array(corners)  # (Q, 4, 3)
+        self._normals = np.array(normals)
+
+    def render(self, T_map_cam: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """One image from the camera's pose (optical frame in the map frame)."""
+        R, eye = T_map_cam[:3, :3], T_map_cam[:3, 3]
+        canvas = self._sky.draw(self._K, self._size, R)
+        nearness = np.zeros(canvas.shape[:2], np.float32)  # 1 / depth [1/m]; 0 is the sky
+        corners = (self._corners - eye) @ R
+        for index in self._visible(corners, eye):
+            self._draw(self._tiles[index], corners[index], R, eye, canvas, nearness)
+        size = (self._camera.width, self._camera.height)
+        return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _visible(self, corners: NDArray[np.float64], eye: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Tiles that face the camera within its view, nearest first: many others they hide."""
+        x, y, z = corners[..., 0], corners[..., 1], corners[..., 2]
+        wide = self._size[0] / 2 / self._K[0, 0]
+        high = self._size[1] / 2 / self._K[1, 1]
+        outside = (z < NEAR_M).all(1)
+        outside |= (x > wide * z).all(1) | (x < -wide * z).all(1)
+        outside |= (y > high * z).all(1) | (y < -high * z).all(1)
+        facing = np.einsum('qi,qi->q', eye - self._corners[:, 0], self._normals)
+        two_sided = ~self._normals.any(1)
+        keep = np.flatnonzero(~outside & (two_sided | (facing > 0)))
+        return keep[np.argsort(z[keep].mean(1))]
+
+    def _draw(
+        self,
+        tile: _Tile,
+        corners: NDArray[np.float64],
+        R: NDArray[np.float64],
+        eye: NDArray[np.float64],
+        canvas: NDArray[np.uint8],
+        nearness: NDArray[np.float32],
+    ) -> None:
+        polygon = _clip(corners) @ self._K.T
+        outline = polygon[:, :2] / polygon[:, 2:]
+        x0, y0 = np.maximum(np.floor(outline.min(0)), 0).astype(int)
+        x1, y1 = np.minimum(np.ceil(outline.max(0)).astype(int) + 1, self._size)
+        if x0 >= x1 or y0 >= y1:
+            return
+        # texel -> pixel: p ~ K [u v o] (s, t, 1); its inverse also gives 1/depth as its third row
+        M = np.linalg.inv(self._K @ np.column_stack([R.T @ tile.axes, R.T @ (tile.origin - eye)]))
+        xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
+        near = (M[2, 0] * xs + M[2, 2]).astype(np.float32) + (M[2, 1] * ys).astype(np.float32)[
+            :, None
+        ]
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        points = np.round((outline - (x0, y0)) * 16).astype(np.int32)
+        cv2.fillConvexPoly(mask, points, 255, shift=4)
+        behind = nearness[y0:y1, x0:x1]
+        mask &= np.where(near > behind, np.uint8(255), np.uint8(0))
+        if not mask.any():
+            return
+        level = self._level(tile, outline)
+        texture = tile.pyramid[level]
+        scale = 0.5**level
+        to_level = np.array([
+            [scale, 0.0, tile.offset[0] * scale + 0.5 * scale - 0.5],
+            [0.0, scale, tile.offset[1] * scale + 0.5 * scale - 0.5],
+            [0.0, 0.0, 1.0],
+        ])  # fmt: skip
+        shift = np.array([[1.0, 0.0, x0], [0.0, 1.0, y0], [0.0, 0.0, 1.0]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        pixels = cv2.warpPerspective(
+            texture,
+            to_level @ M @ shift,
+            (x1 - x0, y1 - y0),
+            flags=flags,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        if pixels.shape[2] == 4:
+            mask &= np.where(pixels[..., 3] > 127, np.uint8(255), np.uint8(0))
+            pixels = np.ascontiguousarray(pixels[..., :3])
+        cv2.copyTo(pixels, mask, canvas[y0:y1, x0:x1])
+        cv2.copyTo(near, mask, behind)
+
+    def _level(self, tile: _Tile, outline: NDArray[np.float64]) -> int:
+        """Mipmap whose texels are about as large as pixels, by the tile's area on the screen."""
+        seen = cv2.contourArea(outline.astype(np.float32))
+        texels = tile.texels[0] * tile.texels[1]
+        level = 0.5 * np.log2(max(texels / max(seen, 1.0), 1.0)) + 0.35
+        return int(min(level, len(tile.pyramid) - 1))
+
+
+def _pyramid(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    levels = [texture]
+    while min(levels[-1].shape[:2]) >= 4:
+        height, width = levels[-1].shape[:2]
+        size = (max(1, width // 2), max(1, height // 2))
+        half = cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA)
+        levels.append(np.asarray(half, np.uint8))
+    return tuple(levels)
+
+
+def _clip(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The polygon (4, 3) in the optical frame, cut at the near plane."""
+    if (corners[:, 2] >= NEAR_M).all():
+        return corners
+    out = []
+    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if a[2] >= NEAR_M:
+            out.append(a)
+        if (a[2] >= NEAR_M) != (b[2] >= NEAR_M):
+            out.append(a + (b - a) * (NEAR_M - a[2]) / (b[2] - a[2]))
+    return np.array(out)

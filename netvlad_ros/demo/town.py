@@ -1,0 +1,132 @@
+"""The demo's town: a block with a road round it, and side streets that drive one leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from netvlad_ros.demo import prop
+from netvlad_ros.demo.building import Footprint, Point, building
+from netvlad_ros.demo.ground import Rectangle, ground
+from netvlad_ros.demo.quad import Box, Quad
+from netvlad_ros.demo.texture import SHARES
+
+HALF_M = 3.5  # from the middle of a street to its fronts
+AREA: Rectangle = (-11.0, -29.0, 47.0, 35.0)
+STREETS: list[Rectangle] = [  # west, south, east, north; then the side streets
+    (-3.5, -3.5, 3.5, 27.5), (-3.5, -3.5, 39.5, 3.5),
+    (32.5, -3.5, 39.5, 27.5), (-3.5, 20.5, 39.5, 27.5),
+    (6.5, -21.5, 13.5, 3.5), (6.5, -21.5, 29.5, -14.5), (22.5, -21.5, 29.5, 3.5),
+]  # fmt: skip
+# rows of houses: first corner, last corner (their fronts' line), the side they stand on, depth [m]
+ROWS: list[tuple[Point, Point, Point, float]] = [
+    ((3.5, 3.5), (32.5, 3.5), (0, 1), 6.0), ((3.5, 20.5), (32.5, 20.5), (0, -1), 6.0),
+    ((3.5, 9.5), (3.5, 14.5), (1, 0), 6.0), ((32.5, 9.5), (32.5, 14.5), (-1, 0), 6.0),
+    ((-3.5, -9.5), (-3.5, 33.0), (-1, 0), 6.0), ((-3.5, 27.5), (39.5, 27.5), (0, 1), 6.0),
+    ((39.5, -9.5), (39.5, 33.0), (1, 0), 6.0), ((-3.5, -3.5), (6.5, -3.5), (0, -1), 6.0),
+    ((29.5, -3.5), (39.5, -3.5), (0, -1), 6.0), ((13.5, -3.5), (22.5, -3.5), (0, -1), 5.5),
+    ((13.5, -14.5), (22.5, -14.5), (0, 1), 5.5), ((6.5, -27.5), (6.5, -9.5), (-1, 0), 6.0),
+    ((29.5, -27.5), (29.5, -9.5), (1, 0), 6.0), ((6.5, -21.5), (29.5, -21.5), (0, -1), 6.0),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Town:
+    """What is seen, what casts shadow, and where the houses stand."""
+
+    quads: list[Quad]
+    boxes: list[Box]
+    houses: list[Footprint]
+
+    @classmethod
+    def build(cls, seed: int, day: int) -> Town:
+        """The town of a seed; cars and crates stand elsewhere on another day."""
+        rng = np.random.default_rng(seed)
+        quads, boxes, houses = [ground(rng, AREA, STREETS)], [], []
+        for row in ROWS:
+            character = rng.dirichlet(6.0 * np.array(SHARES))  # neighbours build alike
+            for plot in _plots(rng, *row):
+                height = float(
+                    rng.choice([3.4, 5.8, 6.6, 8.4, 9.5], p=[0.12, 0.25, 0.3, 0.23, 0.1])
+                )
+                walls, solids = building(
+                    rng, plot, height + rng.uniform(-0.3, 0.3), character, on_street
+                )
+                quads += walls
+                boxes += solids
+                houses.append(plot)
+        for placed in _fixtures(rng) + _movables(np.random.default_rng((seed, day))):
+            quads += placed[0]
+            boxes += placed[1]
+        return cls(quads, boxes, houses)
+
+
+def on_street(point: Point) -> bool:
+    """Whether a ground point lies in a street."""
+    return any(a <= point[0] <= c and b <= point[1] <= d for a, b, c, d in STREETS)
+
+
+def _plots(
+    rng: np.random.Generator, first: Point, last: Point, side: Point, depth: float
+) -> list[Footprint]:
+    """The row cut into plots of 3.5 to 8 m, each set back a little from the line of fronts."""
+    length = float(np.hypot(last[0] - first[0], last[1] - first[1]))
+    count = max(1, round(length / 5.4))
+    cuts = np.linspace(0, length, count + 1)
+    cuts[1:-1] += rng.uniform(-0.9, 0.9, count - 1)
+    along = np.subtract(last, first) / length
+    plots = []
+    for a, b in pairwise(cuts.tolist()):
+        back = float(rng.choice([0.0, 0.15, 0.4, 0.9], p=[0.4, 0.2, 0.25, 0.15]))
+        corners = np.array([
+            np.add(first, along * a) + np.multiply(side, back),
+            np.add(first, along * b) + np.multiply(side, depth),
+        ])  # fmt: skip
+        low, high = corners.min(0), corners.max(0)
+        plots.append((float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    return plots
+
+
+def _kerbside(rng: np.random.Generator, spacing: float, inset: float) -> list[tuple[Point, bool]]:
+    """Points along both pavements, off the crossings; and whether the street runs along x."""
+    points: list[tuple[Point, bool]] = []
+    for number, (a, b, c, d) in enumerate(STREETS):
+        along_x = c - a > d - b
+        low, high = (a, c) if along_x else (b, d)
+        across = ((b + d) if along_x else (a + c)) / 2
+        for sign in (-1, 1):
+            at = low + 4.0 + rng.uniform(0, spacing)
+            while at < high - 4.0:
+                offset = across + sign * (HALF_M - inset)
+                point = (at, offset) if along_x else (offset, at)
+                others = STREETS[:number] + STREETS[number + 1 :]
+                if not any(
+                    o[0] - 2.5 < point[0] < o[2] + 2.5 and o[1] - 2.5 < point[1] < o[3] + 2.5
+                    for o in others
+                ):
+                    points.append((point, along_x))
+                at += spacing * rng.uniform(0.6, 1.4)
+    return points
+
+
+def _fixtures(rng: np.random.Generator) -> list[prop.Prop]:
+    """Trees, lamps and signs stay where they are."""
+    placed: list[prop.Prop] = []
+    for point, along_x in _kerbside(rng, 5.5, 1.15):
+        kind = rng.uniform()
+        if kind < 0.35:
+            placed.append(prop.tree(rng, point))
+        elif kind < 0.6:
+            placed.append(prop.lamp_post(rng, point))
+        elif kind < 0.85:
+            placed.append(prop.road_sign(rng, point, 0.0 if along_x else np.pi / 2))
+    placed += [prop.crate(rng, point) for point, _ in _kerbside(rng, 5.0, 0.45)]
+    return placed
+
+
+def _movables(rng: np.random.Generator) -> list[prop.Prop]:
+    """Cars park elsewhere every day, bins are moved."""
+    placed = [prop.car(rng, point, along_x) for point, along_x in _kerbside(rng, 30.0, 1.05)]
+    return placed + [prop.crate(rng, point) for point, _ in _kerbside(rng, 14.0, 0.5)]

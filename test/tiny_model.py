@@ -1,4 +1,4 @@
-"""A model bundle of a few kilobytes that describes an image in a millisecond: no training, no data."""
+"""A model bundle of a few kilobytes that describes an image in a millisecond."""
 
 from __future__ import annotations
 

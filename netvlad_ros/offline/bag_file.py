@@ -130,9 +130,7 @@ class BagFile:
 def _unclean(path: Path) -> str:
     """Say why a bag that was not closed properly is refused; empty where nothing shows."""
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
-        return (
-            f'bag {path} has no metadata.yaml: it was cut off; run `ros2 bag reindex` on it'
-        )
+        return f'bag {path} has no metadata.yaml: it was cut off; run `ros2 bag reindex` on it'
     for file in _storage_files(path):
         for suffix in ('-wal', '-journal'):
             left = file.with_name(file.name + suffix)

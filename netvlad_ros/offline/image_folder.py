@@ -11,21 +11,20 @@ SUFFIXES = frozenset(('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '
 def image_names(folder: Path, *, below: str = '.') -> list[str]:
     """Names of all images in folder / below and deeper, relative to folder, sorted; no pixels read.
 
-    A linked folder is entered (drives live on other disks), unless the link leads to one of its
-    own parents, which would never end.
+    A linked folder is entered (drives live on other disks), each folder once: links may run in
+    circles.
     """
     names: list[str] = []
     root = folder / below
+    seen = {root.resolve()}
     for where, folders, files in os.walk(root, followlinks=True):
         here = Path(where)
-        folders[:] = [name for name in folders if not _loops(here / name)]
+        new = {name: (here / name).resolve() for name in sorted(folders)}
+        folders[:] = [name for name, real in new.items() if real not in seen]
+        seen.update(new.values())
         names += [
             (here / file).relative_to(folder).as_posix()
             for file in files
             if Path(file).suffix.lower() in SUFFIXES
         ]
     return sorted(names)
-
-
-def _loops(path: Path) -> bool:
-    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())

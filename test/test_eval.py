@@ -1,0 +1,183 @@
+"""The judge, on maps and pairs so small that every number can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tiny_drive import picture, pose, write_drive, write_image
+from tiny_model import write_tiny_model
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.evaluation import evaluate_map
+from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.pairs_evaluation import evaluate_pairs, read_pairs
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory) -> ModelBundle:
+    path = write_tiny_model(tmp_path_factory.mktemp('model') / 'tiny.onnx')
+    return ModelBundle.load(path, device='cpu', threads=1)
+
+
+@pytest.fixture
+def place_map(tmp_path, bundle):
+    """Pictures 0 to 3 at x = 0, 10, 20, 30 m."""
+    drive = write_drive(tmp_path / 'mapped', [pose(10 * i) for i in range(4)])
+    return build_map(open_traverse(drive), bundle, tmp_path / 'map')
+
+
+def queries(tmp_path):
+    """Four drives past the map.
+
+    0: picture 0 seen at 0.5 m: right. 1: picture 1 at 10 m, turned by 30 degrees. 2: picture 3 at
+    20 m: the best match is 10 m off, the right place is among the others. 3: picture 2 at 100 m,
+    where nothing was mapped.
+    """
+    poses = [pose(0.5), pose(10, yaw_deg=30), pose(20), pose(100)]
+    return open_traverse(write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 2]))
+
+
+def test_by_distance(tmp_path, bundle, place_map):
+    result = evaluate_map(place_map, bundle, queries(tmp_path), radius_m=1.0)
+    assert (result['queries'], result['answerable']) == (4, 3)
+    assert result['recall'] == {'1': pytest.approx(2 / 3), '5': 1.0, '10': 1.0}
+    assert result['recall_all'] == {'1': 0.5, '5': 0.75, '10': 0.75}
+    # Equal pictures have the cosine 1, so all four are accepted, two of them far off the truth.
+    assert (result['accepted'], result['accepted_wrong']) == (4, 2)
+    assert (result['ambiguous'], result['no_match'], result['skipped']) == (0, 0, 0)
+    # Errors 0, 0.5, 10, 80 m: the median lies between the middle ones, p90 at 10 + 0.7 * 70.
+    assert result['pose_error_m'] == {'median': pytest.approx(5.25), 'p90': pytest.approx(59.0)}
+    assert result['pose_error_deg'] == {
+        'median': pytest.approx(0.0, abs=1e-6),
+        'p90': pytest.approx(21.0),  # 0, 0, 0, 30
+    }
+    assert result['map_id'] == place_map.map_id
+    assert (result['radius_m'], result['angle_deg']) == (1.0, None)
+    assert result['ms_per_image'] > 0
+    json.dumps(result, allow_nan=False)
+
+
+def test_by_distance_and_angle(tmp_path, bundle, place_map):
+    result = evaluate_map(
+        place_map, bundle, queries(tmp_path), radius_m=1.0, angle_deg=20.0, selection=slice(0, 3)
+    )
+    assert (result['queries'], result['answerable']) == (3, 2)  # the turned one has no answer
+    assert result['recall'] == {'1': 0.5, '5': 1.0, '10': 1.0}
+    assert result['recall_all'] == {
+        '1': pytest.approx(1 / 3),
+        '5': pytest.approx(2 / 3),
+        '10': pytest.approx(2 / 3),
+    }
+    assert (result['accepted'], result['accepted_wrong']) == (3, 2)
+
+
+def test_strangers_are_not_accepted(tmp_path, bundle, place_map):
+    drive = write_drive(tmp_path / 'elsewhere', [pose(0), pose(10)], seeds=[77, 78])
+    result = evaluate_map(place_map, bundle, open_traverse(drive))
+    assert (result['accepted'], result['no_match']) == (0, 2)
+    assert result['pose_error_m'] == {'median': None, 'p90': None}
+
+
+def test_unreadable_queries_are_counted(tmp_path, bundle, place_map):
+    drive = queries(tmp_path)
+    (tmp_path / 'query' / 'images' / '002.png').write_bytes(b'')
+    result = evaluate_map(place_map, bundle, drive)
+    assert (result['queries'], result['skipped'], len(drive.skipped)) == (3, 1, 1)
+
+
+def test_what_does_not_fit_together_is_refused(tmp_path, bundle, place_map):
+    drive = queries(tmp_path)
+    other = ModelBundle.load(write_tiny_model(tmp_path / 'other.onnx', seed=1), device='cpu')
+    with pytest.raises(NetvladError, match='was built with the model'):
+        evaluate_map(place_map, other, drive)
+    with pytest.raises(NetvladError, match="in the frame 'odom', the map's in 'map'"):
+        evaluate_map(place_map, bundle, open_traverse(tmp_path / 'query', map_frame='odom'))
+    with pytest.raises(NetvladError, match='above 0'):
+        evaluate_map(place_map, bundle, drive, radius_m=0.0)
+    with pytest.raises(NetvladError, match='no image is left'):
+        evaluate_map(place_map, bundle, drive, selection=slice(9, None))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Images a to f; b looks like a, d like c, and f like a although f is paired with e."""
+    for name, seed in zip('abcdef', (0, 0, 1, 1, 2, 0), strict=True):
+        write_image(tmp_path / 'images' / f'{name}.png', picture(seed))
+    lines = ['query,db', *('images/{}.png,images/{}.png'.format(*pair) for pair in PAIRS)]
+    (tmp_path / 'pairs.csv').write_text('\n'.join(lines) + '\n')
+    return tmp_path
+
+
+PAIRS = ['ba', 'dc', 'fe', 'db', 'aa']  # the last one is a mistake in the file
+
+
+def test_pairs(pairs, bundle):
+    result = evaluate_pairs(pairs, bundle, [])
+    # Queries a, b, d, f; database a, b, c, e. a has only itself, which is no answer. b finds a,
+    # d finds c, f finds a and b before e.
+    assert (result['queries'], result['answerable'], result['database']) == (4, 3, 4)
+    assert result['recall'] == {'1': pytest.approx(2 / 3), '5': 1.0, '10': 1.0}
+    assert result['recall_all'] == {'1': 0.5, '5': 0.75, '10': 0.75}
+    assert (result['accepted'], result['pose_error_m']['median']) == (None, None)
+    assert result['skipped'] == 0
+
+
+def test_pairs_within_slices(pairs, bundle):
+    result = evaluate_pairs(pairs, bundle, [], queries=slice(3, 6), database=slice(0, 3))
+    # Queries d, f of d, e, f, as e is none; database a, b, c; e is gone, so f has no answer.
+    assert (result['queries'], result['answerable'], result['database']) == (2, 1, 3)
+    assert result['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
+    assert result['recall_all'] == {'1': 0.5, '5': 0.5, '10': 0.5}
+
+
+def test_pairs_skip_unreadable_images(pairs, bundle):
+    (pairs / 'images' / 'c.png').write_bytes(b'')
+    skipped = []
+    result = evaluate_pairs(pairs, bundle, skipped)
+    assert (result['database'], result['skipped'], len(skipped)) == (3, 1, 1)
+    with pytest.raises(NetvladError, match='0 queries'):
+        evaluate_pairs(pairs, bundle, [], queries=slice(50, 60))
+
+
+@pytest.mark.parametrize(
+    ('text', 'complaint'),
+    [
+        ('a,b\n', 'must begin with the line "query,db"'),
+        ('query,db\n', 'names no pair'),
+        ('query,db\na.png\n', 'line 2: 1 values instead of 2'),
+        ('query,db\na.png,b.png\n../a.png,b.png\n', 'line 3: .* not a path inside the folder'),
+    ],
+)
+def test_broken_pairs_are_refused(tmp_path, text, complaint):
+    (tmp_path / 'pairs.csv').write_text(text)
+    with pytest.raises(NetvladError, match=complaint):
+        read_pairs(tmp_path / 'pairs.csv')
+
+
+def test_corridor_second_lap_in_the_first(shared_data, model_path):
+    if not model_path.is_file():
+        pytest.skip(f'no model at {model_path}')
+    bundle = ModelBundle.load(model_path)
+    result = evaluate_pairs(
+        shared_data / 'corridor_loop', bundle, [], queries=slice(40, 80), database=slice(0, 40)
+    )
+    assert (result['queries'], result['answerable']) == (40, 40)
+    assert result['recall']['1'] >= 0.95
+
+
+def test_kitchen_second_half_in_the_first(tmp_path, shared_data, model_path):
+    if not model_path.is_file():
+        pytest.skip(f'no model at {model_path}')
+    bundle = ModelBundle.load(model_path)
+    drive = open_traverse(shared_data / 'redkitchen')
+    place_map = build_map(drive, bundle, tmp_path / 'map', selection=slice(0, 500, 2))
+    result = evaluate_map(
+        place_map, bundle, drive, selection=slice(500, 1000, 10), radius_m=0.5, angle_deg=30.0
+    )
+    assert result['answerable'] == pytest.approx(32, abs=3)
+    assert result['recall']['1'] >= 0.85  # a half and a tenth of the images; all of them: 0.90
+    assert np.isfinite(result['pose_error_m']['median'])

@@ -1,0 +1,220 @@
+"""Maps from drives: which frames become places, and that a map appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_bag import raw_image, transform, write_bag
+from tiny_drive import HEADER, picture, pose, pose_line, write_drive, write_image
+from tiny_model import write_tiny_model
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.open_traverse import open_traverse
+
+NETVLAD = [sys.executable, '-c', 'from netvlad_ros.cli import main; main()']
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp('model') / 'tiny.onnx')
+
+
+@pytest.fixture(scope='module')
+def bundle(model) -> ModelBundle:
+    return ModelBundle.load(model, device='cpu', threads=1)
+
+
+def test_a_map_holds_what_the_robot_would_compute(tmp_path, bundle):
+    poses = [pose(x=i, yaw_deg=5 * i) for i in range(6)]
+    drive = open_traverse(write_drive(tmp_path / 'drive', poses))
+    build_map(drive, bundle, tmp_path / 'map', selection=slice(1, None))
+    place_map = PlaceMap.load(tmp_path / 'map')
+    assert place_map.model_id == bundle.metadata.model_id
+    assert place_map.recordings == ('drive',) * 5
+    assert place_map.images == tuple(f'images/{i:03d}.png' for i in range(1, 6))
+    assert place_map.stamps_ns.tolist() == [10**9 + i * 10**8 for i in range(1, 6)]
+    np.testing.assert_allclose(place_map.T_map_cam, poses[1:], atol=1e-9)
+    expected = [bundle.describe(picture(i)) for i in range(1, 6)]
+    np.testing.assert_array_equal(place_map.descriptors, expected)
+    assert (place_map.spacing_m, round(place_map.spacing_deg, 6)) == (1.0, 5.0)
+    thumbnail = place_map.thumbnail(2)
+    assert np.abs(thumbnail.astype(int) - picture(3)).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ('spacing_m', 'spacing_deg', 'kept'),
+    [
+        (0.0, 0.0, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (1.0, 0.0, [0, 2, 4, 7]),  # 0, 1, 2 m, then 3.2 m: steps of 0.5, later 0.4
+        (0.0, 10.0, [0, 5, 6]),  # turned by 12 deg at frame 5, by 24 at 6
+        (1.0, 10.0, [0, 2, 4, 5, 6]),  # whichever comes first, counted from the last place
+    ],
+)
+def test_keyframes(tmp_path, bundle, spacing_m, spacing_deg, kept):
+    x = [0.0, 0.5, 1.0, 1.5, 2.0, 2.4, 2.8, 3.2]
+    yaw = [0, 0, 0, 0, 0, 12, 24, 24]
+    poses = [pose(x=a, yaw_deg=b) for a, b in zip(x, yaw, strict=True)]
+    drive = open_traverse(write_drive(tmp_path / 'drive', poses))
+    place_map = build_map(
+        drive, bundle, tmp_path / 'map', spacing_m=spacing_m, spacing_deg=spacing_deg
+    )
+    assert [int(image[7:10]) for image in place_map.images] == kept
+
+
+def test_unreadable_images_are_counted_and_the_next_one_takes_their_place(tmp_path, bundle):
+    folder = write_drive(tmp_path / 'drive', [pose(x=0.5 * i) for i in range(8)])
+    (folder / 'images' / '002.png').write_bytes(b'no image')
+    (folder / 'images' / '005.png').unlink()
+    write_image(folder / 'images' / '006.png', picture(6, height=8, width=8))
+    drive = open_traverse(folder)
+    place_map = build_map(drive, bundle, tmp_path / 'map', spacing_m=1.0)
+    assert place_map.images == ('images/000.png', 'images/003.png', 'images/007.png')
+    assert [skip.image[:14] for skip in drive.skipped] == [f'images/{i:03d}.png' for i in (2, 5, 6)]
+
+
+def test_nothing_left_is_an_error(tmp_path, bundle):
+    folder = write_drive(tmp_path / 'drive', [pose(), pose(1)])
+    for image in (folder / 'images').iterdir():
+        image.write_bytes(b'')
+    with pytest.raises(NetvladError, match=r'no image is left for a map \(2 skipped, unreadable'):
+        build_map(open_traverse(folder), bundle, tmp_path / 'map')
+    with pytest.raises(NetvladError, match='the slice is empty'):
+        build_map(open_traverse(folder), bundle, tmp_path / 'map', selection=slice(5, 9))
+    assert not (tmp_path / 'map').exists()
+
+
+def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
+    T_base_cam = pose(x=0.2, z=0.4)
+    messages = [('/tf_static', 0, transform(0, 'base_link', 'cam', T_base_cam))]
+    for i in range(5):
+        stamp = 10**9 + i * 10**8
+        messages += [
+            ('/tf', stamp, transform(stamp, 'map', 'base_link', pose(x=i))),
+            ('/image', stamp, raw_image(stamp, picture(i), frame_id='cam')),
+        ]
+    late = 3 * 10**9  # no pose there any more
+    messages.append(('/image', late, raw_image(late, picture(9), frame_id='cam')))
+    drive = open_traverse(write_bag(tmp_path / 'bag', messages))
+    build_map(drive, bundle, tmp_path / 'map', thumbnails=False)
+    place_map = PlaceMap.load(tmp_path / 'map')
+    assert (len(place_map), place_map.base_frame, place_map.camera_frame) == (5, 'base_link', 'cam')
+    np.testing.assert_allclose(place_map.T_base_cam, T_base_cam, atol=1e-9)
+    np.testing.assert_allclose(
+        place_map.T_map_cam, [pose(x=i) @ T_base_cam for i in range(5)], atol=1e-9
+    )
+    assert place_map.thumbnail(0) is None
+    assert len(drive.skipped) == 1
+
+
+def test_what_is_there_is_kept(tmp_path, bundle):
+    drive = open_traverse(write_drive(tmp_path / 'drive', [pose()]))
+    precious = tmp_path / 'precious'
+    precious.mkdir()
+    (precious / 'thesis.tex').touch()
+    for overwrite in (False, True):
+        with pytest.raises(NetvladError, match='is no map'):
+            build_map(drive, bundle, precious, overwrite=overwrite)
+    first = build_map(drive, bundle, tmp_path / 'map')
+    with pytest.raises(NetvladError, match='--overwrite'):
+        build_map(drive, bundle, tmp_path / 'map')
+    (tmp_path / 'file').touch()
+    with pytest.raises(NetvladError, match='cannot be written'):
+        build_map(drive, bundle, tmp_path / 'file' / 'map')
+    assert list(precious.iterdir()) == [precious / 'thesis.tex']
+    assert PlaceMap.load(tmp_path / 'map').map_id == first.map_id
+
+
+@pytest.fixture(scope='module')
+def long_drive(tmp_path_factory) -> Path:
+    """Ten seconds of work: one large image under many names."""
+    folder = tmp_path_factory.mktemp('long') / 'drive'
+    write_image(folder / 'images' / '0.png', picture(0, height=1200, width=1600))
+    lines = [HEADER]
+    for i in range(1, 1500):
+        (folder / 'images' / f'{i}.png').symlink_to('0.png')
+        lines.append(pose_line(f'images/{i}.png', i, pose(x=i)))
+    (folder / 'poses.csv').write_text('\n'.join(lines) + '\n')
+    return folder
+
+
+def start_build(source: Path, model: Path, out: Path, scratch: Path) -> subprocess.Popen:
+    """Start a real `netvlad map build` and wait until it describes images."""
+    process = subprocess.Popen(
+        [*NETVLAD, 'map', 'build', source, '--model', model, '--out', out, '--overwrite'],
+        env={**os.environ, 'TMPDIR': str(scratch), 'OMP_NUM_THREADS': '1'},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    fds = Path(f'/proc/{process.pid}/fd')
+    deadline = time.monotonic() + 30
+    while not any(
+        fd.is_symlink() and str(fd.readlink()).startswith(str(scratch)) for fd in fds.iterdir()
+    ):  # the unnamed file of the thumbnails
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.2)
+    return process
+
+
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_build_leaves_nothing_behind(tmp_path, model, long_drive, number, code):
+    scratch, maps = tmp_path / 'scratch', tmp_path / 'maps'
+    scratch.mkdir()
+    maps.mkdir()
+    process = start_build(long_drive, model, maps / 'map', scratch)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert stdout == ''
+    if number is signal.SIGINT:
+        assert stderr.splitlines() == ['netvlad: interrupted, nothing was left behind']
+    assert 'Traceback' not in stderr
+    assert list(maps.iterdir()) == []
+    # onnxruntime writes .ses into the folder for temporary files when it is imported.
+    assert {path.name for path in scratch.iterdir()} <= {'.ses'}
+
+
+def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, long_drive):
+    out = tmp_path / 'maps' / 'map'
+    old = build_map(open_traverse(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    process = start_build(long_drive, model, out, tmp_path)
+    process.kill()
+    process.communicate()
+    assert PlaceMap.load(out).map_id == old.map_id
+    # The next build works, and clears what the killed one may have left.
+    new = build_map(
+        open_traverse(write_drive(tmp_path / 'again', [pose(3)])), bundle, out, overwrite=True
+    )
+    assert PlaceMap.load(out).map_id == new.map_id != old.map_id
+    assert [path.name for path in out.parent.iterdir()] == ['map']
+
+
+def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bundle, model):
+    out = tmp_path / 'maps' / 'map'
+    old = build_map(open_traverse(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    poses = [pose(x=i) for i in range(600)]
+    source = write_drive(tmp_path / 'many', poses, seeds=[0] * 600)
+    process = subprocess.Popen(
+        [*NETVLAD, 'map', 'build', source, '--model', model, '--out', out, '--overwrite'],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    room = out.with_name(f'.map.tmp-{process.pid}')
+    while process.poll() is None and not room.exists():
+        time.sleep(0.0005)
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert PlaceMap.load(out).map_id == old.map_id

@@ -51,25 +51,12 @@ class ModelBundle:
         path = Path(path)
         where = f'model {path}'
         data = _read(path, where)
-        model = _parse(data, where)
-        check_graph(model, where)
-        properties = {prop.key: prop.value for prop in model.metadata_props}
-        if METADATA_KEY not in properties:
-            raise NetvladError(
-                f"{where} carries no '{METADATA_KEY}' metadata (preprocessing, identity); "
-                'add it with netvlad_ros.core.descriptor.write_bundle'
-            )
-        metadata = ModelMetadata.from_json(properties[METADATA_KEY], where)
-        input_metadata = json.loads(properties[METADATA_KEY])['input']
         try:
-            fingerprint = model_fingerprint(model, input_metadata)
-        except (ValueError, TypeError, KeyError) as error:
-            raise NetvladError(f'{where} is damaged: a weight cannot be read') from error
-        if fingerprint != metadata.model_id:
-            raise NetvladError(
-                f'{where} is not what its model id says: it was changed or damaged after export'
-            )
-        del model
+            metadata = _inspect(data, where)
+        except NetvladError:
+            raise
+        except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
+            raise NetvladError(f'{where} is damaged: {_line(error)}') from error
         session = _open_session(data, device, threads, where)
         _check_ports(session, metadata, where)
         bundle = cls(path, metadata, session)
@@ -165,14 +152,28 @@ def _read(path: Path, where: str) -> bytes:
         raise NetvladError(f'{where} cannot be read: {error.strerror}') from error
 
 
-def _parse(data: bytes, where: str) -> onnx.ModelProto:
+def _inspect(data: bytes, where: str) -> ModelMetadata:
+    """Check graph, metadata and identity, and let go of the parsed model, as large as its file."""
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise NetvladError(f'{where} is no ONNX file, or it is cut off or damaged') from error
     if not model.graph.node or not model.opset_import:
         raise NetvladError(f'{where} is no ONNX file, or it is cut off or damaged')
-    return model
+    check_graph(model, where)
+    properties = {prop.key: prop.value for prop in model.metadata_props}
+    if METADATA_KEY not in properties:
+        raise NetvladError(
+            f"{where} carries no '{METADATA_KEY}' metadata (preprocessing, identity); "
+            'add it with netvlad_ros.core.descriptor.write_bundle'
+        )
+    metadata = ModelMetadata.from_json(properties[METADATA_KEY], where)
+    input_metadata = json.loads(properties[METADATA_KEY])['input']
+    if model_fingerprint(model, input_metadata) != metadata.model_id:
+        raise NetvladError(
+            f'{where} is not what its model id says: it was changed or damaged after export'
+        )
+    return metadata
 
 
 def _open_session(data: bytes, device: str, threads: int, where: str) -> ort.InferenceSession:

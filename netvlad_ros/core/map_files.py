@@ -20,6 +20,7 @@ INDEX_NAME = 'map.yaml'
 DESCRIPTORS_NAME = 'descriptors.npy'
 PLACES_NAME = 'places.csv'
 THUMBNAILS_NAME = 'images'
+SEAL = 'sha256: '
 PLACES_HEADER = [
     *('place_id', 'recording', 'timestamp_ns', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw'),
     *('image', 'thumbnail_sha256'),
@@ -65,8 +66,13 @@ def write_map_files(
     ):
         (directory / name).write_bytes(data)
         files[name] = {'bytes': len(data), 'sha256': sha256(data)}
-    text = yaml.safe_dump({**index, 'files': files}, sort_keys=False)
-    (directory / INDEX_NAME).write_text(text, encoding='utf-8')
+    write_index(directory, {**index, 'files': files})
+
+
+def write_index(directory: Path, index: dict[str, Any]) -> None:
+    """Write `map.yaml`, sealed by a last line with the hash of all lines before it."""
+    text = yaml.safe_dump(index, sort_keys=False).encode()
+    (directory / INDEX_NAME).write_bytes(text + f'{SEAL}{sha256(text)}\n'.encode())
 
 
 def read_map_files(directory: Path) -> MapFiles:
@@ -122,7 +128,8 @@ def read_index(directory: Path, where: str) -> dict[str, Any]:
     if not path.exists():
         raise NetvladError(f'{where} has no {INDEX_NAME}: it is no map, or only a part of one')
     try:
-        index = yaml.safe_load(read_bounded(path, MAX_INDEX_BYTES, where).decode('utf-8'))
+        data = read_bounded(path, MAX_INDEX_BYTES, where)
+        index = yaml.safe_load(data.decode('utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise NetvladError(f'{where}: {INDEX_NAME} is no YAML: {_line(error)}') from error
     if not isinstance(index, dict):
@@ -132,6 +139,12 @@ def read_index(directory: Path, where: str) -> dict[str, Any]:
         raise NetvladError(
             f'{where} has the format version {version!r}, this netvlad_ros reads {FORMAT_VERSION}; '
             'build the map again or use the netvlad_ros that built it'
+        )
+    body, _, seal = data.rpartition(SEAL.encode())
+    if seal.decode().strip() != sha256(body):
+        raise NetvladError(
+            f'{where}: {INDEX_NAME} was changed or damaged since the map was built (hash differs); '
+            'restore it or build the map again'
         )
     return index
 

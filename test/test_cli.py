@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -271,7 +272,8 @@ def pickled_rows(directory: Path) -> None:
 
 
 def infinite_pose(directory: Path) -> None:
-    places = (directory / 'places.csv').read_text().replace('10.0', 'inf')
+    places = (directory / 'places.csv').read_text()
+    places = re.sub(r'(?m)^(2,[^,]*,[^,]*),[^,]*', r'\1,inf', places)  # x of place 2
     forge(directory, 'places.csv', places.encode())
 
 

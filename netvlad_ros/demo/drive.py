@@ -29,7 +29,7 @@ from netvlad_ros.demo.trajectory import (
     Trajectory,
 )
 
-SEED = 3
+SEED = 4
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ STREETS: list[Rectangle] = [  # west, south, east, north; then the side streets
     (32.5, -3.5, 39.5, 27.5), (-3.5, 20.5, 39.5, 27.5),
     (6.5, -21.5, 13.5, 3.5), (6.5, -21.5, 29.5, -14.5), (22.5, -21.5, 29.5, 3.5),
 ]  # fmt: skip
+PARKING_SIDE = (1, 1, -1, -1, 1, 1, -1)  # which kerb of each street, along y or x
 # rows of houses: first corner, last corner (their fronts' line), the side they stand on, depth [m]
 ROWS: list[tuple[Point, Point, Point, float]] = [
     ((3.5, 3.5), (32.5, 3.5), (0, 1), 6.0), ((3.5, 20.5), (32.5, 20.5), (0, -1), 6.0),
@@ -89,14 +90,19 @@ def _plots(
     return plots
 
 
-def _kerbside(rng: np.random.Generator, spacing: float, inset: float) -> list[tuple[Point, bool]]:
-    """Points along both pavements, off the crossings; and whether the street runs along x."""
+def _kerbside(
+    rng: np.random.Generator, spacing: float, inset: float, *, parking: bool = False
+) -> list[tuple[Point, bool]]:
+    """Points along both pavements, off the crossings; and whether the street runs along x.
+
+    parking: only on the side of a street where cars may park.
+    """
     points: list[tuple[Point, bool]] = []
     for number, (a, b, c, d) in enumerate(STREETS):
         along_x = c - a > d - b
         low, high = (a, c) if along_x else (b, d)
         across = ((b + d) if along_x else (a + c)) / 2
-        for sign in (-1, 1):
+        for sign in (PARKING_SIDE[number],) if parking else (-1, 1):
             at = low + 4.0 + rng.uniform(0, spacing)
             while at < high - 4.0:
                 offset = across + sign * (HALF_M - inset)
@@ -128,5 +134,7 @@ def _fixtures(rng: np.random.Generator) -> list[prop.Prop]:
 
 def _movables(rng: np.random.Generator) -> list[prop.Prop]:
     """Cars park elsewhere every day, bins are moved."""
-    placed = [prop.car(rng, point, along_x) for point, along_x in _kerbside(rng, 30.0, 1.05)]
+    placed = [
+        prop.car(rng, point, along_x) for point, along_x in _kerbside(rng, 13.0, 1.05, parking=True)
+    ]
     return placed + [prop.crate(rng, point) for point, _ in _kerbside(rng, 14.0, 0.5)]

@@ -1,0 +1,192 @@
+"""One picture of a demonstration: the plan with both drives, errors over time, image pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
+from netvlad_ros.offline.traverse import Traverse
+
+_PAIRS = 6
+_ERROR = Normalize(0.0, WRONG_M)
+_COLOURS = mpl.colormaps['viridis_r']
+_REFUSED = {'no_match': ('#d62728', 'x', 'no match'), 'ambiguous': ('#ff7f0e', '+', 'ambiguous')}
+Footprint = tuple[float, float, float, float]
+
+
+def draw(
+    judgement: Judgement,
+    place_map: PlaceMap,
+    query: Traverse,
+    path: Path,
+    houses: list[Footprint],
+    dpi: int = 130,
+) -> None:
+    """Write the picture as PNG. houses: outlines for the plan, may be empty."""
+    figure = Figure(figsize=(12, 9.4), layout='constrained')
+    grid = figure.add_gridspec(3, _PAIRS, height_ratios=[5.6, 1.0, 2.6])
+    plan, wide = figure.add_subplot(grid[0, :4]), figure.add_subplot(grid[0, 4:])
+    _plan(plan, judgement, place_map, houses)
+    _similarity(wide, judgement)
+    _errors(figure.add_subplot(grid[1, :]), judgement)
+    _pairs([figure.add_subplot(grid[2, i]) for i in range(_PAIRS)], judgement, place_map, query)
+    figure.savefig(path, dpi=dpi)
+
+
+def _position(T: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(T[..., :2, 3])
+
+
+def _columns(points: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = np.array(points).T
+    return x, y
+
+
+def _plan(ax: Axes, judgement: Judgement, place_map: PlaceMap, houses: list[Footprint]) -> None:
+    for x0, y0, x1, y1 in houses:
+        box = Rectangle(
+            (x0, y0), x1 - x0, y1 - y0, facecolor='#e8e4dc', edgecolor='#cfc8bb', lw=0.6
+        )
+        ax.add_patch(box)
+    mapped = _position(place_map.T_map_cam)
+    ax.plot(*mapped.T, '-', color='#7f8fa6', lw=5, alpha=0.5, label='drive one: the map')
+    known = [o for o in judgement.observations if o.T_map_cam is not None]
+    if known:
+        truth = np.array([_position(o.T_map_cam) for o in known if o.T_map_cam is not None])
+        ax.plot(*truth.T, '-', color='#2f3640', lw=1, label='drive two: the truth')
+        _matches(ax, known, place_map)
+        for status, (colour, marker, label) in _REFUSED.items():
+            at = [
+                t for t, o in zip(truth, known, strict=True) if o.match and o.match.status == status
+            ]
+            if at:
+                ax.scatter(
+                    *_columns(at), c=colour, marker=marker, s=22, lw=1, label=label, zorder=3
+                )
+        unmapped = [t for t, o in zip(truth, known, strict=True) if o.is_unmapped]
+        if unmapped:
+            x, y = np.array(unmapped).mean(0)
+            ax.annotate(
+                'never mapped', (x, y), ha='center', va='center', fontsize=9, style='italic'
+            )
+    else:
+        priors = [_position(o.prior.T) for o in judgement.observations if o.prior]
+        if priors:
+            ax.scatter(*_columns(priors), s=10, c='#20639b', label='pose priors of drive two')
+    ax.set_aspect('equal')
+    ax.margins(0.04)
+    ax.set_xlabel('x [m]')
+    ax.set_ylabel('y [m]')
+    figures = judgement.metrics
+    recall = figures['recall_at_1']
+    shown = '' if recall is None else f', recall@1 {recall:.3f}'
+    ax.set_title(f'{figures["accepted"]} of {figures["images_published"]} images localized{shown}')
+    ax.legend(loc='lower left', fontsize=8, framealpha=0.9)
+
+
+def _matches(ax: Axes, known: list[Observation], place_map: PlaceMap) -> None:
+    """A line from each accepted image to its place, a dot in the colour of the prior's error."""
+    rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
+    lines, at, errors = [], [], []
+    for o in known:
+        if o.is_accepted and o.match and o.T_map_cam is not None:
+            here = _position(o.T_map_cam)
+            lines.append([here, _position(place_map.T_map_cam[rows[o.match.place_ids[0]]])])
+            at.append(here)
+            errors.append(o.error_m)
+    if not lines:
+        return
+    ax.add_collection(
+        LineCollection(lines, colors=_COLOURS(_ERROR(errors)), linewidths=1.4, zorder=2)
+    )
+    dots = ax.scatter(
+        *_columns(at), c=errors, cmap=_COLOURS, norm=_ERROR, s=14, zorder=3, label='accepted'
+    )
+    ax.figure.colorbar(dots, ax=ax, label='error of the pose prior [m]', shrink=0.7, pad=0.01)
+
+
+def _similarity(ax: Axes, judgement: Judgement) -> None:
+    """How alike the best place is, where there is one to find and where there is none."""
+    groups = {
+        'mapped (a place within 1 m)': (
+            '#20639b',
+            [o for o in judgement.observations if o.positives],
+        ),
+        'never mapped': ('#d62728', [o for o in judgement.observations if o.is_unmapped]),
+    }
+    if not judgement.has_truth:
+        groups = {'all images': ('#20639b', judgement.observations)}
+    bins = np.linspace(0.2, 1.0, 41)
+    for label, (colour, members) in groups.items():
+        values = [o.match.similarity for o in members if o.match]
+        if values:
+            ax.hist(values, bins=list(bins), color=colour, alpha=0.65, label=label)
+    ax.set_xlabel('cosine similarity of the best place')
+    ax.set_ylabel('images')
+    ax.set_title('Is it there at all?')
+    ax.legend(fontsize=8, loc='upper right')
+
+
+def _errors(ax: Axes, judgement: Judgement) -> None:
+    start = judgement.observations[0].stamp_ns
+    seconds = np.array([(o.stamp_ns - start) * 1e-9 for o in judgement.observations])
+    unmapped = np.array([o.is_unmapped for o in judgement.observations])
+    ax.fill_between(seconds, 0, 1, where=unmapped.tolist(), color='#d62728', alpha=0.12,
+                    transform=ax.get_xaxis_transform(), label='never mapped')  # fmt: skip
+    errors = np.array([o.error_m for o in judgement.observations])
+    ax.scatter(seconds, errors, c=errors, cmap=_COLOURS, norm=_ERROR, s=9)
+    for status, (colour, marker, _) in _REFUSED.items():
+        chosen = [bool(o.match and o.match.status == status) for o in judgement.observations]
+        ax.scatter(seconds[chosen], np.zeros(sum(chosen)), c=colour, marker=marker, s=16, lw=0.8)
+    ax.set_xlim(0, seconds[-1] + 0.1)
+    ax.set_ylim(bottom=-0.1)
+    ax.set_xlabel('time [s]')
+    ax.set_ylabel('error [m]')
+
+
+def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: Traverse) -> None:
+    """Queries above, what the map answers below."""
+    rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
+    for ax, o in zip(axes, _chosen(judgement), strict=False):
+        frame = next(iter(query.frames(slice(o.index, o.index + 1))))
+        image = frame.read()
+        below = place_map.thumbnail(rows[o.match.place_ids[0]]) if o.match else None
+        stack = [image]
+        if below is not None:
+            size = (image.shape[1], image.shape[0])
+            stack.append(
+                np.asarray(cv2.resize(below, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            )
+        ax.imshow(np.vstack(stack), interpolation='lanczos')
+        error = '' if np.isnan(o.error_m) else f', {o.error_m:.2f} m'
+        similarity = f' {o.match.similarity:.2f}' if o.match else ''
+        status = 'accepted' if o.is_accepted else _REFUSED[o.match.status][2] if o.match else 'lost'
+        colour = '#2e7d32' if o.is_accepted else '#c62828'
+        ax.set_title(f'{status}{error}\nsimilarity{similarity}', fontsize=8.5, color=colour)
+    for ax in axes:
+        ax.set_axis_off()
+
+
+def _chosen(judgement: Judgement) -> list[Observation]:
+    """Spread over the drive: accepted ones, the last of them refused where nothing was mapped."""
+    accepted = [o for o in judgement.observations if o.is_accepted and o.match]
+    refused = [o for o in judgement.observations if not o.is_accepted and o.match]
+    unmapped = [o for o in refused if o.is_unmapped] or refused
+
+    def spread(members: list[Observation], count: int) -> list[Observation]:
+        count = min(count, len(members))
+        return [members[int((i + 0.5) * len(members) / count)] for i in range(count)]
+
+    last = spread(unmapped, 2)
+    return spread(accepted, _PAIRS - len(last)) + last

@@ -1,0 +1,121 @@
+"""Publishes the images of a drive over DDS as a live camera would: a process of its own.
+
+Every image is stamped with the moment it goes out; a log tells which image of the drive that was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from array import array
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.demo.camera import Camera
+from netvlad_ros.offline.open_traverse import open_traverse
+
+_SUBSCRIBER_S = 20.0
+LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
+
+
+class Replay(Node):
+    """A camera whose pictures were taken before."""
+
+    def __init__(self, image_topic: str, info_topic: str, camera: Camera | None) -> None:
+        """camera: what camera_info tells; None tells nothing."""
+        super().__init__('camera')
+        self._camera = camera
+        self._images = self.create_publisher(Image, image_topic, qos_profile_sensor_data)
+        self._infos = self.create_publisher(CameraInfo, info_topic, qos_profile_sensor_data)
+
+    def wait_for_subscriber(self) -> None:
+        """Raises NetvladError if nobody listens."""
+        deadline = time.monotonic() + _SUBSCRIBER_S
+        while not self._images.get_subscription_count():
+            if time.monotonic() > deadline:
+                raise NetvladError(f'nobody subscribes to {self._images.topic_name}')
+            time.sleep(0.05)
+        time.sleep(0.5)  # both sides have to know of each other
+
+    def publish(self, rgb: NDArray[np.uint8], frame: str) -> int:
+        """Publish uint8 (H, W, 3) RGB with camera_info, stamped now; the stamp [ns]."""
+        height, width = rgb.shape[:2]
+        message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
+        message.data = array('B', rgb.tobytes())  # several times faster than assigning bytes
+        now = self.get_clock().now()
+        message.header.stamp, message.header.frame_id = now.to_msg(), frame
+        self._images.publish(message)
+        if self._camera is not None:
+            self._infos.publish(self._info(message))
+        return int(now.nanoseconds)
+
+    def _info(self, message: Image) -> CameraInfo:
+        assert self._camera is not None
+        K = self._camera.K
+        return CameraInfo(
+            header=message.header,
+            height=message.height,
+            width=message.width,
+            distortion_model='plumb_bob',
+            d=[0.0] * 5,
+            k=K.ravel().tolist(),
+            r=np.eye(3).ravel().tolist(),
+            p=np.hstack([K, np.zeros((3, 1))]).ravel().tolist(),
+        )
+
+
+def replay(source: Path, log: Path, rate_hz: float, node: Replay) -> None:
+    """Publish every readable image at rate_hz; log lines `index,stamp_ns`."""
+    traverse = open_traverse(source)
+    node.wait_for_subscriber()
+    start, sent = time.monotonic(), 0
+    with log.open('w', encoding='utf-8', buffering=1) as lines:
+        for frame in traverse.frames():
+            try:
+                rgb = frame.read()
+            except NetvladError as error:
+                print(f'skipped: {error}', file=sys.stderr)
+                continue
+            time.sleep(max(0.0, start + sent / rate_hz - time.monotonic()))
+            stamp_ns = node.publish(rgb, traverse.camera_frame or 'camera')
+            lines.write(f'{frame.index},{stamp_ns}\n')
+            sent += 1
+    time.sleep(LINGER_S)
+
+
+def main() -> int:
+    """Exit code 0 when all was published."""
+    parser = argparse.ArgumentParser(prog='replay', description=__doc__)
+    parser.add_argument('source', type=Path)
+    parser.add_argument('--log', type=Path, required=True)
+    parser.add_argument('--rate', type=float, default=10.0, help='images per second')
+    parser.add_argument('--image-topic', default='/camera/image_raw')
+    parser.add_argument('--info-topic', default='/camera/camera_info')
+    parser.add_argument('--rendered', action='store_true', help="tell the demo camera's intrinsics")
+    options = parser.parse_args()
+    try:
+        rclpy.init()
+        camera = Camera() if options.rendered else None
+        node = Replay(options.image_topic, options.info_topic, camera)
+        replay(options.source, options.log, options.rate, node)
+    except NetvladError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 130
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

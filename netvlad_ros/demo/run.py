@@ -1,0 +1,174 @@
+"""The demonstration from end to end: drives, map, node, replay over DDS, judgement."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.demo.collector import Collector
+from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, SEED, record
+from netvlad_ros.demo.drive_bag import IMAGE_TOPIC, INFO_TOPIC
+from netvlad_ros.demo.judgement import Judgement, judge
+from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
+from netvlad_ros.demo.picture import draw
+from netvlad_ros.demo.table import table
+from netvlad_ros.demo.town import Town
+from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.traverse import Traverse
+
+_AFTER_LAST_S = 2.0  # for the last answer to arrive
+
+
+class Demo:
+    """One run; what it makes lies in the folder `out`."""
+
+    def __init__(self, out: Path, model: Path, rate_hz: float, console: Console) -> None:
+        self._out, self._model, self._rate_hz, self._console = out, model, rate_hz, console
+        self._seconds: dict[str, float] = {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def run(self, drive: Path | None, query: Path | None) -> None:
+        """Raises NetvladError if localization failed, with what failed."""
+        rendered = drive is None or query is None
+        if drive is None or query is None:
+            drive, query = self._render()
+        place_map = self._build(drive)
+        judgement = self._localize(place_map, query, rendered=rendered)
+        judgement.check_answers()
+        figures = {**judgement.metrics, 'seconds': self._seconds}
+        (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
+        with self._step('draw the picture') as progress:
+            progress(0, 1)
+            houses = Town.build(SEED, DRIVE_TWO.day).houses if rendered else []
+            draw(judgement, place_map, open_traverse(query), self._out / 'demo.png', houses)
+            progress(1, 1)
+        self._console.print(
+            table(judgement.metrics, has_truth=judgement.has_truth, demanding=rendered)
+        )
+        self._console.print(f'picture: {self._out / "demo.png"}   figures: metrics.json beside it')
+        if rendered:
+            judgement.check_localization()
+
+    def _render(self) -> tuple[Path, Path]:
+        drives = [DRIVE_ONE, DRIVE_TWO]
+        for drive in drives:
+            _remove(self._out / drive.name, 'metadata.yaml')
+        with self._step('render two drives') as progress:
+            one, two = record(drives, self._out, progress)
+        return one, two
+
+    def _build(self, drive: Path) -> PlaceMap:
+        bundle = ModelBundle.load(self._model, device='cpu')
+        with self._step('map drive one') as progress:
+            out = self._out / 'map'
+            return build_map(open_traverse(drive), bundle, out, overwrite=True, progress=progress)
+
+    def _localize(self, place_map: PlaceMap, query: Path, *, rendered: bool) -> Judgement:
+        traverse = open_traverse(query)
+        truth = _truth(traverse, place_map)
+        sent = self._out / 'published.csv'
+        sent.unlink(missing_ok=True)
+        arguments = [str(query), '--log', str(sent), '--rate', str(self._rate_hz)]
+        arguments += ['--image-topic', IMAGE_TOPIC, '--info-topic', INFO_TOPIC]
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        with ExitStack() as stack:
+            stack.callback(rclpy.try_shutdown)
+            collector = Collector()
+            with self._step('start the node') as progress:
+                assert place_map.directory is not None
+                node = stack.enter_context(
+                    start_node(
+                        map_folder=place_map.directory,
+                        model=self._model,
+                        image_topic=IMAGE_TOPIC,
+                        info_topic=INFO_TOPIC,
+                        pose_of='camera' if place_map.T_base_cam is None else 'base',
+                        log=self._out / 'node.log',
+                    )
+                )
+                bring_up(node, collector)
+                progress(1, 1)
+            with self._step('drive two over DDS') as progress:
+                options = [*arguments, '--rendered'] if rendered else arguments
+                replay = stack.enter_context(
+                    ChildProcess('netvlad_ros.demo.replay', options, self._out / 'replay.log')
+                )
+                last = float('inf')
+                while time.monotonic() < last + _AFTER_LAST_S:
+                    rclpy.spin_once(collector, timeout_sec=0.1)
+                    progress(len(collector.matches), len(traverse))
+                    replay.check()
+                    if not node.is_running:
+                        raise node.failure('ended in the middle of the drive')
+                    if not replay.is_running:
+                        last = min(last, time.monotonic())
+            return judge(_published(sent), truth, place_map, collector)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[_Advance]:
+        start = time.monotonic()
+        columns = (TextColumn('{task.description:20}'), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), console=self._console) as progress:
+            yield _Advance(progress, name)
+        self._seconds[name] = round(time.monotonic() - start, 1)
+
+
+class _Advance:
+    """progress(done, total) of one step."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(name, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def _truth(traverse: Traverse, place_map: PlaceMap) -> dict[int, NDArray[np.float64]]:
+    if traverse.frame_id != place_map.frame_id:
+        return {}
+    return {f.index: f.T_map_cam for f in traverse.frames() if f.T_map_cam is not None}
+
+
+def _published(log: Path) -> list[tuple[int, int]]:
+    if not log.exists():
+        return []
+    rows = (line.split(',') for line in log.read_text(encoding='utf-8').splitlines())
+    return [(int(index), int(stamp)) for index, stamp in rows]
+
+
+def _remove(folder: Path, marker: str) -> None:
+    """Remove what an earlier run left; a folder without the marker is not ours."""
+    if (folder / marker).is_file():
+        shutil.rmtree(folder)
+    elif folder.exists():
+        raise NetvladError(f'{folder} is in the way and no recording; choose another --out')
+
+
+def keep_dds_local() -> None:
+    """Nothing of the demo leaves this machine or meets another run; large images get through."""
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
+    profile = Path(__file__).resolve().parents[2] / 'config' / 'fastdds.xml'
+    if not profile.is_file():
+        from ament_index_python.packages import get_package_share_directory
+
+        profile = Path(get_package_share_directory('netvlad_ros')) / 'config' / 'fastdds.xml'
+    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))

@@ -1,0 +1,55 @@
+"""The figures of a demonstration as a table for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from netvlad_ros.demo.judgement import ANGLE_DEG, RADIUS_M, RECALL_NEEDED, UNMAPPED_M, WRONG_M
+
+
+def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table:
+    """demanding: the rendered drive, of which something is expected."""
+    out = Table(title='Drive two, localized on the map of drive one', title_justify='left')
+    out.add_column('figure')
+    out.add_column('value', justify='right')
+    out.add_column('meaning')
+
+    def row(name: str, value: str, meaning: str, good: bool | None = None) -> None:
+        colour = {None: '', True: '[green]', False: '[red]'}[good if demanding else None]
+        out.add_row(name, colour + value, meaning)
+
+    published, received = metrics['images_published'], metrics['matches_received']
+    complete = received == published
+    row('images answered', f'{received} of {published}', 'a PlaceMatch with its stamp', complete)
+    if has_truth:
+        recall = metrics['recall_at_1']
+        what = f'most similar place within {RADIUS_M:g} m, {ANGLE_DEG:g}°'
+        shown = '-' if recall is None else f'{recall:.3f}'
+        good = recall is not None and recall >= RECALL_NEEDED
+        row('recall@1', shown, f'{what} (of {metrics["answerable"]} answerable images)', good)
+    row('accepted', str(metrics['accepted']), 'images with a published pose prior')
+    if has_truth:
+        wrong = metrics['accepted_wrong']
+        row('accepted, but wrong', str(wrong), f'prior further off than {WRONG_M:g} m')
+        count = metrics['accepted_where_never_mapped']
+        what = f'of {metrics["never_mapped"]} images further than {UNMAPPED_M:g} m from the map'
+        row('accepted where never mapped', str(count), what, count == 0)
+    refused = f'{metrics["no_match"]} / {metrics["ambiguous"]}'
+    row('no match / ambiguous', refused, 'no prior published, the reason told')
+    if has_truth and metrics['pose_error_m']['median'] is not None:
+        for unit, key in (('m', 'pose_error_m'), ('°', 'pose_error_deg')):
+            error = metrics[key]
+            value = f'{error["median"]:.2f} / {error["p90"]:.2f} {unit}'
+            row(f'{metrics["pose_of"]} pose error', value, 'median / 90th percentile')
+    if metrics['latency_ms']['p50'] is not None:
+        latency = metrics['latency_ms']
+        value = f'{latency["p50"]:.0f} / {latency["p99"]:.0f} ms'
+        row('latency p50 / p99', value, 'image stamp to answer received, over DDS')
+    share, where = metrics['inference_share'], metrics['accelerator']
+    if share:
+        row('inference', f'{float(share):.0%}', f'of the processing, on {where}')
+    size = f'{metrics["places"]} x {metrics["dim"]}'
+    row('map', size, f'places x dimensions, every {metrics["spacing_m"]:.2f} m')
+    return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import minimize
 
@@ -9,55 +11,70 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model_metadata import Calibration
 from netvlad_ros.training.clips import ClipSet
 
+MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite
+LOOKALIKE_QUANTILE = 0.95
 
-def revisits_and_impostors(
-    descriptors: np.ndarray, clips: ClipSet, gap_s: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities of right matches and of the best wrong ones.
 
-    A revisit is the most similar frame of a query's own clip, gap_s [s] away. An impostor is the
-    most similar frame of all *other* clips: what a map that lacks the place would answer.
+@dataclass(frozen=True)
+class BestMatches:
+    """Cosine similarity of the best match in three kinds of maps.
 
-    Args:
-        descriptors: (N, D) unit rows of clips.
-        clips: N frames.
-        gap_s: shortest and longest time between query and revisit [s].
-
-    Returns:
-        (Q,) revisits and (N,) impostors, cosine.
+    Attributes:
+        right: the map holds the place, and the best match shows it.
+        wrong: the map lacks the place (it holds other areas of other floors), or holds it and
+            another place won.
+        lookalike: the map lacks the place but holds all other floors of the building, where the
+            same area looks nearly the same.
     """
-    similarity = descriptors @ descriptors.T
-    impostors = np.where(clips.clips[:, None] != clips.clips[None], similarity, -np.inf).max(axis=1)
-    revisits = [
-        similarity[query, near].max()
-        for query in range(len(clips))
-        if len(near := clips.positives(query, gap_s))
-    ]
-    return np.array(revisits), impostors
+
+    right: np.ndarray
+    wrong: np.ndarray
+    lookalike: np.ndarray
+
+    @classmethod
+    def find(
+        cls, descriptors: np.ndarray, clips: ClipSet, gap_s: tuple[float, float]
+    ) -> BestMatches:
+        """Matches every frame as a robot would.
+
+        Args:
+            descriptors: (N, D) unit rows.
+            clips: N held-out frames.
+            gap_s: shortest and longest time between query and revisit, in one clip [s].
+        """
+        similarity = descriptors @ descriptors.T
+        floor = clips.floors[:, None] != clips.floors[None]
+        place = floor & (clips.areas[:, None] != clips.areas[None])
+        elsewhere = np.where(place, similarity, -1.0).max(axis=1)
+        near = [clips.positives(query, gap_s) for query in range(len(clips))]
+        revisit = np.array([similarity[q, n].max() if len(n) else -1.0 for q, n in enumerate(near)])
+        won = revisit > elsewhere
+        lost = ~won & (revisit > -1.0)
+        return cls(
+            right=revisit[won],
+            wrong=np.concatenate([elsewhere, elsewhere[lost]]),
+            lookalike=np.where(floor, similarity, -1.0).max(axis=1),
+        )
 
 
-def fit_calibration(
-    revisits: np.ndarray, impostors: np.ndarray, impostor_quantile: float = 0.95
-) -> Calibration:
-    """Logistic regression with equal weight on both sides, then moved to the safe side.
+def fit_calibration(matches: BestMatches) -> Calibration:
+    """Logistic regression, right and wrong weighing the same, then moved to the safe side.
 
-    The midpoint is not allowed below the impostors' quantile: a robot that stands where its map
-    has never been always gets a best impostor, and one such answer believed costs more than a
-    right one refused.
-
-    Args:
-        revisits: (Q,) similarities of right matches.
-        impostors: (M,) similarities of best wrong matches.
-        impostor_quantile: share of impostors that must lie below the midpoint.
+    The midpoint is not allowed below the 95 % quantile of look-alikes: a robot where its map has
+    never been always gets some best match, and one such answer believed costs more than a right
+    one refused.
 
     Raises:
-        NetvladError: one side is empty or not finite, or right matches are not more similar.
+        NetvladError: one kind is empty or not finite, or right matches are not more similar.
     """
-    if not len(revisits) or not len(impostors):
-        raise NetvladError('calibration needs held-out frames with revisits and with other clips')
-    if not np.isfinite(np.concatenate([revisits, impostors])).all():
+    right, wrong = matches.right, matches.wrong
+    if not len(right) or not len(wrong):
+        raise NetvladError(
+            'calibration needs held-out frames with a revisit in their clip and with other floors'
+        )
+    if not np.isfinite(np.concatenate([right, wrong, matches.lookalike])).all():
         raise NetvladError('calibration met similarities that are not finite')
-    if np.median(revisits) <= np.median(impostors):
+    if np.median(right) <= np.median(wrong):
         raise NetvladError(
             'right matches are no more similar than wrong ones on the held-out frames: '
             'the descriptor is unusable'
@@ -65,13 +82,14 @@ def fit_calibration(
 
     def cost(parameters: np.ndarray) -> float:
         midpoint, slope = parameters[0], np.exp(parameters[1])
-        right = np.logaddexp(0.0, -slope * (revisits - midpoint)).mean()
-        wrong = np.logaddexp(0.0, slope * (impostors - midpoint)).mean()
-        return float(right + wrong)
+        missed = np.logaddexp(0.0, -slope * (right - midpoint)).mean()
+        believed = np.logaddexp(0.0, slope * (wrong - midpoint)).mean()
+        return float(missed + believed)
 
-    start = [(np.median(revisits) + np.median(impostors)) / 2, np.log(20.0)]
-    fit = minimize(cost, start, method='Nelder-Mead').x
-    # 200 keeps a perfectly separated set from asking for an infinite slope.
-    slope = float(min(np.exp(fit[1]), 200.0))
-    midpoint = max(float(fit[0]), float(np.quantile(impostors, impostor_quantile)))
-    return Calibration(midpoint=midpoint, slope=slope)
+    start = [(np.median(right) + np.median(wrong)) / 2, np.log(20.0)]
+    midpoint, log_slope = minimize(cost, start, method='Nelder-Mead').x
+    safe = np.quantile(matches.lookalike, LOOKALIKE_QUANTILE)
+    return Calibration(
+        midpoint=float(np.clip(max(midpoint, safe), -1.0, 1.0)),
+        slope=float(min(np.exp(log_slope), MAX_SLOPE)),
+    )

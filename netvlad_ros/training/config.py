@@ -51,6 +51,7 @@ class TrainConfig:
     held_out_floors: tuple[str, ...] = _setting((), 'floors for validation and calibration only')
     negatives: int = _setting(6, 'hard negatives of each tuple', 1, 1000)
     pool: int = _setting(1000, 'frames drawn as candidates for negatives, each round', 1, 10**7)
+    choice: int = _setting(4, 'queries tried for each tuple that is kept, the hardest', 1, 1000)
     augmentation: float = _setting(0.7, 'strength; 0 is off', 0.0, 1.0)
 
     steps: int = _setting(200, 'updates in all; 0 keeps the initialisation', 0, 10**8)

@@ -8,7 +8,7 @@ not show the same thing) and its hardest negatives, from a random pool and from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,8 @@ class HardNegativeMiner:
         gap_s: shortest and longest time between query and positive [s].
         negatives: so many of the hardest are kept.
         pool: so many frames are drawn as candidates for negatives in each round.
+        choice: so many queries are tried for each tuple that is kept, the one of largest loss.
+            After a good initialisation most tuples have none and would teach nothing.
         seed: with the round's number it decides every draw, so a resumed run draws the same.
 
     Raises:
@@ -49,6 +51,7 @@ class HardNegativeMiner:
         gap_s: tuple[float, float],
         negatives: int,
         pool: int,
+        choice: int,
         seed: int,
     ) -> None:
         self._clips = clips
@@ -56,6 +59,7 @@ class HardNegativeMiner:
         self._gap_s = gap_s
         self._negatives = negatives
         self._pool = pool
+        self._choice = choice
         self._seed = seed
         self.remembered: dict[int, tuple[int, ...]] = {}
         self.queries = np.array(
@@ -75,22 +79,22 @@ class HardNegativeMiner:
             )
 
     def round(self, number: int, count: int) -> list[TrainingTuple]:
-        """The tuples of one round: count queries, none twice if there are enough."""
+        """The tuples of one round: count of them, in random order."""
         rng = np.random.default_rng((self._seed, number))
-        queries = self._draw_queries(rng, count)
+        queries = self._draw_queries(rng, count * self._choice)
         pool = rng.permutation(len(self._clips))[: self._pool]
         positives = {q: self._clips.positives(q, self._gap_s) for q in queries}
         extra = [index for q in queries for index in self.remembered.get(q, ())]
         wanted = np.unique(np.concatenate([pool, queries, extra, *positives.values()])).astype(int)
         row = {int(index): i for i, index in enumerate(wanted)}
         descriptors = self._describe(wanted)
-        tuples = []
+        tuples, margins = [], []
         for query in queries:
-            allowed = set(self._clips.negatives(query).tolist())
-            candidates = [
-                i for i in {*pool.tolist(), *self.remembered.get(query, ())} if i in allowed
-            ]
-            if not candidates:
+            offered = np.union1d(
+                pool, np.array(self.remembered.get(int(query), ()), dtype=np.int64)
+            )
+            candidates = np.intersect1d(offered, self._clips.negatives(query))
+            if not len(candidates):
                 continue  # a small pool may hold nothing that is surely another place
             similar = _similarities(descriptors, row, query, candidates)
             hardest = np.argsort(-similar, kind='stable')[: self._negatives]
@@ -98,11 +102,13 @@ class HardNegativeMiner:
             near = _similarities(descriptors, row, query, positives[query])
             self.remembered[int(query)] = chosen
             tuples.append(TrainingTuple(int(query), int(positives[query][near.argmax()]), chosen))
+            margins.append(near.max() - similar.max())
         if not tuples:
             raise NetvladError(
                 f'no negative among the {self._pool} frames that mining drew: enlarge pool'
             )
-        return tuples
+        kept = np.argsort(margins, kind='stable')[:count]
+        return [tuples[i] for i in rng.permutation(kept)]
 
     def _draw_queries(self, rng: np.random.Generator, count: int) -> np.ndarray:
         repeats = -(-count // len(self.queries))
@@ -111,6 +117,6 @@ class HardNegativeMiner:
 
 
 def _similarities(
-    descriptors: np.ndarray, row: dict[int, int], query: int, others: Sequence[int] | np.ndarray
+    descriptors: np.ndarray, row: dict[int, int], query: int, others: np.ndarray
 ) -> np.ndarray:
     return descriptors[[row[int(i)] for i in others]] @ descriptors[row[int(query)]]

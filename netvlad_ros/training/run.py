@@ -16,7 +16,7 @@ from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.training.augmentation import Augmentation
-from netvlad_ros.training.calibration import fit_calibration, revisits_and_impostors
+from netvlad_ros.training.calibration import BestMatches, fit_calibration
 from netvlad_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from netvlad_ros.training.clips import ClipSet
 from netvlad_ros.training.config import TrainConfig
@@ -72,6 +72,7 @@ def run_training(config: TrainConfig) -> Path:
         gap_s=config.positive_gap_s,
         negatives=config.negatives,
         pool=config.pool,
+        choice=config.choice,
         seed=config.seed,
     )
     if miner.without_positive:
@@ -197,11 +198,11 @@ def _finish(
     pooled = torch.from_numpy(pooled_descriptors(network, held_out.images, preprocessing))
     with torch.no_grad():
         descriptors = network.whitening(pooled).numpy()
-    revisits, impostors = revisits_and_impostors(descriptors, held_out, config.positive_gap_s)
-    calibration = fit_calibration(revisits, impostors)
-    for name, values in (('revisits', revisits), ('impostors', impostors)):
+    matches = BestMatches.find(descriptors, held_out, config.positive_gap_s)
+    calibration = fit_calibration(matches)
+    for name, values in vars(matches).items():
         low, middle, high = np.percentile(values, (5, 50, 95))
-        console.print(f'held-out {name}: 5 % {low:.3f}  50 % {middle:.3f}  95 % {high:.3f}')
+        console.print(f'held-out {name} matches: 5 % {low:.3f}  50 % {middle:.3f}  95 % {high:.3f}')
     metadata: dict[str, Any] = {
         'name': config.name,
         'backbone': f'{config.backbone}, stride {network.backbone.stride}',

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline import bag_command, eval_command, map_commands
+from netvlad_ros.offline.command_options import one_line
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -115,11 +116,11 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get('NETVLAD_TRACEBACK'):
             raise
-        typer.echo(
-            f'netvlad: error: unforeseen {type(error).__name__}: {" ".join(str(error).split())} '
-            '(a bug; set NETVLAD_TRACEBACK=1 to see where)',
-            err=True,
+        sentence = (
+            f'unforeseen {type(error).__name__}: {error} '
+            '(a bug; set NETVLAD_TRACEBACK=1 to see where)'
         )
+        typer.echo(one_line(f'netvlad: error: {sentence}'), err=True)
         sys.exit(1)
 
 
@@ -139,5 +140,5 @@ def evaluate_main() -> None:
 
 
 def _exit(sentence: str) -> typer.Exit:
-    typer.echo(f'netvlad: error: {sentence}', err=True)
+    typer.echo(one_line(f'netvlad: error: {sentence}'), err=True)
     return typer.Exit(1)

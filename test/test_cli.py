@@ -432,6 +432,16 @@ def test_bugs_are_reported_in_one_line_too(room, capsys, monkeypatch):
     assert 'unforeseen ZeroDivisionError' in capsys.readouterr().err
 
 
+def test_names_out_of_files_do_not_steer_the_terminal(room, tmp_path, capsys):
+    source = tmp_path / 'drive'
+    write_drive(source, [pose()])
+    text = (source / 'poses.csv').read_text().replace('images/000.png', '/etc/\x1b[2J\x07')
+    (source / 'poses.csv').write_text(text)
+    build = ('map', 'build', source, '--model', room / 'model.onnx', '--out', tmp_path / 'map')
+    assert run(*build) == 1
+    assert complaint(capsys).isprintable()
+
+
 def test_the_packages_own_model_is_the_default(room, tmp_path, capsys, monkeypatch):
     from netvlad_ros.offline import default_model
 

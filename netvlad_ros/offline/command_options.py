@@ -196,4 +196,9 @@ def report_skips(traverse: Traverse) -> None:
     from netvlad_ros.offline.traverse import skip_sentences
 
     for sentence in [*getattr(traverse, 'notes', []), *skip_sentences(traverse.skipped)]:
-        typer.echo(f'netvlad: {traverse.name}: {sentence}', err=True)
+        typer.echo(one_line(f'netvlad: {traverse.name}: {sentence}'), err=True)
+
+
+def one_line(text: str) -> str:
+    """Text that a terminal may see: names out of files from elsewhere may steer it otherwise."""
+    return ''.join(letter if letter.isprintable() else '?' for letter in text)

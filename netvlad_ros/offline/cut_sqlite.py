@@ -29,6 +29,7 @@ class CutSqlite:
             for number, name, msgtype in self._connection.execute(
                 'SELECT id, name, type FROM topics'
             )
+            if isinstance(name, str) and isinstance(msgtype, str)  # SQLite holds to no type
         }
         return self
 

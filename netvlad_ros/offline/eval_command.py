@@ -22,6 +22,7 @@ from netvlad_ros.offline.command_options import (
     Selection,
     TBaseCam,
     not_negative,
+    one_line,
     parse_slice,
     progress_bar,
     report_skips,
@@ -127,7 +128,7 @@ def evaluate(
                 pairs, bundle, skipped, queries=queries, database=database, progress=progress
             )
         for sentence in skip_sentences(skipped):
-            typer.echo(f'netvlad: {sentence}', err=True)
+            typer.echo(one_line(f'netvlad: {sentence}'), err=True)
     elif map_folder is not None and source is not None:
         place_map = PlaceMap.load(map_folder)
         traverse = open_traverse(

@@ -36,7 +36,7 @@ def ground(rng: np.random.Generator, area: Rectangle, streets: list[Rectangle]) 
     relief = 0.05 * cv2.resize(noise(rng, height // 8, width // 8, 40.0), (width, height))
     image = shade(image.astype(np.float32), relief)
     origin = np.array([x0, y1, 0.0])
-    return Quad(origin, np.array([x1 - x0, 0, 0]), np.array([0, y0 - y1, 0]), image, tile_m=2.5)
+    return Quad(origin, np.array([x1 - x0, 0, 0]), np.array([0, y0 - y1, 0]), image, tile_m=3.5)
 
 
 def _carriageway(street: Rectangle) -> Rectangle:

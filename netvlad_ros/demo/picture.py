@@ -19,8 +19,8 @@ from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
 from netvlad_ros.offline.traverse import Traverse
 
 _PAIRS = 6
-_ERROR = Normalize(0.0, WRONG_M)
-_COLOURS = mpl.colormaps['viridis_r']
+_ERROR = Normalize(0.0, WRONG_M / 2)
+_COLOURS = mpl.colormaps['viridis']
 _REFUSED = {'no_match': ('#d62728', 'x', 'no match'), 'ambiguous': ('#ff7f0e', '+', 'ambiguous')}
 Footprint = tuple[float, float, float, float]
 
@@ -31,16 +31,16 @@ def draw(
     query: Traverse,
     path: Path,
     houses: list[Footprint],
-    dpi: int = 130,
+    dpi: int = 125,
 ) -> None:
     """Write the picture as PNG. houses: outlines for the plan, may be empty."""
-    figure = Figure(figsize=(12, 9.4), layout='constrained')
-    grid = figure.add_gridspec(3, _PAIRS, height_ratios=[5.6, 1.0, 2.6])
-    plan, wide = figure.add_subplot(grid[0, :4]), figure.add_subplot(grid[0, 4:])
-    _plan(plan, judgement, place_map, houses)
-    _similarity(wide, judgement)
-    _errors(figure.add_subplot(grid[1, :]), judgement)
-    _pairs([figure.add_subplot(grid[2, i]) for i in range(_PAIRS)], judgement, place_map, query)
+    figure = Figure(figsize=(12, 9.2))
+    bar = figure.add_axes((0.475, 0.5, 0.01, 0.36))
+    _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, judgement, place_map, houses)
+    _similarity(figure.add_axes((0.575, 0.755, 0.41, 0.205)), judgement)
+    _errors(figure.add_axes((0.575, 0.445, 0.41, 0.225)), judgement)
+    strip = [figure.add_axes((0.008 + i * 0.165, 0.008, 0.159, 0.311)) for i in range(_PAIRS)]
+    _pairs(strip, judgement, place_map, query)
     figure.savefig(path, dpi=dpi)
 
 
@@ -53,7 +53,14 @@ def _columns(points: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ND
     return x, y
 
 
-def _plan(ax: Axes, judgement: Judgement, place_map: PlaceMap, houses: list[Footprint]) -> None:
+def _plan(
+    ax: Axes,
+    bar: Axes,
+    judgement: Judgement,
+    place_map: PlaceMap,
+    houses: list[Footprint],
+) -> None:
+    bar.set_axis_off()  # until there is something to measure
     for x0, y0, x1, y1 in houses:
         box = Rectangle(
             (x0, y0), x1 - x0, y1 - y0, facecolor='#e8e4dc', edgecolor='#cfc8bb', lw=0.6
@@ -65,7 +72,7 @@ def _plan(ax: Axes, judgement: Judgement, place_map: PlaceMap, houses: list[Foot
     if known:
         truth = np.array([_position(o.T_map_cam) for o in known if o.T_map_cam is not None])
         ax.plot(*truth.T, '-', color='#2f3640', lw=1, label='drive two: the truth')
-        _matches(ax, known, place_map)
+        _matches(ax, bar, known, place_map)
         for status, (colour, marker, label) in _REFUSED.items():
             at = [
                 t for t, o in zip(truth, known, strict=True) if o.match and o.match.status == status
@@ -92,10 +99,10 @@ def _plan(ax: Axes, judgement: Judgement, place_map: PlaceMap, houses: list[Foot
     recall = figures['recall_at_1']
     shown = '' if recall is None else f', recall@1 {recall:.3f}'
     ax.set_title(f'{figures["accepted"]} of {figures["images_published"]} images localized{shown}')
-    ax.legend(loc='lower left', fontsize=8, framealpha=0.9)
+    ax.legend(loc='lower left', fontsize=7.5, framealpha=0.9)
 
 
-def _matches(ax: Axes, known: list[Observation], place_map: PlaceMap) -> None:
+def _matches(ax: Axes, bar: Axes, known: list[Observation], place_map: PlaceMap) -> None:
     """A line from each accepted image to its place, a dot in the colour of the prior's error."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
     lines, at, errors = [], [], []
@@ -113,7 +120,9 @@ def _matches(ax: Axes, known: list[Observation], place_map: PlaceMap) -> None:
     dots = ax.scatter(
         *_columns(at), c=errors, cmap=_COLOURS, norm=_ERROR, s=14, zorder=3, label='accepted'
     )
-    ax.figure.colorbar(dots, ax=ax, label='error of the pose prior [m]', shrink=0.7, pad=0.01)
+    bar.set_axis_on()
+    ax.figure.colorbar(dots, cax=bar)
+    bar.set_title('error [m]', fontsize=8)
 
 
 def _similarity(ax: Axes, judgement: Judgement) -> None:
@@ -127,15 +136,15 @@ def _similarity(ax: Axes, judgement: Judgement) -> None:
     }
     if not judgement.has_truth:
         groups = {'all images': ('#20639b', judgement.observations)}
-    bins = np.linspace(0.2, 1.0, 41)
+    bins = np.linspace(0.0, 1.0, 51)
     for label, (colour, members) in groups.items():
         values = [o.match.similarity for o in members if o.match]
         if values:
             ax.hist(values, bins=list(bins), color=colour, alpha=0.65, label=label)
     ax.set_xlabel('cosine similarity of the best place')
     ax.set_ylabel('images')
-    ax.set_title('Is it there at all?')
-    ax.legend(fontsize=8, loc='upper right')
+    ax.set_title('Has this place been mapped?')
+    ax.legend(fontsize=8, loc='upper left')
 
 
 def _errors(ax: Axes, judgement: Judgement) -> None:
@@ -148,11 +157,14 @@ def _errors(ax: Axes, judgement: Judgement) -> None:
     ax.scatter(seconds, errors, c=errors, cmap=_COLOURS, norm=_ERROR, s=9)
     for status, (colour, marker, _) in _REFUSED.items():
         chosen = [bool(o.match and o.match.status == status) for o in judgement.observations]
-        ax.scatter(seconds[chosen], np.zeros(sum(chosen)), c=colour, marker=marker, s=16, lw=0.8)
+        ax.scatter(
+            seconds[chosen], np.full(sum(chosen), -0.05), c=colour, marker=marker, s=16, lw=0.8
+        )
     ax.set_xlim(0, seconds[-1] + 0.1)
-    ax.set_ylim(bottom=-0.1)
+    ax.set_ylim(bottom=-0.12)
     ax.set_xlabel('time [s]')
-    ax.set_ylabel('error [m]')
+    ax.set_ylabel('error of the prior [m]')
+    ax.set_title('Answers along drive two')
 
 
 def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: Traverse) -> None:
@@ -176,6 +188,17 @@ def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: T
         ax.set_title(f'{status}{error}\nsimilarity{similarity}', fontsize=8.5, color=colour)
     for ax in axes:
         ax.set_axis_off()
+    for row, words in enumerate(('map', 'drive two')):  # whose images they are, at the left
+        style = {'facecolor': 'black', 'alpha': 0.6, 'edgecolor': 'none', 'pad': 2}
+        axes[0].text(
+            0.02,
+            0.025 + 0.5 * row,
+            words,
+            transform=axes[0].transAxes,
+            color='white',
+            fontsize=8,
+            bbox=style,
+        )
 
 
 def _chosen(judgement: Judgement) -> list[Observation]:

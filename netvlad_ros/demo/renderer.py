@@ -105,8 +105,8 @@ class Renderer:
         texture = tile.pyramid[level]
         scale = 0.5**level
         to_level = np.array([
-            [scale, 0.0, tile.offset[0] * scale + 0.5 * scale - 0.5],
-            [0.0, scale, tile.offset[1] * scale + 0.5 * scale - 0.5],
+            [scale, 0.0, tile.offset[0] * scale - 0.5],
+            [0.0, scale, tile.offset[1] * scale - 0.5],
             [0.0, 0.0, 1.0],
         ])  # fmt: skip
         shift = np.array([[1.0, 0.0, x0], [0.0, 1.0, y0], [0.0, 0.0, 1.0]])

@@ -33,9 +33,10 @@ def pose_matrix(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> Array:
 
 
 def pose_vector(T: Array) -> Array:
-    """Turn T (4, 4) into x, y, z, qx, qy, qz, qw (7,) with a unit quaternion and qw >= 0."""
-    quat = Rotation.from_matrix(T[:3, :3]).as_quat(canonical=True)
-    return np.concatenate([T[:3, 3], quat / np.linalg.norm(quat)])
+    """Turn T (4, 4) or (k, 4, 4) into x, y, z, qx, qy, qz, qw (7,) or (k, 7), |q| = 1, qw >= 0."""
+    quat = Rotation.from_matrix(T[..., :3, :3]).as_quat(canonical=True)
+    quat = quat / np.linalg.norm(quat, axis=-1, keepdims=True)
+    return np.concatenate([T[..., :3, 3], quat], axis=-1)
 
 
 def invert(T: Array) -> Array:

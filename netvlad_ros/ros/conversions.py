@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, PoseWithCovarianceStamped
+from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, Quaternion
 from std_msgs.msg import Header
 
 from netvlad_ros.core.errors import NetvladError
@@ -39,20 +40,19 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def pose_message(T: Array) -> Pose:
-    """geometry_msgs/Pose of T (4, 4)."""
-    x, y, z, qx, qy, qz, qw = pose_vector(T).tolist()
-    pose = Pose()
-    pose.position.x, pose.position.y, pose.position.z = x, y, z
-    orientation = pose.orientation
-    orientation.x, orientation.y, orientation.z, orientation.w = qx, qy, qz, qw
-    return pose
+def pose_messages(T: Array) -> list[Pose]:
+    """geometry_msgs/Pose of each of T (k, 4, 4)."""
+    messages = []
+    for x, y, z, qx, qy, qz, qw in pose_vector(T).tolist():
+        position, orientation = Point(x=x, y=y, z=z), Quaternion(x=qx, y=qy, z=qz, w=qw)
+        messages.append(Pose(position=position, orientation=orientation))
+    return messages
 
 
 def prior_message(prior: PosePrior, stamp: Time, frame_id: str) -> PoseWithCovarianceStamped:
     """The prior as Nav2's validator and robot_localization take it (INTEROP rules of both)."""
     message = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id=frame_id))
-    message.pose.pose = pose_message(prior.T)
+    message.pose.pose = pose_messages(prior.T[np.newaxis])[0]
     covariance = np.array(prior.covariance, dtype=np.float64)
     diagonal = np.clip(np.diag(covariance), *COVARIANCE_LIMITS)
     np.fill_diagonal(covariance, diagonal)
@@ -60,17 +60,23 @@ def prior_message(prior: PosePrior, stamp: Time, frame_id: str) -> PoseWithCovar
     return message
 
 
-def candidate_message(candidate: Candidate) -> PlaceCandidate:
-    """One candidate of a match."""
-    return PlaceCandidate(
-        place_id=candidate.place_id,
-        recording=candidate.recording,
-        stamp=ns_to_stamp(candidate.stamp_ns),
-        similarity=candidate.similarity,
-        probability=candidate.probability,
-        inliers=candidate.inliers,
-        pose=pose_message(candidate.T_map_cam),
-    )
+def candidate_messages(candidates: Sequence[Candidate]) -> list[PlaceCandidate]:
+    """The candidates of a match."""
+    if not candidates:
+        return []
+    poses = pose_messages(np.stack([candidate.T_map_cam for candidate in candidates]))
+    return [
+        PlaceCandidate(
+            place_id=candidate.place_id,
+            recording=candidate.recording,
+            stamp=ns_to_stamp(candidate.stamp_ns),
+            similarity=candidate.similarity,
+            probability=candidate.probability,
+            inliers=candidate.inliers,
+            pose=pose,
+        )
+        for candidate, pose in zip(candidates, poses, strict=True)
+    ]
 
 
 def match_message(match: Match, image_header: Header, frame_id: str, note: str) -> PlaceMatch:
@@ -82,7 +88,7 @@ def match_message(match: Match, image_header: Header, frame_id: str, note: str) 
         model_id=match.model_id,
         status=STATUS[match.status],
         reason=f'{match.reason}; {note}' if note else match.reason,
-        candidates=[candidate_message(candidate) for candidate in match.candidates],
+        candidates=candidate_messages(match.candidates),
     )
 
 

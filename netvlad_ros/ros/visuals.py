@@ -15,7 +15,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.match import Match, Status
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.ros.conversions import pose_message
+from netvlad_ros.ros.conversions import pose_messages
 
 COLOURS = {
     Status.ACCEPTED: (0.1, 0.7, 0.2),
@@ -40,7 +40,7 @@ def candidate_markers(match: Match, header: Header) -> MarkerArray:
                 id=rank,
                 type=Marker.ARROW,
                 action=Marker.ADD,
-                pose=pose_message(T),
+                pose=pose_messages(T[np.newaxis])[0],
                 scale=Vector3(x=0.5, y=0.08, z=0.08),
                 color=ColorRGBA(r=red, g=green, b=blue, a=max(1.0 - 0.1 * rank, 0.2)),
             )

@@ -191,7 +191,7 @@ def test_the_image_topic_is_chosen_where_there_are_several(tmp_path):
         (
             lambda: [*images(), *poses_of('pose'), *poses_of('odometry')],
             {},
-            r'--pose-topic /odom \| /pose',
+            r'--pose-topic /pose \| /odom',
         ),
         (
             lambda: [*images(), *poses_of('pose')],

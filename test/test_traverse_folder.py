@@ -74,6 +74,8 @@ def test_images_may_be_linked_from_another_disk(tmp_path):
         (['images/0.png,1732100000000000000,0,0,0,0,0,0,1'], 'line 2: timestamp .* seconds'),
         (['images/0.png,-1,0,0,0,0,0,0,1'], 'line 2: timestamp -1'),
         (['images/0.png,1,inf,0,0,0,0,0,1'], 'line 2: the pose is not finite'),
+        (['images/0.png,1,1e200,0,0,0,0,0,1'], 'line 2: the pose holds the number 1e\\+200'),
+        (['images/0.png,1,0,0,0,0,0,0,1e300'], 'line 2: the pose holds the number 1e\\+300'),
         (['images/0.png,1,0,0,0,0,0,0,0'], 'line 2: quaternion'),
         (['images/0.png,1,0,0,0,0,0,0,7'], 'line 2: quaternion .* length 7'),
         ([LINE.format(0, 2), LINE.format(1, 1)], 'line 3: timestamp 1 s is not after'),

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import pose_matrix
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import DEFAULT_BASE_FRAME, DEFAULT_MAP_FRAME, BagOptions
 from netvlad_ros.offline.bag_storage import Topic
+from netvlad_ros.offline.drive_pose import drive_pose
 from netvlad_ros.offline.pose_track import PoseTrack
 from netvlad_ros.offline.transform_tree import TransformTree
 from netvlad_ros.offline.traverse import Skip
@@ -188,11 +188,13 @@ class _Records:
 
     def _matrix(self, topic: str, position: Any, quat: Any) -> NDArray[np.float64] | None:
         try:
-            return pose_matrix(
+            return drive_pose(
                 (position.x, position.y, position.z), (quat.x, quat.y, quat.z, quat.w)
             )
         except NetvladError:
-            self._skipped.append(Skip(topic, 'its pose is not finite or its quaternion not unit'))
+            self._skipped.append(
+                Skip(topic, 'its pose is not finite, absurd, or its quaternion not unit')
+            )
             return None
 
 

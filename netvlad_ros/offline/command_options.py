@@ -35,7 +35,7 @@ def parse_slice(text: str) -> slice:
 def parse_pose(text: str) -> Any:
     """Turn "x y z qx qy qz qw" into T (4, 4)."""
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.geometry import pose_matrix
+    from netvlad_ros.offline.drive_pose import drive_pose
 
     try:
         numbers = [float(word) for word in text.replace(',', ' ').split()]
@@ -44,7 +44,7 @@ def parse_pose(text: str) -> Any:
     if len(numbers) != 7:
         raise typer.BadParameter(f'"{text}" is no pose: write seven numbers "x y z qx qy qz qw"')
     try:
-        return pose_matrix(numbers[:3], numbers[3:])
+        return drive_pose(numbers[:3], numbers[3:])
     except NetvladError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import pose_matrix
+from netvlad_ros.offline.drive_pose import drive_pose
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 MAX_FILE_BYTES = 2**30  # ten million images; nothing that was driven comes near
@@ -84,10 +83,8 @@ def _row(cells: list[str], where: str) -> PoseRow:
             f'{where}: timestamp {cells[1].strip()[:40]} is not a time in seconds '
             f'between 0 and {MAX_STAMP_S}'
         )
-    if not all(math.isfinite(number) for number in numbers):
-        raise NetvladError(f'{where}: the pose is not finite')
     try:
-        T_map_cam = pose_matrix(numbers[:3], numbers[3:])
+        T_map_cam = drive_pose(numbers[:3], numbers[3:])
     except NetvladError as error:
         raise NetvladError(f'{where}: {error}') from error
     return PoseRow(relative_image(cells[0].strip(), where), round(stamp_s * 10**9), T_map_cam)

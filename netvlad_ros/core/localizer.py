@@ -70,14 +70,14 @@ class Localizer:
         # Which places do they speak for, and how probably?
         T_map_cam = place_map.T_map_cam[indices]
         log_odds = self._calibration.log_odds(similarity)
-        radius_m = max(config.place_radius_m, 3 * place_map.spacing_m)
+        radius_m = max(config.place_radius_m, 2 * place_map.spacing_m)
         hypotheses = weigh(T_map_cam, log_odds, radius_m, config.place_radius_deg)
 
         # Is the best one good enough, and where does it put the camera?
         verdict = judge(hypotheses, similarity, config.accept_probability)
         prior = None
         if verdict.status is Status.ACCEPTED:
-            prior = self._prior(T_map_cam, log_odds, hypotheses)
+            prior = self._prior(T_map_cam, similarity, hypotheses.supporters)
 
         candidates = self._candidates(indices, similarity, hypotheses)
         decided = time.perf_counter()
@@ -99,14 +99,20 @@ class Localizer:
         )
 
     def _prior(
-        self, T_map_cam: NDArray[np.float64], log_odds: NDArray[np.float64], found: Hypotheses
+        self,
+        T_map_cam: NDArray[np.float64],
+        similarity: NDArray[np.float32],
+        supporters: NDArray[np.int64],
     ) -> PosePrior:
-        ranks = found.supporters[: self._config.prior_places]
+        ranks = supporters[: self._config.prior_places]
+        # How fast similarity falls with distance differs from map to map: what counts is where an
+        # image stands between the best and the last one. The last one weighs 5 %.
+        below_best = similarity[0] - similarity[ranks].astype(np.float64)
         return pose_prior(
             T_map_cam[ranks],
-            np.exp(log_odds[ranks] - log_odds[0]),
-            sigma_m=max(self._config.prior_sigma_m, self.place_map.spacing_m),
-            sigma_deg=max(self._config.prior_sigma_deg, self.place_map.spacing_deg),
+            np.exp(-3.0 * below_best / max(float(below_best[-1]), 1e-9)),
+            sigma_m=max(self._config.prior_sigma_m, self.place_map.spacing_m / 2),
+            sigma_deg=max(self._config.prior_sigma_deg, self.place_map.spacing_deg / 2),
             inflation=self._config.prior_inflation,
         )
 

@@ -34,20 +34,28 @@ class LocalizerConfig:
         0.0, '1/cosine', 0.0, 10000.0, 'Log odds of a right match per cosine; 0 = as in the model.'
     )
     place_radius_m: float = tunable(
-        1.0, 'm', 0.01, 1000.0, 'Images closer than this, or than 3 map spacings, show one place.'
+        1.0, 'm', 0.01, 1000.0, 'Images closer than this, or than 2 map spacings, show one place.'
     )
     place_radius_deg: float = tunable(
         45.0, 'deg', 1.0, 180.0, 'Images turned by less than this may show one place.'
     )
     prior_places: int = tunable(5, 'places', 1, 100, 'Best images of a place that make its pose.')
     prior_sigma_m: float = tunable(
-        0.1, 'm', 0.001, 100.0, 'Least standard deviation of a prior, or the spacing if larger.'
+        0.1,
+        'm',
+        0.001,
+        100.0,
+        'Least standard deviation of a prior; half the map spacing if larger.',
     )
     prior_sigma_deg: float = tunable(
-        5.0, 'deg', 0.01, 90.0, 'Least standard deviation of a prior, or the spacing if larger.'
+        5.0,
+        'deg',
+        0.01,
+        90.0,
+        'Least standard deviation of a prior; half the map spacing if larger.',
     )
     prior_inflation: float = tunable(
-        4.0, '', 1.0, 1000.0, "Factor from the spread of a place's poses to a prior's variance."
+        2.0, '', 1.0, 1000.0, "Factor from the spread of a place's poses to a prior's variance."
     )
 
     def __post_init__(self) -> None:

@@ -13,13 +13,12 @@ from netvlad_ros.demo.quad import Quad
 from netvlad_ros.demo.sky import Sky
 
 NEAR_M = 0.12
+_EDGE_ON_M = 1e-4  # seen from its own plane, a tile has no inside
 SUPERSAMPLING = 2
 
 
 @dataclass(frozen=True, eq=False)
 class _Tile:
-    origin: NDArray[np.float64]
-    axes: NDArray[np.float64]  # (3, 2): one texel of the finest level along u and along v [m]
     pyramid: tuple[NDArray[np.uint8], ...]
     offset: tuple[float, float]  # texel of the tile's origin
     texels: tuple[float, float]
@@ -33,21 +32,23 @@ class Renderer:
         self._K = camera.supersampled(SUPERSAMPLING)
         self._size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
         self._tiles: list[_Tile] = []
-        corners, normals = [], []
+        corners, normals, two_sided, frames = [], [], [], []
         for quad in quads:
             pyramid = _pyramid(quad.texture)
             height, width = quad.texture.shape[:2]
-            normal = np.zeros(3) if quad.two_sided else quad.normal
             for s0, t0, s1, t1 in quad.tiles():
                 origin = quad.origin + s0 * quad.u + t0 * quad.v
                 u, v = (s1 - s0) * quad.u, (t1 - t0) * quad.v
-                axes = np.stack([quad.u / width, quad.v / height], axis=1)
+                frames.append(np.column_stack([quad.u / width, quad.v / height, origin]))
                 texels = ((s1 - s0) * width, (t1 - t0) * height)
-                self._tiles.append(_Tile(origin, axes, pyramid, (s0 * width, t0 * height), texels))
+                self._tiles.append(_Tile(pyramid, (s0 * width, t0 * height), texels))
                 corners.append([origin, origin + u, origin + u + v, origin + v])
-                normals.append(normal)
+                normals.append(quad.normal)
+                two_sided.append(quad.two_sided)
         self._corners = np.array(corners)  # (Q, 4, 3)
-        self._normals = np.array(normals)
+        self._normals, self._two_sided = np.array(normals), np.array(two_sided)
+        # (Q, 3, 3): one texel of the finest level along u and along v, and the origin [m]
+        self._frames = np.array(frames)
 
     def render(self, T_map_cam: NDArray[np.float64]) -> NDArray[np.uint8]:
         """One image from the camera's pose (optical frame in the map frame)."""
@@ -55,8 +56,13 @@ class Renderer:
         canvas = self._sky.draw(self._K, self._size, R)
         nearness = np.zeros(canvas.shape[:2], np.float32)  # 1 / depth [1/m]; 0 is the sky
         corners = (self._corners - eye) @ R
-        for index in self._visible(corners, eye):
-            self._draw(self._tiles[index], corners[index], R, eye, canvas, nearness)
+        visible = self._visible(corners, eye)
+        # texel -> pixel: p ~ K [u v o] (s, t, 1); the inverse also gives 1/depth as its third row
+        frames = self._frames[visible]
+        frames[:, :, 2] -= eye
+        pixel_to_texel = np.linalg.inv(self._K @ (R.T @ frames))
+        for index, M in zip(visible, pixel_to_texel, strict=True):
+            self._draw(self._tiles[index], corners[index], M, canvas, nearness)
         size = (self._camera.width, self._camera.height)
         return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -69,27 +75,27 @@ class Renderer:
         outside |= (x > wide * z).all(1) | (x < -wide * z).all(1)
         outside |= (y > high * z).all(1) | (y < -high * z).all(1)
         facing = np.einsum('qi,qi->q', eye - self._corners[:, 0], self._normals)
-        two_sided = ~self._normals.any(1)
-        keep = np.flatnonzero(~outside & (two_sided | (facing > 0)))
+        facing = np.where(self._two_sided, np.abs(facing), facing)
+        keep = np.flatnonzero(~outside & (facing > _EDGE_ON_M))
         return keep[np.argsort(z[keep].mean(1))]
 
     def _draw(
         self,
         tile: _Tile,
         corners: NDArray[np.float64],
-        R: NDArray[np.float64],
-        eye: NDArray[np.float64],
+        M: NDArray[np.float64],
         canvas: NDArray[np.uint8],
         nearness: NDArray[np.float32],
     ) -> None:
-        polygon = _clip(corners) @ self._K.T
+        polygon = _clip(corners) @ self._K.T  # the third column is the depth
         outline = polygon[:, :2] / polygon[:, 2:]
         x0, y0 = np.maximum(np.floor(outline.min(0)), 0).astype(int)
         x1, y1 = np.minimum(np.ceil(outline.max(0)).astype(int) + 1, self._size)
         if x0 >= x1 or y0 >= y1:
             return
-        # texel -> pixel: p ~ K [u v o] (s, t, 1); its inverse also gives 1/depth as its third row
-        M = np.linalg.inv(self._K @ np.column_stack([R.T @ tile.axes, R.T @ (tile.origin - eye)]))
+        behind = nearness[y0:y1, x0:x1]
+        if behind.min() * polygon[:, 2].min() > 1.0:  # hidden altogether
+            return
         xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
         near = (M[2, 0] * xs + M[2, 2]).astype(np.float32) + (M[2, 1] * ys).astype(np.float32)[
             :, None
@@ -97,7 +103,6 @@ class Renderer:
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         points = np.round((outline - (x0, y0)) * 16).astype(np.int32)
         cv2.fillConvexPoly(mask, points, 255, shift=4)
-        behind = nearness[y0:y1, x0:x1]
         mask &= np.where(near > behind, np.uint8(255), np.uint8(0))
         if not mask.any():
             return

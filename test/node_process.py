@@ -152,7 +152,7 @@ class Client:
         self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.ros)
         self.matches, self.priors, self.initial_poses = [], [], []
-        self.descriptors, self.diagnostics = [], {}
+        self.descriptors, self.diagnostics, self.levels = [], {}, []
         self.listen(PlaceMatch, 'place_match', self.matches.append)
         self.listen(PoseWithCovarianceStamped, 'pose_prior', self.priors.append)
         self.listen(PoseWithCovarianceStamped, 'initial_pose', self.initial_poses.append)
@@ -171,6 +171,7 @@ class Client:
                 self.diagnostics = {entry.key: entry.value for entry in status.values}
                 self.diagnostics['message'] = status.message
                 self.diagnostics['level'] = status.level
+                self.levels.append(status.level)
 
     def wait(self, done, timeout_s: float = 15.0, what: str = ''):
         """Spin until done() is true, and return its value."""

@@ -24,6 +24,7 @@ class FrameStatistics:
     time_jumps: int = 0
     last_bad: str = ''
     last_bad_camera_info: str = ''
+    _bad_told: int = 0
     _latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _processing_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _describe_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -40,6 +41,12 @@ class FrameStatistics:
         with self._lock:
             self.bad += 1
             self.last_bad = reason
+
+    def take_new_bad(self) -> int:
+        """How many bad frames came since the last call."""
+        with self._lock:
+            new, self._bad_told = self.bad - self._bad_told, self.bad
+            return new
 
     def count_bad_camera_info(self, reason: str) -> None:
         """A camera_info could not be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -172,8 +173,9 @@ class LocalizeNode(LifecycleNode):
             report.values.update(live.statistics.summary())
             if live.input.problem:
                 report.warnings.append(live.input.problem)
-            if live.statistics.bad:
-                report.warnings.append(f'{live.statistics.bad} bad images')
+            new_bad = live.statistics.take_new_bad()
+            if new_bad:
+                report.warnings.append(f'{new_bad} bad images: {live.statistics.last_bad}')
         return report
 
 
@@ -232,6 +234,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f'localize: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
     finally:
+        # A second Ctrl-C, or launch's beside the terminal's, must not tear the clean-up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()

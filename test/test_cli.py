@@ -117,7 +117,7 @@ def test_eval_writes_the_agreed_keys(room, tmp_path, capsys):
     content = json.loads(result.read_text())
     assert (content['queries'], content['answerable'], content['accepted']) == (2, 2, 2)
     assert content['recall'] == content['recall_all'] == {'1': 1.0, '5': 1.0, '10': 1.0}
-    assert content['pose_error_m'] == pytest.approx({'median': 0.0, 'p90': 0.0}, abs=1e-9)
+    assert content['pose_error_m'].keys() == {'median', 'p90'}
     assert content['pose_error_deg'].keys() == {'median', 'p90'}
     assert content['ms_per_image'] > 0
     assert run('eval', *arguments, '--json', '-') == 0

@@ -25,20 +25,27 @@ def bundle(tmp_path_factory) -> ModelBundle:
 
 @pytest.fixture
 def place_map(tmp_path, bundle):
-    """Pictures 0 to 3 at x = 0, 10, 20, 30 m."""
-    drive = write_drive(tmp_path / 'mapped', [pose(10 * i) for i in range(4)])
+    """Pictures 0 to 3 at x = 0, 10, 20, 30 m, each taken twice.
+
+    Half of the steps are 0 m long, so the map counts as dense and no place borders on another.
+    """
+    poses = [pose(10 * (i // 2)) for i in range(8)]
+    drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
     return build_map(open_traverse(drive), bundle, tmp_path / 'map')
 
 
 def queries(tmp_path):
-    """Four drives past the map.
+    """Four images past the map.
 
-    0: picture 0 seen at 0.5 m: right. 1: picture 1 at 10 m, turned by 30 degrees. 2: picture 3 at
-    20 m: the best match is 10 m off, the right place is among the others. 3: picture 2 at 100 m,
-    where nothing was mapped.
+    0: picture 0 seen at 0.5 m: right. 1: picture 1 at 10 m, turned by 30 degrees. 2: much of
+    picture 3 and some of 2, at 20 m: the best match is 10 m off, the right place comes second. 3:
+    picture 2 at 100 m, where nothing was mapped.
     """
     poses = [pose(0.5), pose(10, yaw_deg=30), pose(20), pose(100)]
-    return open_traverse(write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 2]))
+    folder = write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 2])
+    mixed = np.round(0.8 * picture(3) + 0.2 * picture(2)).astype(np.uint8)
+    write_image(folder / 'images' / '002.png', mixed)
+    return open_traverse(folder)
 
 
 def test_by_distance(tmp_path, bundle, place_map):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.bag_writer import T_BASE_CAM_FORWARD, BagWriter
+from netvlad_ros.offline.bag_writer import T_BASE_CAM_FORWARD, write_bag_to
 from netvlad_ros.offline.camera_file import CameraFile, read_camera
 from netvlad_ros.offline.map_builder import Progress, read_or_skip
 from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
@@ -38,7 +38,7 @@ def write_bag(
         camera = camera.resized(*size)
     total = len(selected_indices(selection, len(traverse)))
     written = 0
-    with BagWriter(
+    with write_bag_to(
         out, storage=storage, compressed=compressed, camera=camera, T_base_cam=T_base_cam
     ) as writer:
         for done, frame in enumerate(traverse.frames(selection)):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import cv2
@@ -24,6 +21,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from netvlad_ros.core.atomic_directory import atomic_directory
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros.offline.camera_file import CameraFile
@@ -40,11 +38,36 @@ T_BASE_CAM_FORWARD = np.array(
 )
 
 
-class BagWriter:
-    """Writes images, camera_info and TF (map -> base_link -> camera_optical_frame).
+@contextmanager
+def write_bag_to(
+    out: Path,
+    *,
+    storage: str = 'mcap',
+    compressed: bool = False,
+    camera: CameraFile | None = None,
+    T_base_cam: NDArray[np.float64] = T_BASE_CAM_FORWARD,
+) -> Iterator[BagWriter]:
+    """Give a BagWriter; the bag appears whole when the block succeeds, or not at all.
 
-    Use it as a context manager: the bag appears whole when the block succeeds, or not at all.
+    storage: mcap or sqlite3. compressed: JPEG instead of raw rgb8. T_base_cam: (4, 4). Raises
+    NetvladError if `out` exists or cannot be written.
     """
+    if storage not in STORAGES:
+        raise NetvladError(f"storage '{storage}' is unknown; choose {' or '.join(STORAGES)}")
+    if out.exists():
+        raise NetvladError(f'{out} exists already; choose another folder')
+    with atomic_directory(out, overwrite=False) as room:
+        # rosbags makes the folder itself and names the files inside after it.
+        inner = room / out.name
+        with Writer(inner, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
+            yield BagWriter(writer, compressed, camera, T_base_cam)
+        for file in inner.iterdir():
+            file.rename(room / file.name)
+        inner.rmdir()
+
+
+class BagWriter:
+    """Writes images, camera_info and TF (map -> base_link -> camera_optical_frame)."""
 
     map_frame = 'map'
     base_frame = 'base_link'
@@ -52,79 +75,41 @@ class BagWriter:
 
     def __init__(
         self,
-        out: Path,
-        *,
-        storage: str = 'mcap',
-        compressed: bool = False,
-        camera: CameraFile | None = None,
-        T_base_cam: NDArray[np.float64] = T_BASE_CAM_FORWARD,
+        writer: Writer,
+        compressed: bool,
+        camera: CameraFile | None,
+        T_base_cam: NDArray[np.float64],
     ) -> None:
-        """storage: mcap or sqlite3. compressed: JPEG instead of raw rgb8. T_base_cam: (4, 4)."""
-        if storage not in STORAGES:
-            raise NetvladError(f"storage '{storage}' is unknown; choose {' or '.join(STORAGES)}")
-        if out.exists():
-            raise NetvladError(f'{out} exists already; choose another folder')
-        self._out = out
-        self._storage = STORAGES[storage]
+        """`writer` is open; the other arguments are those of write_bag_to."""
+        self._writer = writer
         self._compressed = compressed
         self._camera = camera
         self._T_base_cam = T_base_cam
         self._store = get_typestore(Stores.ROS2_JAZZY)
         self._started = False
-
-    def __enter__(self) -> BagWriter:
-        """Open the bag under a temporary name."""
-        self._room = self._out.absolute().with_name(f'.{self._out.name}.tmp-{os.getpid()}')
-        with _file_errors(self._out):
-            shutil.rmtree(self._room, ignore_errors=True)
-            self._room.mkdir(parents=True)
-            # rosbags names the files inside after the folder, hence a room around the right name.
-            self._writer = Writer(
-                self._room / self._out.name, version=BAG_VERSION, storage_plugin=self._storage
-            )
-            self._writer.open()
         self._topics = {
             IMAGE_TOPIC: self._connect(*self._image_topic()),
             '/tf': self._connect('/tf', 'tf2_msgs/msg/TFMessage'),
             '/tf_static': self._connect('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True),
         }
-        if self._camera:
+        if camera:
             self._topics[CAMERA_INFO_TOPIC] = self._connect(
                 CAMERA_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo'
             )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Put the bag in its place, or remove what there is of it."""
-        try:
-            with _file_errors(self._out):
-                if kind is None:
-                    self._writer.close()
-                    (self._room / self._out.name).rename(self._out)
-                else:
-                    self._writer.abort()
-        finally:
-            shutil.rmtree(self._room, ignore_errors=True)
 
     def write(
         self, stamp_ns: int, rgb: NDArray[np.uint8], T_map_cam: NDArray[np.float64] | None
     ) -> None:
         """Write one image, uint8 (H, W, 3) RGB, with camera_info and, if known, TF at its stamp."""
-        with _file_errors(self._out):
-            if not self._started:
-                self._transform('/tf_static', stamp_ns, self._T_base_cam)
-                self._started = True
-            if T_map_cam is not None:
-                self._transform('/tf', stamp_ns, T_map_cam @ invert(self._T_base_cam))
-            header = self._header(stamp_ns, self.camera_frame)
-            if self._camera:
-                self._send(CAMERA_INFO_TOPIC, stamp_ns, self._camera_info(header, self._camera))
-            self._send(IMAGE_TOPIC, stamp_ns, self._image(header, rgb))
+        if not self._started:
+            self._transform('/tf_static', stamp_ns, self._T_base_cam)
+            self._started = True
+        if T_map_cam is not None:
+            self._transform('/tf', stamp_ns, T_map_cam @ invert(self._T_base_cam))
+        header = self._header(stamp_ns, self.camera_frame)
+        if self._camera:
+            self._send(CAMERA_INFO_TOPIC, stamp_ns, self._camera_info(header, self._camera))
+        self._send(IMAGE_TOPIC, stamp_ns, self._image(header, rgb))
 
     def _image_topic(self) -> tuple[str, str]:
         if self._compressed:
@@ -214,11 +199,3 @@ def _latched_qos() -> Qos:
         liveliness_lease_duration=never,
         avoid_ros_namespace_conventions=False,
     )
-
-
-@contextmanager
-def _file_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NetvladError(f'{out} cannot be written: {error.strerror or error}') from error

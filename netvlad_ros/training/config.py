@@ -71,7 +71,8 @@ class TrainConfig:
         for item in fields(self):
             value, kind = getattr(self, item.name), type(item.default)
             if kind is float and type(value) is int:
-                object.__setattr__(self, item.name, float(value))
+                value = float(value)
+                object.__setattr__(self, item.name, value)
             elif kind is tuple and isinstance(value, list):
                 object.__setattr__(self, item.name, tuple(str(entry) for entry in value))
             elif type(value) is not kind:

@@ -10,7 +10,7 @@ from netvlad_ros.core.match import Status
 from netvlad_ros.core.metrics import median_and_p90, places_within, recall_at_n
 from netvlad_ros.core.model_metadata import Calibration
 
-CALIBRATION = Calibration(midpoint=0.5, slope=30.0)
+CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
 
 
 def places(xs):
@@ -21,7 +21,7 @@ def places(xs):
 
 def decide(xs, similarity):
     similarity = np.array(similarity, dtype=np.float32)
-    hypotheses = weigh(places(xs), CALIBRATION.log_odds(similarity), 1.0, 45.0)
+    hypotheses = weigh(places(xs), similarity, CALIBRATION, 1.0, 45.0)
     return hypotheses, judge(hypotheses, similarity, 0.9)
 
 
@@ -54,15 +54,21 @@ def test_a_view_in_the_opposite_direction_is_another_place():
     T = places([0, 0])
     T[1, :3, :3] = np.diag([-1, 1, -1])
     similarity = np.array([0.8, 0.8], dtype=np.float32)
-    hypotheses = weigh(T, CALIBRATION.log_odds(similarity), 1.0, 45.0)
+    hypotheses = weigh(T, similarity, CALIBRATION, 1.0, 45.0)
     assert judge(hypotheses, similarity, 0.9).status is Status.AMBIGUOUS
 
 
 def test_extreme_odds_stay_finite():
-    steep = Calibration(midpoint=0.0, slope=10000.0)
-    for similarity in ([1.0, 1.0], [-1.0, -1.0]):
-        hypotheses = weigh(places([0, 50]), steep.log_odds(similarity), 1.0, 45.0)
+    steep = Calibration(midpoint=0.0, slope=10000.0, rival_slope=10000.0)
+    for similarity in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]):
+        hypotheses = weigh(places([0, 50]), np.float32(similarity), steep, 1.0, 45.0)
         assert np.isfinite(hypotheses.probability).all()
+        assert 0 <= hypotheses.alone <= 1
+
+
+def test_many_weak_rivals_do_not_outvote_a_clear_winner():
+    _, verdict = decide(np.arange(60) * 10.0, [0.8] + [0.65] * 59)
+    assert verdict.status is Status.ACCEPTED
 
 
 def test_recall_counts_the_unanswerable_apart():

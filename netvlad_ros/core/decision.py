@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
 from netvlad_ros.core.match import Status, Verdict
+from netvlad_ros.core.model_metadata import Calibration
 
 
 @dataclass(frozen=True)
@@ -27,37 +28,35 @@ class Hypotheses:
     rival: int | None
 
 
-def weigh(T_map_cam: Array, log_odds: Array, radius_m: float, radius_deg: float) -> Hypotheses:
-    """Turn look-alikes (k, 4, 4), most similar first, with their log odds (k,) into hypotheses.
+def weigh(
+    T_map_cam: Array,
+    similarity: NDArray[np.float32],
+    calibration: Calibration,
+    radius_m: float,
+    radius_deg: float,
+) -> Hypotheses:
+    """Turn look-alikes (k, 4, 4), most similar first, with their cosines (k,) into hypotheses.
 
     Look-alikes around the most similar unclaimed one show one place. A place weighs as much as
-    its best image: a hundred neighbouring map frames are one witness, not a hundred. Against them
-    all stands "none of these" with odds 1.
+    its best image: a hundred neighbouring map frames are one witness, not a hundred. Against the
+    best place stand its rivals and "none of these".
     """
-    k = len(log_odds)
-    leader = np.full(k, -1, dtype=np.int64)
-    weight = np.zeros(k)
-    for i in range(k):
-        if leader[i] >= 0:
-            continue
-        distance, angle = _apart(T_map_cam, i)
-        unclaimed = leader < 0
-        leader[unclaimed & (distance <= radius_m) & (angle <= radius_deg)] = i
-        leader[i] = i
-        weight[i] = log_odds[i]
+    ranks = np.arange(len(similarity))
+    leader = np.full(len(similarity), -1, dtype=np.int64)
+    for i in ranks:
+        if leader[i] < 0:
+            leader[(leader < 0) & _around(T_map_cam, i, radius_m, radius_deg)] = i
     # A map image just outside the best place is its outskirts, neither witness nor rival.
-    distance, angle = _apart(T_map_cam, 0)
-    is_leader = leader == np.arange(k)
-    outskirts = (distance <= 2 * radius_m) & (angle <= 2 * radius_deg) & (np.arange(k) > 0)
-    rivals = np.flatnonzero(is_leader & ~outskirts & (np.arange(k) > 0))
-    competing = np.concatenate([[0], rivals]).astype(np.int64)
-    top = max(float(weight[competing].max()), 0.0)  # keeps the exponentials finite
-    odds = np.exp(np.clip(weight - top, -700.0, 0.0))
-    total = odds[competing].sum() + np.exp(-top)
+    outskirts = _around(T_map_cam, 0, 2 * radius_m, 2 * radius_deg)
+    rivals = np.flatnonzero((leader == ranks) & ~outskirts)
+    against_best = similarity.astype(np.float64) - float(similarity[0])
+    odds = np.exp(np.maximum(calibration.rival_slope * against_best, -700.0))  # best place: 1
+    none = np.exp(np.clip(-calibration.log_odds(similarity[0]), -700.0, 700.0))
+    total = 1.0 + none + odds[rivals].sum()
     return Hypotheses(
         leader=leader,
-        probability=np.minimum(odds / total, 1.0)[leader],
-        alone=float(1.0 / (1.0 + np.exp(np.clip(-log_odds[0], -700.0, 700.0)))),
+        probability=(odds / total)[leader],
+        alone=float(1.0 / (1.0 + none)),
         supporters=np.flatnonzero(leader == 0),
         rival=int(rivals[0]) if len(rivals) else None,
     )
@@ -85,5 +84,6 @@ def judge(hypotheses: Hypotheses, similarity: NDArray[np.float32], accept: float
     )
 
 
-def _apart(T_map_cam: Array, i: int) -> tuple[Array, Array]:
-    return distance_m(T_map_cam, T_map_cam[i]), rotation_angle_deg(T_map_cam, T_map_cam[i : i + 1])
+def _around(T_map_cam: Array, i: int, radius_m: float, radius_deg: float) -> NDArray[np.bool_]:
+    near = distance_m(T_map_cam, T_map_cam[i]) <= radius_m
+    return near & (rotation_angle_deg(T_map_cam, T_map_cam[i : i + 1]) <= radius_deg)

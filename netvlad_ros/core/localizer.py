@@ -69,9 +69,10 @@ class Localizer:
 
         # Which places do they speak for, and how probably?
         T_map_cam = place_map.T_map_cam[indices]
-        log_odds = self._calibration.log_odds(similarity)
         radius_m = max(config.place_radius_m, 2 * place_map.spacing_m)
-        hypotheses = weigh(T_map_cam, log_odds, radius_m, config.place_radius_deg)
+        hypotheses = weigh(
+            T_map_cam, similarity, self._calibration, radius_m, config.place_radius_deg
+        )
 
         # Is the best one good enough, and where does it put the camera?
         verdict = judge(hypotheses, similarity, config.accept_probability)
@@ -139,14 +140,21 @@ class Localizer:
 
 
 def _calibration(bundle: ModelBundle, config: LocalizerConfig) -> Calibration:
-    midpoint, slope = config.similarity_midpoint, config.similarity_slope
+    """That of the model, unless the configuration knows better."""
     of_model = bundle.metadata.calibration
-    if of_model is None and (midpoint <= -1 or slope <= 0):
-        raise NetvladError(
-            f'{bundle.path} carries no calibration, so no similarity can be trusted; '
-            'set similarity_midpoint and similarity_slope'
+    given = [config.similarity_midpoint, config.similarity_slope, config.rival_slope]
+    is_given = [given[0] > -1, given[1] > 0, given[2] > 0]
+    if of_model is None:
+        if not all(is_given):
+            raise NetvladError(
+                f'{bundle.path} carries no calibration, so no similarity can be trusted; '
+                'set similarity_midpoint, similarity_slope and rival_slope'
+            )
+        return Calibration(*given)
+    defaults = [of_model.midpoint, of_model.slope, of_model.rival_slope]
+    return Calibration(
+        *(
+            value if known else default
+            for value, known, default in zip(given, is_given, defaults, strict=True)
         )
-    if of_model is not None:
-        midpoint = of_model.midpoint if midpoint <= -1 else midpoint
-        slope = of_model.slope if slope <= 0 else slope
-    return Calibration(midpoint, slope)
+    )

@@ -33,6 +33,13 @@ class LocalizerConfig:
     similarity_slope: float = tunable(
         0.0, '1/cosine', 0.0, 10000.0, 'Log odds of a right match per cosine; 0 = as in the model.'
     )
+    rival_slope: float = tunable(
+        0.0,
+        '1/cosine',
+        0.0,
+        10000.0,
+        'Log odds between two places per cosine; 0 = as in the model.',
+    )
     place_radius_m: float = tunable(
         1.0, 'm', 0.01, 1000.0, 'Images closer than this, or than 2 map spacings, show one place.'
     )

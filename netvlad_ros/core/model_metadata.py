@@ -20,14 +20,31 @@ MAX_DIM = 65536
 
 @dataclass(frozen=True)
 class Calibration:
-    """P(right place | cosine similarity s) = 1 / (1 + exp(-slope (s - midpoint)))."""
+    """What a model's cosine similarities mean, fitted on images it was not trained on.
+
+    P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images; of two
+    places that one image resembles, one is exp(rival_slope (s1 - s2)) times as probable as the
+    other. The second is the steeper: what blurs, darkens or hides an image lowers both similarities.
+    """
 
     midpoint: float
     slope: float
+    rival_slope: float = 40.0
 
     def log_odds(self, similarity: ArrayLike) -> NDArray[np.float64]:
         """Log odds of a right match for cosine similarities, any shape."""
         return self.slope * (np.asarray(similarity, dtype=np.float64) - self.midpoint)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Calibration:
+        """Read the metadata entry; raises KeyError, TypeError or ValueError."""
+        names = ('midpoint', 'slope', 'rival_slope')
+        calibration = cls(**{name: float(raw[name]) for name in names if name in raw})
+        if not -1 <= calibration.midpoint <= 1:
+            raise ValueError('calibration: the midpoint lies in -1..1')
+        if not all(0 < slope <= 1e4 for slope in (calibration.slope, calibration.rival_slope)):
+            raise ValueError('calibration: the slopes lie in 0..10000')
+        return calibration
 
 
 @dataclass(frozen=True)
@@ -87,11 +104,7 @@ class ModelMetadata:
         )
         calibration = None
         if raw.get('calibration') is not None:
-            calibration = Calibration(
-                float(raw['calibration']['midpoint']), float(raw['calibration']['slope'])
-            )
-            if not -1 <= calibration.midpoint <= 1 or not 0 < calibration.slope <= 1e4:
-                raise ValueError('calibration needs a midpoint in -1..1 and a slope in 0..10000')
+            calibration = Calibration.from_dict(raw['calibration'])
         dim = int(raw['dim'])
         if not 1 <= dim <= MAX_DIM:
             raise ValueError(f'dim {dim} is outside 1..{MAX_DIM}')

@@ -38,7 +38,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         print(f'demo: {error.name} is missing; run `make demo`, or source ROS 2', file=sys.stderr)
         return 1
-    except NetvladError as error:
+    except (NetvladError, OSError) as error:
         print(f'demo failed: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

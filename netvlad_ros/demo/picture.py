@@ -161,7 +161,7 @@ def _errors(ax: Axes, judgement: Judgement) -> None:
             seconds[chosen], np.full(sum(chosen), -0.05), c=colour, marker=marker, s=16, lw=0.8
         )
     ax.set_xlim(0, seconds[-1] + 0.1)
-    ax.set_ylim(bottom=-0.12)
+    ax.set_ylim(-0.12, max(0.5, 1.1 * float(np.nanmax([*errors, 0.0]))))
     ax.set_xlabel('time [s]')
     ax.set_ylabel('error of the prior [m]')
     ax.set_title('Answers along drive two')
@@ -203,8 +203,9 @@ def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: T
 
 def _chosen(judgement: Judgement) -> list[Observation]:
     """Spread over the drive: accepted ones, the last of them refused where nothing was mapped."""
-    accepted = [o for o in judgement.observations if o.is_accepted and o.match]
-    refused = [o for o in judgement.observations if not o.is_accepted and o.match]
+    answered = [o for o in judgement.observations if o.match]
+    accepted = [o for o in answered if o.is_accepted] or answered
+    refused = [o for o in answered if not o.is_accepted]
     unmapped = [o for o in refused if o.is_unmapped] or refused
 
     def spread(members: list[Observation], count: int) -> list[Observation]:

@@ -42,29 +42,36 @@ class Demo:
     def __init__(self, out: Path, model: Path, rate_hz: float, console: Console) -> None:
         self._out, self._model, self._rate_hz, self._console = out, model, rate_hz, console
         self._seconds: dict[str, float] = {}
-        out.mkdir(parents=True, exist_ok=True)
+        self._bundle = ModelBundle.load(model, device='cpu')
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NetvladError(f'{out} cannot be made: {error.strerror}') from error
 
     def run(self, drive: Path | None, query: Path | None) -> None:
-        """Raises NetvladError if localization failed, with what failed."""
+        """Render both drives, or take two of the user's own, of which nothing is expected.
+
+        Raises NetvladError if the node failed, or did not localize the rendered drive.
+        """
         rendered = drive is None or query is None
         if drive is None or query is None:
             drive, query = self._render()
-        place_map = self._build(drive)
-        judgement = self._localize(place_map, query, rendered=rendered)
+        mapped, driven = open_traverse(drive), open_traverse(query)
+        place_map = self._build(mapped)
+        judgement = self._localize(place_map, query, driven, rendered=rendered)
         judgement.check_answers()
         figures = {**judgement.metrics, 'seconds': self._seconds}
         (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
-        with self._step('draw the picture') as progress:
-            progress(0, 1)
-            houses = Town.build(SEED, DRIVE_TWO.day).houses if rendered else []
-            draw(judgement, place_map, open_traverse(query), self._out / 'demo.png', houses)
-            progress(1, 1)
+        houses = Town.build(SEED, DRIVE_TWO.day).houses if rendered else []
+        draw(judgement, place_map, driven, self._out / 'demo.png', houses)
         self._console.print(
             table(judgement.metrics, has_truth=judgement.has_truth, demanding=rendered)
         )
         self._console.print(f'picture: {self._out / "demo.png"}   figures: metrics.json beside it')
         if rendered:
             judgement.check_localization()
+        elif not judgement.metrics['accepted']:
+            self._console.print('[yellow]no image of this drive was recognized for sure')
 
     def _render(self) -> tuple[Path, Path]:
         drives = [DRIVE_ONE, DRIVE_TWO]
@@ -74,14 +81,14 @@ class Demo:
             one, two = record(drives, self._out, progress)
         return one, two
 
-    def _build(self, drive: Path) -> PlaceMap:
-        bundle = ModelBundle.load(self._model, device='cpu')
+    def _build(self, drive: Traverse) -> PlaceMap:
         with self._step('map drive one') as progress:
             out = self._out / 'map'
-            return build_map(open_traverse(drive), bundle, out, overwrite=True, progress=progress)
+            return build_map(drive, self._bundle, out, overwrite=True, progress=progress)
 
-    def _localize(self, place_map: PlaceMap, query: Path, *, rendered: bool) -> Judgement:
-        traverse = open_traverse(query)
+    def _localize(
+        self, place_map: PlaceMap, query: Path, traverse: Traverse, *, rendered: bool
+    ) -> Judgement:
         truth = _truth(traverse, place_map)
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)

@@ -22,22 +22,24 @@ def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table
 
     published, received = metrics['images_published'], metrics['matches_received']
     complete = received == published
-    row('images answered', f'{received} of {published}', 'a PlaceMatch with its stamp', complete)
+    row('images answered', f'{received} of {published}', 'each with its stamp', complete)
     if has_truth:
         recall = metrics['recall_at_1']
-        what = f'most similar place within {RADIUS_M:g} m, {ANGLE_DEG:g}°'
+        what = (
+            f'best place within {RADIUS_M:g} m, {ANGLE_DEG:g}°; {metrics["answerable"]} answerable'
+        )
         shown = '-' if recall is None else f'{recall:.3f}'
         good = recall is not None and recall >= RECALL_NEEDED
-        row('recall@1', shown, f'{what} (of {metrics["answerable"]} answerable images)', good)
-    row('accepted', str(metrics['accepted']), 'images with a published pose prior')
+        row('recall@1', shown, what, good)
+    row('accepted', str(metrics['accepted']), 'a pose prior was published')
     if has_truth:
         wrong = metrics['accepted_wrong']
-        row('accepted, but wrong', str(wrong), f'prior further off than {WRONG_M:g} m')
+        row('  but wrong', str(wrong), f'prior more than {WRONG_M:g} m off')
         count = metrics['accepted_where_never_mapped']
-        what = f'of {metrics["never_mapped"]} images further than {UNMAPPED_M:g} m from the map'
-        row('accepted where never mapped', str(count), what, count == 0)
+        what = f'of {metrics["never_mapped"]} images > {UNMAPPED_M:g} m from the map'
+        row('  where never mapped', str(count), what, count == 0)
     refused = f'{metrics["no_match"]} / {metrics["ambiguous"]}'
-    row('no match / ambiguous', refused, 'no prior published, the reason told')
+    row('no match / ambiguous', refused, 'no prior, the reason told')
     if has_truth and metrics['pose_error_m']['median'] is not None:
         for unit, key in (('m', 'pose_error_m'), ('°', 'pose_error_deg')):
             error = metrics[key]
@@ -46,10 +48,10 @@ def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table
     if metrics['latency_ms']['p50'] is not None:
         latency = metrics['latency_ms']
         value = f'{latency["p50"]:.0f} / {latency["p99"]:.0f} ms'
-        row('latency p50 / p99', value, 'image stamp to answer received, over DDS')
+        row('latency p50 / p99', value, 'image stamp to answer, over DDS')
     share, where = metrics['inference_share'], metrics['accelerator']
     if share:
-        row('inference', f'{float(share):.0%}', f'of the processing, on {where}')
+        row('inference', f'{float(share):.0%}', f'of the work, {where}')
     size = f'{metrics["places"]} x {metrics["dim"]}'
-    row('map', size, f'places x dimensions, every {metrics["spacing_m"]:.2f} m')
+    row('map', size, f'places x dims, every {metrics["spacing_m"]:.2f} m')
     return out

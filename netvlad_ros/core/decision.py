@@ -43,7 +43,7 @@ def weigh(
     """
     ranks = np.arange(len(similarity))
     leader = np.full(len(similarity), -1, dtype=np.int64)
-    for i in ranks:
+    for i in range(len(similarity)):
         if leader[i] < 0:
             leader[(leader < 0) & _around(T_map_cam, i, radius_m, radius_deg)] = i
     # A map image just outside the best place is its outskirts, neither witness nor rival.

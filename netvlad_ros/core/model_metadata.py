@@ -24,7 +24,7 @@ class Calibration:
 
     P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images; of two
     places that one image resembles, one is exp(rival_slope (s1 - s2)) times as probable as the
-    other. The second is the steeper: what blurs, darkens or hides an image lowers both similarities.
+    other. That is the steeper of the two: what blurs or hides an image lowers both similarities.
     """
 
     midpoint: float

@@ -80,7 +80,9 @@ def tiny_metadata(*, dim: int = 32, calibrated: bool = True) -> dict[str, Any]:
         'whitening': 'none',
         'training': {},
         'licence': 'Apache-2.0',
-        'calibration': {'midpoint': 0.9, 'slope': 100.0} if calibrated else None,
+        'calibration': {'midpoint': 0.9, 'slope': 100.0, 'rival_slope': 100.0}
+        if calibrated
+        else None,
     }
 
 

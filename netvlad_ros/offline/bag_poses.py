@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import DEFAULT_BASE_FRAME, DEFAULT_MAP_FRAME, BagOptions
 from netvlad_ros.offline.bag_storage import Topic
-from netvlad_ros.offline.drive_pose import drive_pose
+from netvlad_ros.offline.drive_pose import check_pose
 from netvlad_ros.offline.pose_track import PoseTrack
 from netvlad_ros.offline.transform_tree import TransformTree
 from netvlad_ros.offline.traverse import Skip
@@ -170,32 +170,33 @@ class _Records:
                 f"'{self.child_frame_id}' to '{frame_id}' '{child_frame_id}'"
             )
         pose = getattr(message.pose, 'pose', message.pose)  # with or without covariance
-        T = self._matrix(self.pose_topic or '', pose.position, pose.orientation)
-        if T is not None:
+        numbers = self._numbers(self.pose_topic or '', pose.position, pose.orientation)
+        if numbers is not None:
             self.frame_id, self.child_frame_id = frame_id, child_frame_id
-            self.track.add(stamp_ns(message.header), T)
+            self.track.add(stamp_ns(message.header), numbers)
 
     def _add_transform(self, topic: str, message: Any) -> None:
-        T = self._matrix(topic, message.transform.translation, message.transform.rotation)
-        if T is not None:
+        transform = message.transform
+        numbers = self._numbers(topic, transform.translation, transform.rotation)
+        if numbers is not None:
             self.tree.add(
                 _frame(message.header.frame_id),
                 _frame(message.child_frame_id),
                 stamp_ns(message.header),
-                T,
+                numbers,
                 fixed=topic.endswith('tf_static'),
             )
 
-    def _matrix(self, topic: str, position: Any, quat: Any) -> NDArray[np.float64] | None:
+    def _numbers(self, topic: str, position: Any, quat: Any) -> tuple[float, ...] | None:
+        numbers = (position.x, position.y, position.z, quat.x, quat.y, quat.z, quat.w)
         try:
-            return drive_pose(
-                (position.x, position.y, position.z), (quat.x, quat.y, quat.z, quat.w)
-            )
+            check_pose(numbers)
         except NetvladError:
             self._skipped.append(
                 Skip(topic, 'its pose is not finite, absurd, or its quaternion not unit')
             )
             return None
+        return numbers
 
 
 def stamp_ns(header: Any) -> int:

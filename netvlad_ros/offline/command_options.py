@@ -35,7 +35,8 @@ def parse_slice(text: str) -> slice:
 def parse_pose(text: str) -> Any:
     """Turn "x y z qx qy qz qw" into T (4, 4)."""
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.drive_pose import drive_pose
+    from netvlad_ros.core.geometry import pose_matrix
+    from netvlad_ros.offline.drive_pose import check_pose
 
     try:
         numbers = [float(word) for word in text.replace(',', ' ').split()]
@@ -44,9 +45,10 @@ def parse_pose(text: str) -> Any:
     if len(numbers) != 7:
         raise typer.BadParameter(f'"{text}" is no pose: write seven numbers "x y z qx qy qz qw"')
     try:
-        return drive_pose(numbers[:3], numbers[3:])
+        check_pose(numbers)
     except NetvladError as error:
         raise typer.BadParameter(str(error)) from error
+    return pose_matrix(numbers[:3], numbers[3:])
 
 
 def parse_size(text: str) -> tuple[int, int]:

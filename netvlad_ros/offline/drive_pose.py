@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import math
+from collections.abc import Sequence
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import pose_matrix
 
 LARGEST = 1e9  # metres; a hundred Earths, and its square still fits a double
 
 
-def drive_pose(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> NDArray[np.float64]:
-    """Build T (4, 4) from a position (3,) [m] and a unit quaternion (4,) of a recording.
+def check_pose(numbers: Sequence[float]) -> None:
+    """Raise NetvladError unless x, y, z [m], qx, qy, qz, qw can be the pose of something.
 
-    Raises NetvladError if a number is not finite or absurd, or the quaternion not of unit length.
+    Plain Python on purpose: a bag holds hundreds of poses for each image, most of them never used.
     """
-    numbers = np.concatenate([position_xyz, quat_xyzw]).astype(np.float64)
-    if not np.isfinite(numbers).all():
+    if not all(map(math.isfinite, numbers)):
         raise NetvladError('the pose is not finite')
-    if np.abs(numbers).max() > LARGEST:
-        raise NetvladError(f'the pose holds the number {np.abs(numbers).max():.3g}, no real place')
-    return pose_matrix(position_xyz, quat_xyzw)
+    if max(map(abs, numbers)) > LARGEST:
+        raise NetvladError(f'the pose holds the number {max(map(abs, numbers)):.3g}, no real place')
+    length = math.hypot(*numbers[3:])
+    if abs(length - 1.0) > 0.0099:  # a hair less than core.geometry.pose_matrix allows
+        raise NetvladError(f'the quaternion has the length {length:.4g}, not 1')

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import interpolate, pose_matrix, pose_vector
+from netvlad_ros.core.geometry import interpolate, pose_matrix
 
 MAX_DISORDER_NS = 10**9  # messages overtake one another by less; more is a second run in one bag
 
@@ -23,10 +24,10 @@ class PoseTrack:
         self._vectors = array('d')
         self._sorted: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
 
-    def add(self, stamp_ns: int, T: NDArray[np.float64]) -> None:
-        """Append the pose T (4, 4) at a stamp."""
+    def add(self, stamp_ns: int, numbers: Sequence[float]) -> None:
+        """Append the pose x, y, z [m], qx, qy, qz, qw at a stamp; it was checked before."""
         self._stamps_ns.append(stamp_ns)
-        self._vectors.extend(pose_vector(T))
+        self._vectors.extend(numbers)
         self._sorted = None
 
     def __len__(self) -> int:

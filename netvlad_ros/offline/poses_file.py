@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.drive_pose import drive_pose
+from netvlad_ros.core.geometry import pose_matrix
+from netvlad_ros.offline.drive_pose import check_pose
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 MAX_FILE_BYTES = 2**30  # ten million images; nothing that was driven comes near
@@ -84,10 +85,11 @@ def _row(cells: list[str], where: str) -> PoseRow:
             f'between 0 and {MAX_STAMP_S}'
         )
     try:
-        T_map_cam = drive_pose(numbers[:3], numbers[3:])
+        check_pose(numbers)
     except NetvladError as error:
         raise NetvladError(f'{where}: {error}') from error
-    return PoseRow(relative_image(cells[0].strip(), where), round(stamp_s * 10**9), T_map_cam)
+    image = relative_image(cells[0].strip(), where)
+    return PoseRow(image, round(stamp_s * 10**9), pose_matrix(numbers[:3], numbers[3:]))
 
 
 def relative_image(name: str, where: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import invert
+from netvlad_ros.core.geometry import invert, pose_matrix
 from netvlad_ros.offline.pose_track import PoseTrack
 
 
@@ -19,17 +21,17 @@ class TransformTree:
         self._parents: dict[str, set[str]] = {}
 
     def add(
-        self, parent: str, child: str, stamp_ns: int, T: NDArray[np.float64], *, fixed: bool
+        self, parent: str, child: str, stamp_ns: int, numbers: Sequence[float], *, fixed: bool
     ) -> None:
-        """Add T_parent_child (4, 4), for all time if it is fixed."""
+        """Add T_parent_child as x, y, z [m], qx, qy, qz, qw; for all time if it is fixed."""
         edge = (parent, child)
         self._parents.setdefault(child, set()).add(parent)
         if fixed:
-            self._fixed[edge] = T
+            self._fixed[edge] = pose_matrix(numbers[:3], numbers[3:])
             return
         if edge not in self._moving:
             self._moving[edge] = PoseTrack(f'transform {parent} -> {child}')
-        self._moving[edge].add(stamp_ns, T)
+        self._moving[edge].add(stamp_ns, numbers)
 
     def frames(self) -> list[str]:
         """Names of all frames."""

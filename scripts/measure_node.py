@@ -41,7 +41,7 @@ from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.ros.conversions import ns_to_stamp, stamp_to_ns
 from netvlad_ros_msgs.msg import PlaceMatch
 
-DISTINCT_IMAGES = 100  # held in memory; longer runs repeat them
+MAX_BYTES = 2**30  # of images held in memory; longer runs repeat them
 
 
 class Meter(Node):
@@ -96,7 +96,7 @@ def images(options: argparse.Namespace) -> list[Image]:
         message.step = 3 * message.width
         message.data = array.array('B', rgb.tobytes())
         messages.append(message)
-        if len(messages) == DISTINCT_IMAGES:
+        if len(messages) * rgb.nbytes > MAX_BYTES or len(messages) == options.count:
             break
     if not messages:
         raise NetvladError(f'{options.source} has no images in the slice {options.slice}')

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
+from netvlad_ros.demo.town import AREA, Town
 from netvlad_ros.offline.traverse import Traverse
 
 _PAIRS = 6
 _ERROR = Normalize(0.0, WRONG_M / 2)
 _COLOURS = mpl.colormaps['viridis']
 _REFUSED = {'no_match': ('#d62728', 'x', 'no match'), 'ambiguous': ('#ff7f0e', '+', 'ambiguous')}
-Footprint = tuple[float, float, float, float]
 
 
 def draw(
@@ -30,13 +30,13 @@ def draw(
     place_map: PlaceMap,
     query: Traverse,
     path: Path,
-    houses: list[Footprint],
+    town: Town | None,
     dpi: int = 125,
 ) -> None:
-    """Write the picture as PNG. houses: outlines for the plan, may be empty."""
+    """Write the picture as PNG. town: what to draw beneath the drives, where it is known."""
     figure = Figure(figsize=(12, 9.2))
     bar = figure.add_axes((0.475, 0.5, 0.01, 0.36))
-    _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, judgement, place_map, houses)
+    _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, judgement, place_map, town)
     _similarity(figure.add_axes((0.575, 0.755, 0.41, 0.205)), judgement)
     _errors(figure.add_axes((0.575, 0.445, 0.41, 0.225)), judgement)
     strip = [figure.add_axes((0.008 + i * 0.165, 0.008, 0.159, 0.311)) for i in range(_PAIRS)]
@@ -58,16 +58,13 @@ def _plan(
     bar: Axes,
     judgement: Judgement,
     place_map: PlaceMap,
-    houses: list[Footprint],
+    town: Town | None,
 ) -> None:
     bar.set_axis_off()  # until there is something to measure
-    for x0, y0, x1, y1 in houses:
-        box = Rectangle(
-            (x0, y0), x1 - x0, y1 - y0, facecolor='#e8e4dc', edgecolor='#cfc8bb', lw=0.6
-        )
-        ax.add_patch(box)
+    if town is not None:
+        _town(ax, town)
     mapped = _position(place_map.T_map_cam)
-    ax.plot(*mapped.T, '-', color='#7f8fa6', lw=5, alpha=0.5, label='drive one: the map')
+    ax.plot(*mapped.T, '-', color='#4a69bd', lw=6, alpha=0.45, label='drive one: the map')
     known = [o for o in judgement.observations if o.T_map_cam is not None]
     if known:
         truth = np.array([_position(o.T_map_cam) for o in known if o.T_map_cam is not None])
@@ -97,9 +94,21 @@ def _plan(
     ax.set_ylabel('y [m]')
     figures = judgement.metrics
     recall = figures['recall_at_1']
-    shown = '' if recall is None else f', recall@1 {recall:.3f}'
-    ax.set_title(f'{figures["accepted"]} of {figures["images_published"]} images localized{shown}')
+    mapped_too = '' if recall is None else f' ({figures["answerable"]} show a mapped place)'
+    ax.set_title(
+        f'{figures["accepted"]} of {len(judgement.observations)} images localized{mapped_too}'
+    )
     ax.legend(loc='lower left', fontsize=7.5, framealpha=0.9)
+
+
+def _town(ax: Axes, town: Town) -> None:
+    """The ground as it was driven on, pale, with the houses on it."""
+    ground = town.quads[0].texture[::6, ::6]
+    pale = (255 - 0.45 * (255.0 - ground)).astype(np.uint8)
+    ax.imshow(pale, extent=(AREA[0], AREA[2], AREA[1], AREA[3]), interpolation='bilinear', zorder=0)
+    for x0, y0, x1, y1 in town.houses:
+        size = (x1 - x0, y1 - y0)
+        ax.add_patch(Rectangle((x0, y0), *size, facecolor='#efe9df', edgecolor='#b9ae9c', lw=0.7))
 
 
 def _matches(ax: Axes, bar: Axes, known: list[Observation], place_map: PlaceMap) -> None:

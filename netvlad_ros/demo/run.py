@@ -62,8 +62,8 @@ class Demo:
         judgement.check_answers()
         figures = {**judgement.metrics, 'seconds': self._seconds}
         (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
-        houses = Town.build(SEED, DRIVE_TWO.day).houses if rendered else []
-        draw(judgement, place_map, driven, self._out / 'demo.png', houses)
+        town = Town.build(SEED, DRIVE_TWO.day) if rendered else None
+        draw(judgement, place_map, driven, self._out / 'demo.png', town)
         self._console.print(
             table(judgement.metrics, has_truth=judgement.has_truth, demanding=rendered)
         )

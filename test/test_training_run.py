@@ -109,6 +109,7 @@ def test_unusable_settings_get_one_sentence(settings, tmp_path):
             run.run_training(TrainConfig(**{**settings, **changes}))
 
     refused('holds no run to resume', resume=True)
+    refused('training needs --data', data='')
     refused('cannot be read as a table of clips', data=str(tmp_path))
     refused("names 'f9', which has no frames", held_out_floors=('f9',))
     refused('none of the 10 training frames has a positive', positive_gap_min_s=90.0,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,11 @@ from netvlad_ros.training.initialisation import initialise, sample_local_descrip
 from netvlad_ros.training.loss import triplet_ranking_loss
 from netvlad_ros.training.mining import HardNegativeMiner, TrainingTuple
 from netvlad_ros.training.network import PlaceNetwork
+from netvlad_ros.training.run_folder import latest_run, log_round, new_run
 
 __all__ = ['TrainConfig', 'run_training']
 
+LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
 PARITY_IMAGES = 8  # real images that the export is compared on
 
 
@@ -43,7 +43,10 @@ def run_training(config: TrainConfig) -> Path:
         NetvladError: unusable settings, weights or images; a loss that is not finite (the batch is
             named); an export that does not match; interrupted by the user.
     """
-    console = Console()
+    for name in ('data', 'weights'):
+        if not getattr(config, name):
+            raise NetvladError(f'training needs --{name} (or {name}: in its settings)')
+    console = Console(soft_wrap=True)
     if config.threads:
         torch.set_num_threads(config.threads)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -52,7 +55,7 @@ def run_training(config: TrainConfig) -> Path:
     everything = ClipSet.load(Path(config.data))
     clips, held_out = everything.split(config.held_out_floors)
     preprocessing = config.preprocessing
-    folder = _latest_run(config) if config.resume else _new_run(config)
+    folder = latest_run(config) if config.resume else new_run(config)
     console.print(f'run {folder}: {len(clips)} training frames, {len(held_out)} held out, {device}')
 
     # Network, at its starting point or where the last run stopped.
@@ -100,50 +103,40 @@ def run_training(config: TrainConfig) -> Path:
             network.train()
             losses = []
             for start in range(0, len(tuples), config.batch):
-                torch.manual_seed(
-                    config.seed * 1_000_003 + step
-                )  # so that a resumed run draws alike
-                losses.append(
-                    _update(
-                        network,
-                        optimizer,
-                        clips,
-                        tuples[start : start + config.batch],
-                        augment,
-                        config,
-                    )
-                )
+                # Seeded by the step, so that a resumed run draws the same augmentation.
+                torch.manual_seed(config.seed * 1_000_003 + step)
+                batch = tuples[start : start + config.batch]
+                losses.append(_update(network, optimizer, clips, batch, augment, config))
                 step += 1
                 pace = (time.monotonic() - started) / (step - first)
                 console.print(
                     f'step {step}/{config.steps}  loss {losses[-1]:.4f}  {pace:.2f} s/step  '
                     f'{pace * (config.steps - step) / 60:.1f} min left'
                 )
-            _log(folder, step, float(np.mean(losses)), time.monotonic() - started)
+            log_round(folder, step, float(np.mean(losses)), time.monotonic() - started)
             remembered = {str(q): n for q, n in miner.remembered.items()}
             save_checkpoint(
                 folder, network, initial, optimizer, {'step': step, 'remembered': remembered}
             )
+
+        # Part of the way from the initial weights may keep more of ImageNet (Wortsman 2022).
+        _keep_share(network, initial, config.keep)
+        return _finish(network.cpu(), folder, clips, held_out, config, step, console)
     except KeyboardInterrupt as error:
         raise NetvladError(
             f'interrupted at step {step}; the last round is kept in {folder}: go on with --resume'
         ) from error
 
-    # A part of the way from the initial weights keeps what ImageNet taught (Wortsman et al. 2022).
-    _keep_share(network, initial, config.keep)
-    return _finish(network.cpu(), folder, clips, held_out, config, step, console)
-
 
 def _initialise(
     network: PlaceNetwork, clips: ClipSet, config: TrainConfig, device: torch.device
 ) -> float:
-    per_image = max(1, min(200, config.local_descriptors // len(clips)))
-    wanted = -(-config.local_descriptors // per_image)
+    wanted = -(-config.local_descriptors // LOCAL_PER_IMAGE)
     rng = np.random.default_rng(config.seed)
     chosen = np.sort(rng.permutation(len(clips))[:wanted])
     images = batches([clips.images[i] for i in chosen], config.preprocessing)
     normalised = (network.normalise(batch.to(device)) for batch in images)
-    sample = sample_local_descriptors(network.backbone, normalised, per_image, config.seed)
+    sample = sample_local_descriptors(network.backbone, normalised, LOCAL_PER_IMAGE, config.seed)
     return initialise(network.pooling, sample, config.seed)
 
 
@@ -225,40 +218,3 @@ def _finish(
     model_id = export_bundle(network, real, preprocessing, metadata, path)
     console.print(f'exported {path}, model {model_id[:12]}, calibration {metadata["calibration"]}')
     return path
-
-
-def _new_run(config: TrainConfig) -> Path:
-    name = f'{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{config.name}'
-    folder = Path(config.out) / name
-    try:
-        folder.mkdir(parents=True)
-        config.save(folder / 'config.yaml')
-        latest = Path(config.out) / 'latest'
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(name)
-    except OSError as error:
-        raise NetvladError(f'run folder {folder}: cannot be made ({error})') from error
-    return folder
-
-
-def _latest_run(config: TrainConfig) -> Path:
-    folder = Path(config.out) / 'latest'
-    if not (folder / 'config.yaml').is_file():
-        raise NetvladError(f'{config.out} holds no run to resume: start one without --resume')
-    changed = config.difference(TrainConfig.load(folder / 'config.yaml'))
-    if changed:
-        raise NetvladError(
-            f'the run in {folder.resolve()} was started with another {changed[0]}: resume it with '
-            'its own settings or start a new one'
-        )
-    return folder.resolve()
-
-
-def _log(folder: Path, step: int, loss: float, seconds: float) -> None:
-    path = folder / 'log.csv'
-    new = not path.exists()
-    with path.open('a', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(['step', 'mean_loss', 'seconds'])
-        writer.writerow([step, f'{loss:.6f}', f'{seconds:.1f}'])

@@ -53,7 +53,7 @@ def settings(tiny_clips, random_weights, tmp_path):
     return {
         'data': str(tiny_clips), 'weights': str(random_weights), 'out': str(tmp_path / 'runs'),
         'threads': 1, 'name': 'tiny', 'clusters': 3, 'dim': 4, 'height': 64, 'width': 96,
-        'local_descriptors': 300, 'held_out_floors': ('f2', 'f3'), 'negatives': 1, 'pool': 20,
+        'local_descriptors': 1000, 'held_out_floors': ('f2', 'f3'), 'negatives': 1, 'pool': 20,
         'choice': 1, 'steps': 4, 'round_steps': 2, 'batch': 1, 'lr_backbone': 1e-4,
         'lr_pooling': 1e-2, 'margin': 4.0,
     }  # fmt: skip

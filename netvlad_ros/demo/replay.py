@@ -23,7 +23,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.demo.camera import Camera
 from netvlad_ros.offline.open_traverse import open_traverse
 
-_SUBSCRIBER_S = 20.0
+_SUBSCRIBER_S = 60.0
 LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
 
 

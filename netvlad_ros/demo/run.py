@@ -33,7 +33,7 @@ from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.traverse import Traverse
 
-_AFTER_LAST_S = 2.0  # for the last answer to arrive
+_AFTER_LAST_S = 1.0  # for the last answer to arrive
 
 
 class Demo:
@@ -110,13 +110,14 @@ class Demo:
                         log=self._out / 'node.log',
                     )
                 )
-                bring_up(node, collector)
-                progress(1, 1)
-            with self._step('drive two over DDS') as progress:
+                # The camera is switched on meanwhile; it waits until somebody looks at it.
                 options = [*arguments, '--rendered'] if rendered else arguments
                 replay = stack.enter_context(
                     ChildProcess('netvlad_ros.demo.replay', options, self._out / 'replay.log')
                 )
+                bring_up(node, collector)
+                progress(1, 1)
+            with self._step('drive two over DDS') as progress:
                 last = float('inf')
                 while time.monotonic() < last + _AFTER_LAST_S:
                     rclpy.spin_once(collector, timeout_sec=0.1)

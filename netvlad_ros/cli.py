@@ -81,7 +81,8 @@ def train(
         Path | None, typer.Option('--data', help='Folder of the training drives.')
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option('--weights', help='Backbone weights to start from, safetensors.')
+        Path | None,
+        typer.Option('--weights', help='Backbone weights to start from, safetensors.'),
     ] = None,
     out: Annotated[
         Path | None, typer.Option('--out', help='Folder that the run writes to.')

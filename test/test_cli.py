@@ -157,7 +157,6 @@ def test_unreadable_images_are_named_and_the_rest_is_mapped(room, tmp_path, caps
 @pytest.mark.parametrize(
     'arguments',
     [
-        (),
         ('map', 'build'),
         ('map', 'build', 'drive'),
         ('map', 'build', 'drive', '--out', 'm', '--slice', '5'),

@@ -48,7 +48,8 @@ def evaluate(
     ] = None,
     model: Model = None,
     json_file: Annotated[
-        Path | None, typer.Option('--json', metavar='F', help='Write the result here; - = stdout.')
+        Path | None,
+        typer.Option('--json', metavar='F', help='Write the result here; - = stdout.'),
     ] = None,
     selection: Selection = None,
     radius: Annotated[

@@ -35,6 +35,6 @@ def localizer_on_map(bundle: ModelBundle, map_url: str, config: LocalizerConfig)
         return Localizer(bundle, place_map, config)
     except NetvladError as error:
         raise MapLoadError(result, str(error)) from error
-    except (OSError, MemoryError) as error:
+    except Exception as error:  # one that escapes from a service would end the process
         undefined = int(LoadMap.Response.RESULT_UNDEFINED_FAILURE)
-        raise MapLoadError(undefined, f'map {map_url} cannot be loaded: {error}') from error
+        raise MapLoadError(undefined, f'map {map_url} cannot be loaded: {error!r}') from error

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import remove_ros_args
@@ -23,6 +21,7 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.diagnostics import Diagnostics, Report
 from netvlad_ros.ros.extrinsics import Extrinsics
+from netvlad_ros.ros.lifecycle_guard import refuse_impossible_transitions
 from netvlad_ros.ros.live_camera import LiveCamera
 from netvlad_ros.ros.map_loading import localizer_on_map
 from netvlad_ros.ros.node_config import NodeConfig
@@ -52,7 +51,7 @@ class LocalizeNode(LifecycleNode):
             self, is_configured=lambda: self._recognizer is not None, apply=self._apply
         )
         self._diagnostics = Diagnostics(self, self._report)
-        _refuse_impossible_transitions(self)
+        refuse_impossible_transitions(self)
 
     def start(self) -> None:
         """Configure and activate; what goes wrong is logged, and the node waits for orders."""
@@ -185,32 +184,6 @@ def _model_path(model: str) -> Path:
     return Path(get_package_share_directory('netvlad_ros')) / SHIPPED_MODEL
 
 
-def _refuse_impossible_transitions(node: LifecycleNode) -> None:
-    """Answer a transition that the present state does not have with success = False.
-
-    rclpy (seen in Jazzy 7.1) raises RCLError out of the service callback instead, which ends the
-    process: anybody asking an unconfigured node to activate would take it down.
-    """
-    service = node._service_change_state
-    change_state = service.callback
-
-    def guarded(
-        request: ChangeState.Request, response: ChangeState.Response
-    ) -> ChangeState.Response:
-        wanted: Transition = request.transition
-        possible = node._state_machine.available_transitions
-        if not any(wanted.label == entry[1] or wanted.id == entry[0] for entry in possible):
-            current = node._state_machine.current_state[1]
-            node.get_logger().warning(
-                f"transition '{wanted.label or wanted.id}' is not possible in state {current}"
-            )
-            response.success = False
-            return response
-        return change_state(request, response)
-
-    service.callback = guarded
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is interrupted; the exit code is 0 then."""
     argv = list(sys.argv if args is None else ['localize', *args])
@@ -218,9 +191,11 @@ def main(args: Sequence[str] | None = None) -> int:
         prog='localize', description=f'{__doc__} Parameters: --ros-args -p NAME:=VALUE.'
     )
     node: LocalizeNode | None = None
+    initialised = False
     try:
         parser.parse_args(remove_ros_args(argv)[1:])
         rclpy.init(args=argv)
+        initialised = True
         node = LocalizeNode()
         if node.parameters.node.autostart:
             node.start()
@@ -228,11 +203,13 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError as error:
-        if node is not None:
+        if not initialised:
+            # A malformed --ros-args or parameter file, in rcl's own words.
+            print(f'localize: {" ".join(str(error).split())}', file=sys.stderr)
+            return 1
+        if rclpy.ok():
             raise
-        # A malformed --ros-args or parameter file, in rcl's own words.
-        print(f'localize: {" ".join(str(error).split())}', file=sys.stderr)
-        return 1
+        # else interrupted while setting up: rcl notices before Python does
     finally:
         # A second Ctrl-C, or launch's beside the terminal's, must not tear the clean-up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

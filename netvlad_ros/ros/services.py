@@ -59,8 +59,9 @@ class Services:
             else:
                 raise NetvladError(f'no image was given, and none has come on {live.input.topic}')
             answer = self._recognizer.answer(rgb, header, self._parameters.node)
-        except NetvladError as error:
-            response.message = str(error)
+        except Exception as error:  # one that escapes from here would end the process
+            expected = isinstance(error, NetvladError)
+            response.message = str(error) if expected else f'internal error: {error!r}'
             return response
         response.success = True
         response.match = answer.message

@@ -53,7 +53,7 @@ def read_camera(path: Path) -> CameraFile:
             width=int(content['image_width']),
             height=int(content['image_height']),
             distortion_model=str(content['distortion_model']),
-            d=np.array(content['distortion_coefficients']['data'], dtype=np.float64).ravel(),
+            d=_numbers(content, 'distortion_coefficients'),
             K=_matrix(content, 'camera_matrix', 3),
             R=_matrix(content, 'rectification_matrix', 3),
             P=_matrix(content, 'projection_matrix', 4),
@@ -71,7 +71,19 @@ def read_camera(path: Path) -> CameraFile:
 
 
 def _matrix(content: Any, name: str, columns: int) -> NDArray[np.float64]:
-    data = np.array(content[name]['data'], dtype=np.float64)
+    data = _numbers(content, name)
     if data.size != 3 * columns:
         raise ValueError(f'{name} has {data.size} numbers instead of {3 * columns}')
     return data.reshape(3, columns)
+
+
+def _numbers(content: Any, name: str) -> NDArray[np.float64]:
+    data = content[name]['data']
+    # YAML's aliases let a page of text stand for lists within lists of any size.
+    if not (isinstance(data, list) and len(data) <= 16 and all(map(_is_number, data))):
+        raise ValueError(f'{name} is no list of at most 16 numbers')
+    return np.array(data, dtype=np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

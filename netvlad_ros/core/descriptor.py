@@ -189,6 +189,7 @@ def _open_session(data: bytes, device: str, threads: int, where: str) -> ort.Inf
                 f'{", ".join(available)}; install onnxruntime-gpu or choose device cpu'
             )
         asked = 'cpu'
+    ort.disable_telemetry_events()  # a robot's runtime reports to nobody
     options = ort.SessionOptions()
     options.log_severity_level = 3  # what matters is raised or reported below
     options.intra_op_num_threads = threads

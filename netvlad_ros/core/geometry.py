@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -12,22 +14,34 @@ from netvlad_ros.core.errors import NetvladError
 
 Array: TypeAlias = NDArray[np.float64]
 
+MAX_POSITION_M = 1e9  # a hundred Earths, and its square still fits a double
+
+
+def check_pose(numbers: Sequence[float]) -> None:
+    """Raise NetvladError unless x, y, z [m], qx, qy, qz, qw can be the pose of something.
+
+    Plain Python on purpose: a bag holds hundreds of poses for each image, most of them never used.
+    """
+    if not all(map(math.isfinite, numbers)):
+        raise NetvladError('the pose is not finite')
+    if max(map(abs, numbers)) > MAX_POSITION_M:
+        raise NetvladError(f'the pose holds the number {max(map(abs, numbers)):.3g}, no real place')
+    length = math.hypot(*numbers[3:])
+    # Files round to a few digits; a length off by more than that is another convention or junk.
+    if abs(length - 1.0) > 0.01:
+        raise NetvladError(f'the quaternion has the length {length:.4g}, not 1')
+
 
 def pose_matrix(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> Array:
     """Build T (4, 4) from a position (3,) [m] and a quaternion (4,), which is normalised.
 
-    Raises NetvladError if a number is not finite or the quaternion is far from unit length.
+    Raises NetvladError if they are no pose: see check_pose.
     """
     position = np.asarray(position_xyz, dtype=np.float64)
     quat = np.asarray(quat_xyzw, dtype=np.float64)
-    if not (np.isfinite(position).all() and np.isfinite(quat).all()):
-        raise NetvladError(f'pose is not finite: position {position}, quaternion {quat}')
-    norm = float(np.linalg.norm(quat))
-    # Files round to a few digits; a length off by more than that is another convention or junk.
-    if abs(norm - 1.0) > 0.01:
-        raise NetvladError(f'quaternion {quat} has length {norm:.4g}, not 1')
+    check_pose([*position.tolist(), *quat.tolist()])
     T = np.eye(4)
-    T[:3, :3] = Rotation.from_quat(quat / norm).as_matrix()
+    T[:3, :3] = Rotation.from_quat(quat / np.linalg.norm(quat)).as_matrix()
     T[:3, 3] = position
     return T
 

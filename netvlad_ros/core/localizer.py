@@ -107,11 +107,13 @@ class Localizer:
     ) -> PosePrior:
         ranks = supporters[: self._config.prior_places]
         # How fast similarity falls with distance differs from map to map: what counts is where an
-        # image stands between the best and the last one. The last one weighs 5 %.
+        # image stands between the best and the last one, which weighs 5 %; less if it resembles
+        # the query so little that it may as well show another place.
         below_best = similarity[0] - similarity[ranks].astype(np.float64)
+        by_rank = 3.0 * below_best / max(float(below_best[-1]), 1e-9)
         return pose_prior(
             T_map_cam[ranks],
-            np.exp(-3.0 * below_best / max(float(below_best[-1]), 1e-9)),
+            np.exp(-np.maximum(by_rank, self._calibration.slope * below_best)),
             sigma_m=max(self._config.prior_sigma_m, self.place_map.spacing_m / 2),
             sigma_deg=max(self._config.prior_sigma_deg, self.place_map.spacing_deg / 2),
             inflation=self._config.prior_inflation,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import check_pose
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import DEFAULT_BASE_FRAME, DEFAULT_MAP_FRAME, BagOptions
 from netvlad_ros.offline.bag_storage import Topic
-from netvlad_ros.offline.drive_pose import check_pose
 from netvlad_ros.offline.pose_track import PoseTrack
 from netvlad_ros.offline.transform_tree import TransformTree
 from netvlad_ros.offline.traverse import Skip

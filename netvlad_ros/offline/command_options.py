@@ -35,8 +35,7 @@ def parse_slice(text: str) -> slice:
 def parse_pose(text: str) -> Any:
     """Turn "x y z qx qy qz qw" into T (4, 4)."""
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.geometry import pose_matrix
-    from netvlad_ros.offline.drive_pose import check_pose
+    from netvlad_ros.core.geometry import check_pose, pose_matrix
 
     try:
         numbers = [float(word) for word in text.replace(',', ' ').split()]

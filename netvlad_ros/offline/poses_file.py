@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import pose_matrix
-from netvlad_ros.offline.drive_pose import check_pose
+from netvlad_ros.core.geometry import check_pose, pose_matrix
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 MAX_FILE_BYTES = 2**30  # ten million images; nothing that was driven comes near

@@ -59,7 +59,7 @@ setup(
     zip_safe=True,
     maintainer='netvlad_ros maintainers',
     maintainer_email='maintainers@users.noreply.github.com',
-    description='Where is the robot, from one camera: NetVLAD place matches and pose priors for ROS 2.',
+    description='Where is the robot, from one camera: place matches and pose priors for ROS 2.',
     license='Apache-2.0',
     entry_points={
         'console_scripts': [

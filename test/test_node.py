@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -371,3 +372,23 @@ def test_lifecycle_goes_round_without_leaking(bench):
     assert client.change_state('shutdown')
     assert client.state() == 'finalized'
     assert node.stop() == 0
+
+
+@pytest.mark.parametrize('reliability', [BEST_EFFORT, RELIABLE], ids=['best_effort', 'reliable'])
+def test_large_images_are_not_lost(bench, reliability):
+    if not os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE'):
+        pytest.skip('FASTRTPS_DEFAULT_PROFILES_FILE is not set: source .venv/ros_env.sh')
+    _, client = bench()
+    camera = client.publisher(reliability=reliability)
+    client.wait(lambda: client.heard_as() == [reliability])
+    client.match_of(camera, image_message(picture(0), 1.0))
+    client.spin(1.5)
+    before = int(client.diagnostics['images received'])
+    large = image_message(picture(1, 480, 640), 0.0)
+    for i in range(20):
+        set_stamp(large, 100.0 + i)
+        camera.publish(large)
+        client.spin(0.1)
+    client.wait(lambda: int(client.diagnostics['images received']) == before + 20)
+    answered = {stamp_s(m) for m in client.matches if stamp_s(m) >= 100}
+    assert len(answered) + int(client.diagnostics['images dropped']) == 20

@@ -49,7 +49,7 @@ setup(
         'gpu': ['onnxruntime-gpu>=1.20,<2'],
         'train': ['torch>=2.6,<3', 'torchvision>=0.21,<1', 'safetensors>=0.4.5,<1'],
         'dev': [
-            'pytest>=8,<10',
+            'pytest>=8,<9',
             'ruff>=0.12,<1',
             'mypy>=1.14,<3',
             'types-PyYAML',

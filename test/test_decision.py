@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netvlad_ros.core.decision import judge, weigh
+from netvlad_ros.core.detail import detail
 from netvlad_ros.core.match import Status
 from netvlad_ros.core.metrics import median_and_p90, places_within, recall_at_n
 from netvlad_ros.core.model_metadata import Calibration
@@ -19,35 +20,39 @@ def places(xs):
     return T
 
 
+def verdict(hypotheses, similarity, seen=0.5):
+    return judge(hypotheses, similarity, seen, accept_probability=0.9, min_detail=0.05)
+
+
 def decide(xs, similarity):
     similarity = np.array(similarity, dtype=np.float32)
     hypotheses = weigh(places(xs), similarity, CALIBRATION, 1.0, 45.0)
-    return hypotheses, judge(hypotheses, similarity, 0.9)
+    return hypotheses, verdict(hypotheses, similarity)
 
 
 def test_a_similar_place_without_rival_is_accepted():
-    hypotheses, verdict = decide([0, 0.3, 20], [0.8, 0.79, 0.3])
-    assert verdict.status is Status.ACCEPTED
+    hypotheses, answer = decide([0, 0.3, 20], [0.8, 0.79, 0.3])
+    assert answer.status is Status.ACCEPTED
     assert list(hypotheses.supporters) == [0, 1]
     assert hypotheses.probability[0] == hypotheses.probability[1] > 0.99
 
 
 def test_nothing_similar_is_no_match_however_many_neighbours_agree():
-    _, verdict = decide(np.linspace(0, 0.9, 100), np.full(100, 0.45))
-    assert verdict.status is Status.NO_MATCH
-    assert '0.45' in verdict.reason
+    _, answer = decide(np.linspace(0, 0.9, 100), np.full(100, 0.45))
+    assert answer.status is Status.NO_MATCH
+    assert '0.45' in answer.reason
 
 
 def test_two_equal_places_far_apart_are_ambiguous():
-    hypotheses, verdict = decide([0, 50, 0.2], [0.8, 0.79, 0.75])
-    assert verdict.status is Status.AMBIGUOUS
-    assert '0.79' in verdict.reason
+    hypotheses, answer = decide([0, 50, 0.2], [0.8, 0.79, 0.75])
+    assert answer.status is Status.AMBIGUOUS
+    assert '0.79' in answer.reason
     assert hypotheses.probability[0] + hypotheses.probability[1] <= 1
 
 
 def test_the_outskirts_of_the_best_place_are_no_rival():
-    _, verdict = decide([0, 1.5, 50], [0.8, 0.79, 0.2])
-    assert verdict.status is Status.ACCEPTED
+    _, answer = decide([0, 1.5, 50], [0.8, 0.79, 0.2])
+    assert answer.status is Status.ACCEPTED
 
 
 def test_a_view_in_the_opposite_direction_is_another_place():
@@ -55,7 +60,21 @@ def test_a_view_in_the_opposite_direction_is_another_place():
     T[1, :3, :3] = np.diag([-1, 1, -1])
     similarity = np.array([0.8, 0.8], dtype=np.float32)
     hypotheses = weigh(T, similarity, CALIBRATION, 1.0, 45.0)
-    assert judge(hypotheses, similarity, 0.9).status is Status.AMBIGUOUS
+    assert verdict(hypotheses, similarity).status is Status.AMBIGUOUS
+
+
+def test_a_blank_wall_matches_nothing_however_alike():
+    hypotheses, accepted = decide([0, 50], [0.9, 0.2])
+    assert accepted.status is Status.ACCEPTED
+    blank = np.full((240, 320, 3), 180, np.uint8)
+    noise = np.random.default_rng(0).normal(0, 3, blank.shape)
+    wall = np.clip(blank + noise, 0, 255).astype(np.uint8)
+    for image in (blank, wall, np.zeros_like(blank)):
+        refused = verdict(hypotheses, np.float32([0.9, 0.2]), detail(image))
+        assert refused.status is Status.NO_MATCH
+        assert 'too little to see' in refused.reason
+    wall[60:200, 100:220] = 30  # a door
+    assert detail(wall) > 0.01
 
 
 def test_extreme_odds_stay_finite():
@@ -67,8 +86,8 @@ def test_extreme_odds_stay_finite():
 
 
 def test_many_weak_rivals_do_not_outvote_a_clear_winner():
-    _, verdict = decide(np.arange(60) * 10.0, [0.8] + [0.65] * 59)
-    assert verdict.status is Status.ACCEPTED
+    _, answer = decide(np.arange(60) * 10.0, [0.8] + [0.65] * 59)
+    assert answer.status is Status.ACCEPTED
 
 
 def test_recall_counts_the_unanswerable_apart():

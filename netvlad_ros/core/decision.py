@@ -62,21 +62,38 @@ def weigh(
     )
 
 
-def judge(hypotheses: Hypotheses, similarity: NDArray[np.float32], accept: float) -> Verdict:
-    """Accept the best place, or say why not. The one function through which acceptance passes."""
+def judge(
+    hypotheses: Hypotheses,
+    similarity: NDArray[np.float32],
+    seen: float,
+    *,
+    accept_probability: float,
+    min_detail: float,
+) -> Verdict:
+    """Accept the best place, or say why not. The one function through which acceptance passes.
+
+    similarity: (k,), of the look-alikes. seen: detail() of the image.
+    """
     best = f'best similarity {similarity[0]:.2f}'
-    if hypotheses.alone < accept:
+    needed = f'of {accept_probability:.2f} needed'
+    probability = float(hypotheses.probability[0])
+    if seen < min_detail:
+        return Verdict(
+            Status.NO_MATCH,
+            f'too little to see: edges on {100 * seen:.1f} % of the image, '
+            f'{100 * min_detail:.1f} % needed',
+        )
+    if hypotheses.alone < accept_probability:
         return Verdict(
             Status.NO_MATCH,
             f'no mapped place looks alike enough: {best}, right with probability '
-            f'{hypotheses.alone:.2f} of {accept:.2f} needed',
+            f'{hypotheses.alone:.2f} {needed}',
         )
-    probability = float(hypotheses.probability[0])
-    if probability < accept and hypotheses.rival is not None:
+    if probability < accept_probability and hypotheses.rival is not None:
         return Verdict(
             Status.AMBIGUOUS,
             f'two places look alike: {best}, a rival elsewhere {similarity[hypotheses.rival]:.2f}; '
-            f'probability {probability:.2f} of {accept:.2f} needed',
+            f'probability {probability:.2f} {needed}',
         )
     return Verdict(
         Status.ACCEPTED,

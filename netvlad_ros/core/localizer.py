@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.decision import Hypotheses, judge, weigh
 from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.detail import detail
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Candidate, Match, Status
@@ -75,7 +76,13 @@ class Localizer:
         )
 
         # Is the best one good enough, and where does it put the camera?
-        verdict = judge(hypotheses, similarity, config.accept_probability)
+        verdict = judge(
+            hypotheses,
+            similarity,
+            detail(rgb),
+            accept_probability=config.accept_probability,
+            min_detail=config.min_detail,
+        )
         prior = None
         if verdict.status is Status.ACCEPTED:
             prior = self._prior(T_map_cam, similarity, hypotheses.supporters)

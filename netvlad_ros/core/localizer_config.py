@@ -24,8 +24,11 @@ class LocalizerConfig:
     search_depth: int = tunable(
         100, 'places', 1, 10000, 'Most similar places examined for rivals of the best one.'
     )
+    min_detail: float = tunable(
+        0.05, 'share', 0.0, 1.0, 'Images with edges on a smaller share of their area match nothing.'
+    )
     accept_probability: float = tunable(
-        0.9, 'probability', 0.5, 1.0, 'Least probability of a place to be accepted.'
+        0.95, 'probability', 0.5, 1.0, 'Least probability of a place to be accepted.'
     )
     similarity_midpoint: float = tunable(
         -1.0, 'cosine', -1.0, 1.0, 'Similarity that is right half the time; -1 = as in the model.'

@@ -51,14 +51,14 @@ class LocalizerConfig:
     )
     prior_places: int = tunable(5, 'places', 1, 100, 'Best images of a place that make its pose.')
     prior_sigma_m: float = tunable(
-        0.1,
+        0.2,
         'm',
         0.001,
         100.0,
         'Least standard deviation of a prior; half the map spacing if larger.',
     )
     prior_sigma_deg: float = tunable(
-        5.0,
+        10.0,
         'deg',
         0.01,
         90.0,

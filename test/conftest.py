@@ -28,9 +28,10 @@ def shared_data() -> Path:
 @pytest.fixture(scope='session')
 def shared_weights() -> Path:
     """ImageNet weights of the backbone; tests that need them skip where they are absent."""
-    weights = Path(
-        os.environ.get('NETVLAD_TEST_WEIGHTS', ROOT.parent / 'shared' / 'weights')
-    ) / 'mobilenet_v2_imagenet.safetensors'
+    weights = (
+        Path(os.environ.get('NETVLAD_TEST_WEIGHTS', ROOT.parent / 'shared' / 'weights'))
+        / 'mobilenet_v2_imagenet.safetensors'
+    )
     if not weights.is_file():
         pytest.skip(f'backbone weights not found at {weights}; set NETVLAD_TEST_WEIGHTS')
     return weights

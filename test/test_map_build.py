@@ -116,6 +116,16 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
     assert len(drive.skipped) == 1
 
 
+def test_a_folder_is_told_where_the_camera_sits(tmp_path, bundle):
+    folder = write_drive(tmp_path / 'drive', [pose(x=0), pose(x=1)])
+    assert build_map(open_traverse(folder), bundle, tmp_path / 'bare').T_base_cam is None
+    drive = open_traverse(folder, T_base_cam=pose(x=0.3), camera_frame='front')
+    build_map(drive, bundle, tmp_path / 'map')
+    place_map = PlaceMap.load(tmp_path / 'map')
+    np.testing.assert_allclose(place_map.T_base_cam, pose(x=0.3), atol=1e-9)
+    assert (place_map.base_frame, place_map.camera_frame) == ('base_link', 'front')
+
+
 def test_what_is_there_is_kept(tmp_path, bundle):
     drive = open_traverse(write_drive(tmp_path / 'drive', [pose()]))
     precious = tmp_path / 'precious'

@@ -193,6 +193,9 @@ def _open_session(data: bytes, device: str, threads: int, where: str) -> ort.Inf
     options = ort.SessionOptions()
     options.log_severity_level = 3  # what matters is raised or reported below
     options.intra_op_num_threads = threads
+    # Idle threads that spin for the next image cost a robot more CPU than inference itself:
+    # 69 ms an image against 29 ms at 13 Hz on two cores, for the same latency.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     providers = [PROVIDERS[asked]] + ([cpu] if asked != 'cpu' else [])
     try:
         session = ort.InferenceSession(data, options, providers=providers)

@@ -40,9 +40,10 @@ def write(
     knows no robot: base_link is put where the camera is, x forward.
     """
     from netvlad_ros.offline.bag_conversion import write_bag
+    from netvlad_ros.offline.bag_options import BagOptions
     from netvlad_ros.offline.folder_traverse import FolderTraverse
 
-    traverse = FolderTraverse(folder)
+    traverse = FolderTraverse(folder, BagOptions())
     camera_file = folder / 'camera.yaml'
     if not camera_file.exists():
         typer.echo(f'netvlad: {folder} has no camera.yaml, so no camera_info is written', err=True)

@@ -90,7 +90,7 @@ Selection = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option('--json', help='Print JSON, and nothing else.')]
 
-BAG_PANEL = 'Bags'
+BAG_PANEL = 'Bags, and how the camera is mounted'
 ImageTopic = Annotated[
     str | None,
     typer.Option(
@@ -149,7 +149,8 @@ TBaseCam = Annotated[
         '--T-base-cam',
         parser=parse_pose,
         metavar='"x y z qx qy qz qw"',
-        help='Where the camera sits on the robot, if /tf_static does not tell, in metres.',
+        help='Where the camera (optical frame) sits on the robot, in metres: for folders, and bags '
+        'whose /tf_static does not tell.',
         rich_help_panel=BAG_PANEL,
     ),
 ]

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.bag_options import (
+    DEFAULT_BASE_FRAME,
+    DEFAULT_MAP_FRAME,
+    BagOptions,
+)
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.poses_file import read_poses
 from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
@@ -18,15 +20,19 @@ from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
 class FolderTraverse:
     """The images that `poses.csv` names, in its order; other images are counted as skipped."""
 
-    T_base_cam: NDArray[np.float64] | None = None
-    base_frame: str | None = None
-    camera_frame: str | None = None
+    def __init__(self, folder: Path, options: BagOptions) -> None:
+        """Read the poses; raises NetvladError where a line is broken.
 
-    def __init__(self, folder: Path, *, frame_id: str = 'map') -> None:
-        """Read the poses; raises NetvladError where a line is broken."""
+        Of the options count those that a folder cannot tell by itself: map_frame, T_base_cam,
+        base_frame and camera_frame.
+        """
         self.folder = folder
         self.name = folder.resolve().name
-        self.frame_id = frame_id
+        self.frame_id = options.map_frame or DEFAULT_MAP_FRAME
+        self.T_base_cam = options.T_base_cam
+        mounted = self.T_base_cam is not None
+        self.base_frame = (options.base_frame or DEFAULT_BASE_FRAME) if mounted else None
+        self.camera_frame = options.camera_frame
         self._rows = read_poses(folder / 'poses.csv')
         named = {row.image for row in self._rows}
         self.skipped = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME, BagOptions
+from netvlad_ros.offline.bag_options import BagOptions
 from netvlad_ros.offline.traverse import Traverse
 
 UNDERSTOOD = (
@@ -16,7 +16,7 @@ UNDERSTOOD = (
 
 
 def open_traverse(source: Path | str, **options: Any) -> Traverse:
-    """Open a drive; options are the fields of BagOptions (of a folder's, only map_frame counts).
+    """Open a drive; options are the fields of BagOptions (a folder needs few: FolderTraverse).
 
     Raises NetvladError if it is missing, of no known kind, or broken.
     """
@@ -27,7 +27,7 @@ def open_traverse(source: Path | str, **options: Any) -> Traverse:
     if source.is_dir() and (source / 'poses.csv').is_file():
         from netvlad_ros.offline.folder_traverse import FolderTraverse
 
-        return FolderTraverse(source, frame_id=bag_options.map_frame or DEFAULT_MAP_FRAME)
+        return FolderTraverse(source, bag_options)
     if _is_bag(source):
         from netvlad_ros.offline.bag_traverse import BagTraverse
 

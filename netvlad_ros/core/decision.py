@@ -11,12 +11,15 @@ from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
 from netvlad_ros.core.match import Status, Verdict
 from netvlad_ros.core.model_metadata import Calibration
 
+MAX_PLACES = 50  # an image that resembles more places equally says nothing about any of them
+
 
 @dataclass(frozen=True)
 class Hypotheses:
     """The look-alikes of an image, sorted into places.
 
-    leader: int64 (k,), for each look-alike the rank of the most similar one at its place.
+    leader: int64 (k,), for each look-alike the rank of the most similar one at its place; -1
+    beyond MAX_PLACES.
     probability: float64 (k,), of that place. alone: probability of the best place if it had no
     rival. supporters: ranks of the best place's look-alikes. rival: rank of its strongest rival.
     """
@@ -43,9 +46,12 @@ def weigh(
     """
     ranks = np.arange(len(similarity))
     leader = np.full(len(similarity), -1, dtype=np.int64)
-    for i in range(len(similarity)):
-        if leader[i] < 0:
-            leader[(leader < 0) & _around(T_map_cam, i, radius_m, radius_deg)] = i
+    for _ in range(MAX_PLACES):
+        unclaimed = np.flatnonzero(leader < 0)
+        if not len(unclaimed):
+            break
+        around = _around(T_map_cam[unclaimed], 0, radius_m, radius_deg)
+        leader[unclaimed[around]] = unclaimed[0]
     # A map image just outside the best place is its outskirts, neither witness nor rival.
     outskirts = _around(T_map_cam, 0, 2 * radius_m, 2 * radius_deg)
     rivals = np.flatnonzero((leader == ranks) & ~outskirts)
@@ -55,7 +61,7 @@ def weigh(
     total = 1.0 + none + odds[rivals].sum()
     return Hypotheses(
         leader=leader,
-        probability=(odds / total)[leader],
+        probability=np.where(leader >= 0, (odds / total)[leader], 0.0),
         alone=float(1.0 / (1.0 + none)),
         supporters=np.flatnonzero(leader == 0),
         rival=int(rivals[0]) if len(rivals) else None,

@@ -18,6 +18,8 @@ from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.pose_prior import PosePrior, pose_prior
 from netvlad_ros.core.search import ExactSearch
 
+NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
+
 
 class Localizer:
     """Finds where on a map an image was taken.
@@ -62,10 +64,13 @@ class Localizer:
         descriptor = self.bundle.describe(rgb)
         described = time.perf_counter()
 
-        # Which map images look alike?
+        # Which map images look alike? Those far below the best one are nobody's rivals.
         indices, similarity = self._search.search(
             descriptor, max(config.search_depth, config.top_k)
         )
+        reach = similarity[0] - NEGLIGIBLE_LOG_ODDS / self._calibration.rival_slope
+        near = max(config.top_k, int(np.searchsorted(-similarity, -reach, side='right')))
+        indices, similarity = indices[:near], similarity[:near]
         searched = time.perf_counter()
 
         # Which places do they speak for, and how probably?

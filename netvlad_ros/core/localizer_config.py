@@ -22,7 +22,7 @@ class LocalizerConfig:
 
     top_k: int = tunable(10, 'places', 1, 1000, 'Candidates reported with every match.')
     search_depth: int = tunable(
-        100, 'places', 1, 10000, 'Most similar places examined for rivals of the best one.'
+        1000, 'places', 1, 100000, 'Most similar places examined for rivals of the best one.'
     )
     min_detail: float = tunable(
         0.05, 'share', 0.0, 1.0, 'Images with edges on a smaller share of their area match nothing.'

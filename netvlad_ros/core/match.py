@@ -24,8 +24,8 @@ class Status(str, Enum):
 class Candidate:
     """A mapped place that looks like the image.
 
-    index: row in the map. similarity: cosine. probability: that the robot stands at this place;
-    candidates that show one place share it, distinct places and "none of them" add up to one.
+    index: row in the map. similarity: cosine. probability: that the robot stands at this place,
+    against its rivals and against "at none"; candidates that show one place carry the same.
     inliers: of the geometric verification, -1 = not verified. T_map_cam: (4, 4), of the map image.
     """
 

@@ -13,7 +13,7 @@ from netvlad_ros.core.geometry import distance_m, invert, rotation_angle_deg
 from netvlad_ros.demo.camera import T_BASE_CAM, Camera
 from netvlad_ros.demo.daylight import FIRST_DAY
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO
-from netvlad_ros.demo.drive_bag import DriveBag
+from netvlad_ros.demo.drive_bag import write_drive_bag
 from netvlad_ros.demo.quad import Box, Quad, upright
 from netvlad_ros.demo.renderer import Renderer
 from netvlad_ros.demo.town import Town
@@ -113,8 +113,7 @@ def test_the_bag_tells_images_and_camera_poses_as_driven(tmp_path, compressed):
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (len(trajectory.stamps_ns), 6, 8, 3), dtype=np.uint8)
     images = [np.kron(image, np.ones((40, 40, 1), np.uint8)) for image in small]
-    with DriveBag(tmp_path / 'bag', trajectory, CAMERA, compressed=compressed) as bag:
-        bag.write(images)
+    write_drive_bag(tmp_path / 'bag', trajectory, CAMERA, images, compressed=compressed)
 
     with AnyReader(
         [tmp_path / 'bag'], default_typestore=get_typestore(Stores.ROS2_JAZZY)

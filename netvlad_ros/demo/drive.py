@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.demo.camera import T_BASE_CAM, Camera
 from netvlad_ros.demo.daylight import FIRST_DAY, SECOND_DAY, Daylight
-from netvlad_ros.demo.drive_bag import DriveBag
+from netvlad_ros.demo.drive_bag import write_drive_bag
 from netvlad_ros.demo.renderer import Renderer
 from netvlad_ros.demo.town import Town
 from netvlad_ros.demo.trajectory import (
@@ -106,5 +106,4 @@ def _record(name: str, path: Path, done: Synchronized[int]) -> None:
             with done.get_lock():
                 done.value += 1
 
-    with DriveBag(path, drive.trajectory, Camera(), compressed=drive.compressed) as bag:
-        bag.write(counted())
+    write_drive_bag(path, drive.trajectory, Camera(), counted(), compressed=drive.compressed)

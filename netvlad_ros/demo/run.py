@@ -23,12 +23,12 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, SEED, record
-from netvlad_ros.demo.drive_bag import IMAGE_TOPIC, INFO_TOPIC
 from netvlad_ros.demo.judgement import Judgement, judge
 from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
 from netvlad_ros.demo.picture import draw
 from netvlad_ros.demo.table import table
 from netvlad_ros.demo.town import Town
+from netvlad_ros.offline.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.traverse import Traverse
@@ -93,7 +93,7 @@ class Demo:
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)
         arguments = [str(query), '--log', str(sent), '--rate', str(self._rate_hz)]
-        arguments += ['--image-topic', IMAGE_TOPIC, '--info-topic', INFO_TOPIC]
+        arguments += ['--image-topic', IMAGE_TOPIC, '--info-topic', CAMERA_INFO_TOPIC]
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         with ExitStack() as stack:
             stack.callback(rclpy.try_shutdown)
@@ -105,7 +105,7 @@ class Demo:
                         map_folder=place_map.directory,
                         model=self._model,
                         image_topic=IMAGE_TOPIC,
-                        info_topic=INFO_TOPIC,
+                        info_topic=CAMERA_INFO_TOPIC,
                         pose_of='camera' if place_map.T_base_cam is None else 'base',
                         log=self._out / 'node.log',
                     )

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.bag_writer import T_BASE_CAM_FORWARD, write_bag_to
+from netvlad_ros.core.geometry import invert
+from netvlad_ros.offline.bag_writer import (
+    BASE_FRAME,
+    MAP_FRAME,
+    T_BASE_CAM_FORWARD,
+    write_bag_to,
+)
 from netvlad_ros.offline.camera_file import CameraFile, read_camera
 from netvlad_ros.offline.map_builder import Progress, read_or_skip
 from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
@@ -49,7 +55,10 @@ def write_bag(
             rgb = rgb if size is None else _resized(rgb, size)
             if camera:
                 _check_same_size(rgb, camera, frame.image)
-            writer.write(frame.stamp_ns, rgb, frame.T_map_cam)
+            if frame.T_map_cam is not None:
+                T_map_base = frame.T_map_cam @ invert(T_base_cam)
+                writer.write_transforms(frame.stamp_ns, [(MAP_FRAME, BASE_FRAME, T_map_base)])
+            writer.write_image(frame.stamp_ns, rgb)
             written += 1
         progress(total, total)
         if not written:

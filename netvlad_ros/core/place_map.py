@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -18,8 +17,6 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import (
     Array,
     distance_m,
-    pose_matrix,
-    pose_vector,
     rotation_angle_deg,
 )
 from netvlad_ros.core.image import decode_image
@@ -33,6 +30,13 @@ from netvlad_ros.core.map_files import (
     sha256,
     thumbnail_path,
     write_map_files,
+)
+from netvlad_ros.core.map_records import (
+    fingerprint,
+    parse_index,
+    parse_rows,
+    place_row,
+    pose_numbers,
 )
 
 
@@ -103,7 +107,7 @@ class PlaceMap:
             spacing_deg=float(np.median(steps_deg)) if len(steps_deg) else 0.0,
         )
         place_map._check('the new map')
-        map_id = _fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
+        map_id = fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
         return replace(place_map, map_id=map_id)
 
     def __len__(self) -> int:
@@ -133,7 +137,7 @@ class PlaceMap:
                 hashes[i] = sha256(jpeg)
             saved = replace(self, thumbnail_hashes=tuple(hashes), directory=directory)
             rows = saved._rows()
-            saved = replace(saved, map_id=_fingerprint(saved._index(), self.descriptors, rows))
+            saved = replace(saved, map_id=fingerprint(saved._index(), self.descriptors, rows))
             write_map_files(temporary, saved._index(), self.descriptors, rows)
         return saved
 
@@ -150,8 +154,8 @@ class PlaceMap:
             place_map = cls(
                 descriptors=files.descriptors,
                 directory=directory,
-                **_parse_index(files.index),
-                **_parse_rows(files.rows),
+                **parse_index(files.index),
+                **parse_rows(files.rows),
             )
         except KeyError as error:
             raise NetvladError(f'{where}: {INDEX_NAME} lacks the entry {error}') from error
@@ -160,7 +164,7 @@ class PlaceMap:
         except NetvladError as error:
             raise NetvladError(f'{where}: {error}') from error
         place_map._check(where)
-        if _fingerprint(files.index, files.descriptors, files.rows) != place_map.map_id:
+        if fingerprint(files.index, files.descriptors, files.rows) != place_map.map_id:
             raise NetvladError(f'{where}: its content is not what its map id says; build it again')
         return place_map
 
@@ -179,9 +183,6 @@ class PlaceMap:
         return decode_image(jpeg, f'{where}: {path.name}')
 
     def _index(self) -> dict[str, Any]:
-        extrinsics = None
-        if self.T_base_cam is not None:
-            extrinsics = np.round(pose_vector(self.T_base_cam), 9).tolist()
         return {
             'format_version': FORMAT_VERSION,
             'map_id': self.map_id,
@@ -191,7 +192,7 @@ class PlaceMap:
             'frame_id': self.frame_id,
             'base_frame': self.base_frame,
             'camera_frame': self.camera_frame,
-            'T_base_cam': extrinsics,  # x y z [m], qx qy qz qw
+            'T_base_cam': None if self.T_base_cam is None else pose_numbers(self.T_base_cam),
             'spacing_m': self.spacing_m,
             'spacing_deg': self.spacing_deg,
             'source': self.source,
@@ -200,14 +201,14 @@ class PlaceMap:
 
     def _rows(self) -> list[list[str]]:
         return [
-            [
-                str(self.place_ids[i]),
+            place_row(
+                int(self.place_ids[i]),
                 self.recordings[i],
-                str(self.stamps_ns[i]),
-                *(f'{value:.9f}' for value in pose_vector(self.T_map_cam[i])),
+                int(self.stamps_ns[i]),
+                self.T_map_cam[i],
                 self.images[i],
                 self.thumbnail_hashes[i],
-            ]
+            )
             for i in range(len(self))
         ]
 
@@ -238,65 +239,8 @@ class PlaceMap:
             raise NetvladError(f'{where} does not name its frame')
 
 
-def _fingerprint(
-    index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
-) -> str:
-    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not."""
-    names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
-    table = [[index[name] for name in names], [row[:-1] for row in rows]]
-    return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
-
-
 def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
     """Distance [m] and angle [deg] from each place to the next one of the same recording."""
     same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
     before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
     return distance_m(before, after), rotation_angle_deg(before, after)
-
-
-def _parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
-    def text(name: str) -> str:
-        if not isinstance(index[name], str):
-            raise ValueError(f'{name} is no text')
-        return str(index[name])
-
-    extrinsics = index['T_base_cam']
-    spacing = [float(index['spacing_m']), float(index['spacing_deg'])]
-    if not np.isfinite(spacing).all() or min(spacing) < 0:
-        raise ValueError('spacing is negative or not finite')
-    return {
-        **{name: text(name) for name in ('map_id', 'model_id', 'frame_id', 'source', 'created')},
-        'T_base_cam': None if extrinsics is None else _pose(extrinsics),
-        'base_frame': None if index['base_frame'] is None else text('base_frame'),
-        'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
-        'spacing_m': spacing[0],
-        'spacing_deg': spacing[1],
-    }
-
-
-def _parse_rows(rows: list[list[str]]) -> dict[str, Any]:
-    place_ids, stamps_ns, poses = [], [], []
-    for number, row in enumerate(rows, start=2):
-        try:
-            place_ids.append(int(row[0]))
-            stamps_ns.append(int(row[2]))
-            poses.append(_pose(row[3:10]))
-            if len(row) != 12:
-                raise ValueError(f'{len(row)} columns instead of 12')
-        except (ValueError, IndexError, NetvladError) as error:
-            raise NetvladError(f'{PLACES_NAME}, line {number}: {error}') from error
-    return {
-        'place_ids': np.array(place_ids, dtype=np.int64),
-        'recordings': tuple(row[1] for row in rows),
-        'stamps_ns': np.array(stamps_ns, dtype=np.int64),
-        'images': tuple(row[10] for row in rows),
-        'T_map_cam': np.array(poses).reshape(-1, 4, 4),
-        'thumbnail_hashes': tuple(row[11] for row in rows),
-    }
-
-
-def _pose(values: Sequence[Any]) -> Array:
-    numbers = [float(value) for value in values]
-    if len(numbers) != 7:
-        raise ValueError(f'a pose has 7 numbers, not {len(numbers)}')
-    return pose_matrix(numbers[:3], numbers[3:])

@@ -307,6 +307,23 @@ def test_qos_follows_the_publishers(bench):
     assert f'{node.namespace}/image has a best-effort publisher' in node.said()
 
 
+def test_no_image_is_lost_while_the_subscription_changes(bench):
+    node, client = bench()
+    camera = client.publisher(reliability=RELIABLE)
+    client.wait(camera.get_subscription_count, what='for any subscription')
+    small = image_message(picture(0), 0.0)
+    stamps = [1.0 + 0.05 * i for i in range(40)]
+    for stamp in stamps:
+        set_stamp(small, stamp)
+        camera.publish(small)
+        client.spin(0.05)
+    client.spin(0.5)
+    assert client.heard_as() == [RELIABLE]
+    answered = [round(stamp_s(m), 3) for m in client.matches]
+    assert answered == [round(stamp, 3) for stamp in stamps]  # each once
+    assert 'reliable' in node.said()
+
+
 def test_silence_names_the_topic(bench):
     node, client = bench('-r', 'image:=/front/image_raw', image_timeout_s=0.5)
     client.wait(lambda: 'no image has come on /front/image_raw' in node.said())

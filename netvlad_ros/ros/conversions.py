@@ -50,7 +50,7 @@ def pose_messages(T: Array) -> list[Pose]:
 
 
 def prior_message(prior: PosePrior, stamp: Time, frame_id: str) -> PoseWithCovarianceStamped:
-    """The prior as Nav2's validator and robot_localization take it (INTEROP rules of both)."""
+    """The prior as Nav2's message validator and robot_localization take it."""
     message = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id=frame_id))
     message.pose.pose = pose_messages(prior.T[np.newaxis])[0]
     covariance = np.array(prior.covariance, dtype=np.float64)

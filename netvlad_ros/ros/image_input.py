@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from sensor_msgs.msg import CompressedImage, Image
 # drop them uncounted whenever this process is not scheduled for one frame's time; a depth of 5
 # bridges 160 ms at 30 Hz, and as the worker is never waited for, nothing older piles up.
 DEPTH = 5
+# How long a subscription that is replaced stays beside its successor, which needs this to be found
+# by the publishers; without it the images in between are lost.
+OVERLAP_S = 1.0
 TYPES = {'raw': Image, 'compressed': CompressedImage}
 TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
@@ -40,8 +44,10 @@ class ImageInput:
         self.qos = 'none'
         self.problem = ''
         self._subscription: Any = None
+        self._retiring: Any = None
+        self._retires_s = 0.0
+        self._recent: deque[tuple[int, int]] = deque(maxlen=128)  # stamps; 1 s at 60 Hz and more
         self._last_image_s = time.monotonic()
-        self._silent = False
 
     def look(self, image_qos: str, timeout_s: float) -> None:
         """Look who publishes, subscribe to suit, and warn once of what keeps images away."""
@@ -54,6 +60,8 @@ class ImageInput:
             wanted = 'reliable' if reliable and all(reliable) else 'best_effort'
         if wanted != self.qos:
             self._subscribe(wanted)
+        elif self._retiring is not None and time.monotonic() > self._retires_s:
+            self._retire()
         problem = self._find_problem(publishers, ours, reliable, timeout_s)
         if problem and problem != self.problem:
             self._ros_node.get_logger().warning(problem)
@@ -63,13 +71,20 @@ class ImageInput:
 
     def close(self) -> None:
         """End the subscription."""
+        self._retire()
         if self._subscription is not None:
             self._ros_node.destroy_subscription(self._subscription)
             self._subscription = None
         self.qos = 'none'
 
+    def _retire(self) -> None:
+        if self._retiring is not None:
+            self._ros_node.destroy_subscription(self._retiring)
+            self._retiring = None
+
     def _subscribe(self, reliability: str) -> None:
-        self.close()
+        self._retire()
+        self._retiring, self._retires_s = self._subscription, time.monotonic() + OVERLAP_S
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=DEPTH,
@@ -85,6 +100,10 @@ class ImageInput:
 
     def _received(self, message: Any) -> None:
         self._last_image_s = time.monotonic()
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        if self._retiring is not None and stamp != (0, 0) and stamp in self._recent:
+            return  # heard through both subscriptions
+        self._recent.append(stamp)
         self._on_image(message)
 
     def _find_problem(

@@ -19,6 +19,10 @@ class ExactSearch:
         self, descriptor: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the k most similar rows to descriptor (D,): indices and cosines, best first."""
+        # One query is too little work to share out: among 10,000 places of 512 dimensions two
+        # threads took 4.7 ms (16 ms at the 99th percentile), one takes 0.9 (1.0). The setting is
+        # OpenMP's, and counts for the calling thread alone; hence here.
+        faiss.omp_set_num_threads(1)
         k = min(k, self._index.ntotal)
         similarity, indices = self._index.search(descriptor[np.newaxis].astype(np.float32), k)
         return indices[0].astype(np.int64), similarity[0]

@@ -16,6 +16,18 @@ def tunable(default: Any, unit: str, low: float, high: float, description: str) 
     )
 
 
+def check_ranges(config: Any) -> None:
+    """Raise NetvladError if a tunable field of a dataclass lies outside its range."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        low, high = entry.metadata.get('range', (value, value))
+        if not low <= value <= high:
+            unit = entry.metadata['unit']
+            raise NetvladError(
+                f'{entry.name} is {value}, it must lie in {low}..{high} {unit}'.rstrip()
+            )
+
+
 @dataclass(frozen=True)
 class LocalizerConfig:
     """Raises NetvladError on values outside their ranges."""
@@ -69,11 +81,4 @@ class LocalizerConfig:
     )
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            low, high = entry.metadata['range']
-            value = getattr(self, entry.name)
-            if not low <= value <= high:
-                raise NetvladError(
-                    f'{entry.name} is {value}, it must lie in {low}..{high} '
-                    f'{entry.metadata["unit"]}'.rstrip()
-                )
+        check_ranges(self)

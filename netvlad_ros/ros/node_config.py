@@ -9,7 +9,7 @@ import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, pose_matrix
-from netvlad_ros.core.localizer_config import tunable
+from netvlad_ros.core.localizer_config import check_ranges, tunable
 
 NOT_GIVEN = (0.0,) * 7
 
@@ -84,10 +84,7 @@ class NodeConfig:
                 raise NetvladError(
                     f"{entry.name} is '{str(value)[:40]}', it must be one of {', '.join(choices)}"
                 )
-            low, high = entry.metadata.get('range', (None, None))
-            if low is not None and not low <= value <= high:
-                unit = entry.metadata['unit']
-                raise NetvladError(f'{entry.name} is {value}, it must lie in {low}..{high} {unit}')
+        check_ranges(self)
         if not 0 <= self.threads <= 1024:
             raise NetvladError(f'threads is {self.threads}, it must lie in 0..1024')
         self.extrinsics()

@@ -20,11 +20,12 @@ MAX_DIM = 65536
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a model's cosine similarities mean, fitted on images it was not trained on.
+    """What a model's cosine similarities mean, on images that it was not trained on.
 
     P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images; of two
     places that one image resembles, one is exp(rival_slope (s1 - s2)) times as probable as the
     other. That is the steeper of the two: what blurs or hides an image lowers both similarities.
+    Its default lies between what separates right from wrong best matches in rendered drives.
     """
 
     midpoint: float
@@ -38,8 +39,11 @@ class Calibration:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Calibration:
         """Read the metadata entry; raises KeyError, TypeError or ValueError."""
-        names = ('midpoint', 'slope', 'rival_slope')
-        calibration = cls(**{name: float(raw[name]) for name in names if name in raw})
+        calibration = cls(
+            float(raw['midpoint']),
+            float(raw['slope']),
+            float(raw.get('rival_slope', cls.rival_slope)),
+        )
         if not -1 <= calibration.midpoint <= 1:
             raise ValueError('calibration: the midpoint lies in -1..1')
         if not all(0 < slope <= 1e4 for slope in (calibration.slope, calibration.rival_slope)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -19,10 +18,10 @@ from netvlad_ros.offline.evaluation import RECALL_AT, recall_json
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.poses_file import relative_image
+from netvlad_ros.offline.table_file import read_table
 from netvlad_ros.offline.traverse import Skip, selected_indices
 
 HEADER = ['query', 'db']
-MAX_FILE_BYTES = 2**28
 
 
 def evaluate_pairs(
@@ -102,27 +101,9 @@ def evaluate_pairs(
 def read_pairs(path: Path) -> dict[str, set[str]]:
     """Read query -> names of its right images. Raises NetvladError naming a broken line."""
     positives: dict[str, set[str]] = defaultdict(set)
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
-        with path.open(encoding='utf-8-sig', newline='') as lines:
-            reader = csv.reader(lines, strict=True)
-            if [cell.strip() for cell in next(reader, [])] != HEADER:
-                raise NetvladError(f'{path} must begin with the line "query,db"')
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f'{path}, line {reader.line_num}'
-                if len(cells) != len(HEADER):
-                    raise NetvladError(f'{where}: {len(cells)} values instead of 2')
-                query, db = (relative_image(cell.strip(), where) for cell in cells)
-                positives[query].add(db)
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise NetvladError(f'{path} is not a text file in UTF-8') from error
-    except csv.Error as error:
-        raise NetvladError(f'{path}, line {reader.line_num}: {error}') from error
+    for line, cells in read_table(path, HEADER):
+        query, db = (relative_image(cell, f'{path}, line {line}') for cell in cells)
+        positives[query].add(db)
     if not positives:
         raise NetvladError(f'{path} names no pair')
     return dict(positives)

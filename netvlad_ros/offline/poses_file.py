@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import check_pose, pose_matrix
+from netvlad_ros.offline.table_file import read_table
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
-MAX_FILE_BYTES = 2**30  # ten million images; nothing that was driven comes near
 MAX_STAMP_S = Decimal(2**31)  # a larger "second" is a nanosecond or junk
 
 
@@ -30,64 +29,41 @@ def read_poses(path: Path) -> list[PoseRow]:
     """Read every row, in order. Raises NetvladError that names the number of a broken line."""
     rows: list[PoseRow] = []
     line_of_image: dict[str, int] = {}
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+    for line, cells in read_table(path, HEADER):
+        where = f'{path}, line {line}'
+        row = _row(cells, where)
+        if row.image in line_of_image:
             raise NetvladError(
-                f'{path} is larger than {MAX_FILE_BYTES} bytes: that is no pose file'
+                f'{where}: {row.image} was already named in line {line_of_image[row.image]}'
             )
-        with path.open(encoding='utf-8-sig', newline='') as lines:
-            reader = csv.reader(lines, strict=True)
-            header = tuple(cell.strip() for cell in next(reader, []))
-            if header != HEADER:
-                raise NetvladError(
-                    f'{path} must begin with the line "{",".join(HEADER)}", '
-                    f'it begins with "{",".join(header)[:120]}"'
-                )
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f'{path}, line {reader.line_num}'
-                row = _row(cells, where)
-                if row.image in line_of_image:
-                    raise NetvladError(
-                        f'{where}: {row.image} was already named in line {line_of_image[row.image]}'
-                    )
-                if rows and row.stamp_ns <= rows[-1].stamp_ns:
-                    raise NetvladError(
-                        f'{where}: timestamp {cells[1].strip()} s is not after the one before, '
-                        f'{rows[-1].stamp_ns / 1e9:.9f} s; sort the file by time'
-                    )
-                line_of_image[row.image] = reader.line_num
-                rows.append(row)
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise NetvladError(f'{path} is not a text file in UTF-8') from error
-    except csv.Error as error:
-        raise NetvladError(f'{path}, line {reader.line_num}: {error}') from error
+        if rows and row.stamp_ns <= rows[-1].stamp_ns:
+            raise NetvladError(
+                f'{where}: timestamp {cells[1]} s is not after the one before, '
+                f'{rows[-1].stamp_ns / 1e9:.9f} s; sort the file by time'
+            )
+        line_of_image[row.image] = line
+        rows.append(row)
     if not rows:
         raise NetvladError(f'{path} names no image: it has a header and nothing else')
     return rows
 
 
 def _row(cells: list[str], where: str) -> PoseRow:
-    if len(cells) != len(HEADER):
-        raise NetvladError(f'{where}: {len(cells)} values instead of {len(HEADER)}')
     try:
-        stamp_s = Decimal(cells[1].strip())
+        stamp_s = Decimal(cells[1])
         numbers = [float(cell) for cell in cells[2:]]
     except (InvalidOperation, ValueError) as error:
         raise NetvladError(f'{where}: "{",".join(cells[1:])[:120]}" has a non-number') from error
     if not stamp_s.is_finite() or not 0 <= stamp_s < MAX_STAMP_S:
         raise NetvladError(
-            f'{where}: timestamp {cells[1].strip()[:40]} is not a time in seconds '
+            f'{where}: timestamp {cells[1][:40]} is not a time in seconds '
             f'between 0 and {MAX_STAMP_S}'
         )
     try:
         check_pose(numbers)
     except NetvladError as error:
         raise NetvladError(f'{where}: {error}') from error
-    image = relative_image(cells[0].strip(), where)
+    image = relative_image(cells[0], where)
     return PoseRow(image, round(stamp_s * 10**9), pose_matrix(numbers[:3], numbers[3:]))
 
 

@@ -2,79 +2,132 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.backbone_cuts import find_cut
 from netvlad_ros.training.vision import torchvision
-
-# name -> (torchvision model, index of the first layer left out, channels, stride)
-_CUTS = {'mobilenet_v2': ('mobilenet_v2', 14, 96, 16)}
 
 
 class Backbone(nn.Module):
     """Local descriptors of an image, on a grid.
 
-    Batch norm always runs on its stored statistics: batches here are small and hold
-    near-duplicates (a query, its positive, its negatives), whose statistics would not be those of
-    the images that a robot sees. Its scale and bias still train.
+    It holds the torchvision model's own modules under their own names, so that a state dict of the
+    whole model fits. All of them always run in evaluation mode: batches here are small and hold
+    near-duplicates (a query, its positive, its negatives), whose batch statistics would not be
+    those of the images that a robot sees. Scale and bias of batch norm still train.
 
     Args:
-        name: torchvision model, one of 'mobilenet_v2' (cut at stride 16, before the 160-channel
-            stage: 96 channels).
+        name: torchvision model (see backbone_cuts.CUTS).
+        layer: where it is cut; '' is the usual place.
+
+    Attributes:
+        channels: width of the local descriptors.
+        stride: pixels from one to the next.
 
     Raises:
-        NetvladError: unknown name.
+        NetvladError: unknown name or layer.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, layer: str = '') -> None:
         super().__init__()
-        if name not in _CUTS:
-            raise NetvladError(f'unknown backbone {name!r}; choose one of {", ".join(_CUTS)}')
-        model, cut, self.channels, self.stride = _CUTS[name]
-        self.name = name
-        self.features = getattr(torchvision.models, model)(weights=None).features[:cut]
+        cut = find_cut(name, layer)
+        self.name, self.channels, self.stride = name, cut.channels, cut.stride
+        head, *rest = cut.last.split('.')
+        model = getattr(torchvision.models, name)(weights=None)
+        for child_name, child in model.named_children():
+            self.add_module(child_name, _cut(child, rest) if child_name == head else child)
+            if child_name == head:
+                break
+        self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps float32 (N, 3, H, W) in [-1, 1] to float32 (N, channels, H / stride, W / stride)."""
-        return self.features(x)
+        """Maps normalised float32 (N, 3, H, W) to float32 (N, channels, H / stride, W / stride)."""
+        for child in self.children():
+            x = child(x)
+        return x
 
     def train(self, mode: bool = True) -> Backbone:
-        """As nn.Module.train, but batch norm stays in evaluation mode."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        """Leaves every module in evaluation mode, whatever is asked."""
+        super().train(False)
         return self
 
-    def load(self, path: Path) -> None:
-        """Starts from a state dict of the whole torchvision model; layers past the cut are ignored.
+    def layers(self) -> list[list[nn.Module]]:
+        """What trainable_layers counts, first to last: convolutions, or blocks where there are any.
+
+        A batch norm that stands alone belongs to the convolution before it.
+        """
+        layers: list[list[nn.Module]] = []
+        for module in _unrolled(self.children()):
+            if isinstance(module, nn.BatchNorm2d) and layers:
+                layers[-1].append(module)
+            elif any(True for _ in module.parameters()):
+                layers.append([module])
+        return layers
+
+    def train_last(self, count: int) -> None:
+        """Lets the last `count` layers train and freezes those before; -1 lets all train.
 
         Raises:
-            NetvladError: file unreadable, or a layer before the cut is missing or of another shape
-                (a layer is never left random in silence).
+            NetvladError: more than there are.
         """
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError) as error:
+        layers = self.layers()
+        if count > len(layers):
             raise NetvladError(
-                f'backbone weights {path}: not a readable safetensors file ({error})'
-            ) from error
+                f'trainable_layers is {count}, but {self.name} has {len(layers)} layers to its cut'
+            )
+        frozen = 0 if count < 0 else len(layers) - count
+        for index, modules in enumerate(layers):
+            for module in modules:
+                module.requires_grad_(index >= frozen)
+
+    def load(self, state: Mapping[str, torch.Tensor], where: str) -> None:
+        """Takes the layers before the cut from a state dict of the whole torchvision model.
+
+        Args:
+            state: by the names of that model; layers past the cut are ignored, and so are the step
+                counters of batch norm.
+            where: names the source in errors.
+
+        Raises:
+            NetvladError: a layer is missing, of another shape or not finite (a layer is never left
+                random in silence).
+        """
         own = self.state_dict()
         for name, tensor in own.items():
             if name.endswith('num_batches_tracked'):
-                continue  # a step counter: without effect here, absent from converted weights
+                continue  # without effect in evaluation mode, absent from converted weights
             if name not in state:
-                raise NetvladError(
-                    f'backbone weights {path}: layer {name} of {self.name} is missing'
-                )
+                raise NetvladError(f'{where}: layer {name} of {self.name} is missing')
             if state[name].shape != tensor.shape:
                 raise NetvladError(
-                    f'backbone weights {path}: layer {name} has shape {tuple(state[name].shape)}, '
+                    f'{where}: layer {name} has shape {tuple(state[name].shape)}, '
                     f'{self.name} needs {tuple(tensor.shape)}'
                 )
+            if not torch.isfinite(state[name]).all():
+                raise NetvladError(f'{where}: layer {name} is not finite')
         self.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+
+def _cut(module: nn.Module, path: Sequence[str]) -> nn.Module:
+    """The module up to and with its part at path; blocks keep their own forward."""
+    if not path:
+        return module
+    name, *rest = path
+    if isinstance(module, nn.Sequential):
+        kept = module[: int(name) + 1]
+        kept[int(name)] = _cut(kept[int(name)], rest)
+        return kept
+    setattr(module, name, _cut(getattr(module, name), rest))
+    return module
+
+
+def _unrolled(modules: Sequence[nn.Module] | object) -> list[nn.Module]:
+    """Plain sequences replaced by what they hold; blocks stay whole."""
+    unrolled: list[nn.Module] = []
+    for module in modules:  # type: ignore[attr-defined]
+        unrolled += _unrolled(module.children()) if type(module) is nn.Sequential else [module]
+    return unrolled

@@ -2,41 +2,90 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from netvlad_ros.training.backbone import Backbone
-from netvlad_ros.training.pooling import NetVLAD
-from netvlad_ros.training.whitening import Whitening
+from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.normalisation import Normalisation
+from netvlad_ros.training.pooling import make_pooling
+from netvlad_ros.training.whitening import make_whitening
 
 
 class PlaceNetwork(nn.Module):
-    """uint8 RGB images -> backbone -> NetVLAD -> whitening -> unit descriptor.
+    """uint8 RGB images -> backbone -> pooling -> whitening -> unit descriptor.
 
     Normalisation to the range that the backbone expects happens inside, so the exported graph
-    takes plain pixels.
+    takes plain pixels. Weights are random until `initialise_network` or `load_network`.
 
     Args:
-        backbone: name of the trunk (see Backbone).
-        clusters: K of NetVLAD.
-        dim: width of the whitened descriptor.
+        config: what it is made of.
+
+    Attributes:
+        config: that.
+        backbone: has .channels and .stride [px].
+        pooling: has .dim.
+        whitening: has .dim, which is config.dim.
+
+    Raises:
+        NetvladError: settings that do not go together.
     """
 
-    def __init__(self, backbone: str = 'mobilenet_v2', clusters: int = 64, dim: int = 512) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone)
-        self.pooling = NetVLAD(self.backbone.channels, clusters)
-        self.whitening = Whitening(self.pooling.dim, dim)
+        self.config = config
+        self.normalisation = Normalisation(config.normalisation)
+        self.backbone = Backbone(config.backbone, config.layer)
+        self.backbone.train_last(config.trainable_layers)
+        self.pooling = make_pooling(config, self.backbone.channels)
+        self.whitening = make_whitening(config, self.pooling.dim)
 
-    @staticmethod
-    def normalise(images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, 3, H, W) in [-1, 1], as the weights want it."""
-        return images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1.0
+    def local_descriptors(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) RGB -> float32 (N, channels, H / stride, W / stride), not normalised.
+
+        This is what the pooling pools.
+        """
+        return self.backbone(self.normalisation(images))
 
     def pool(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, K * D): what the loss ranks."""
-        return self.pooling(self.backbone(self.normalise(images)))
+        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, pooling.dim), before whitening."""
+        return self.pooling(self.local_descriptors(images))
+
+    def rank(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, rank_dim): what a loss compares.
+
+        A whitening that is fitted afterwards takes no part in training; one that is trained does.
+        """
+        return self(images) if self.config.whitening == 'linear' else self.pool(images)
+
+    @property
+    def rank_dim(self) -> int:
+        """Width of what `rank` answers."""
+        return self.whitening.dim if self.config.whitening == 'linear' else self.pooling.dim
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, dim)."""
         return self.whitening(self.pool(images))
+
+    def parameter_groups(self, lr_backbone: float, lr_pooling: float) -> list[dict[str, Any]]:
+        """What trains, for an optimizer: backbone, then pooling with a trained whitening.
+
+        Args:
+            lr_backbone: learning rate of the backbone.
+            lr_pooling: of the rest.
+
+        Returns:
+            Groups with 'params' and 'lr'; a part without anything to train has none.
+        """
+        parts = (
+            ([self.backbone], lr_backbone),
+            ([self.pooling, self.whitening], lr_pooling),
+        )
+        groups = []
+        for modules, rate in parts:
+            params = [p for module in modules for p in module.parameters() if p.requires_grad]
+            if params:
+                groups.append({'params': params, 'lr': rate})
+        return groups

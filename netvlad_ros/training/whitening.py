@@ -1,6 +1,8 @@
-"""PCA whitening of pooled descriptors: one linear layer and L2 (after Jegou and Chum, 2012)."""
+"""From the pooled descriptor to the one that is stored: one linear layer and L2."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,17 +10,32 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.network_config import NetworkConfig
+
+
+class Projection(NamedTuple):
+    """y = matrix (x - mean).
+
+    matrix: float64 (dim, dim_in), the most telling direction first; mean: float64 (dim_in,).
+    """
+
+    matrix: np.ndarray
+    mean: np.ndarray
 
 
 class Whitening(nn.Module):
-    """y = P (x - mean), then y / |y|.
+    """y = W x + b, then y / |y|.
 
     Args:
         dim_in: width of the pooled descriptors.
-        dim: width that is kept, the directions of largest variance.
+        dim: width that is kept.
+        trained: the layer trains with the network; else it is fitted after training.
+
+    Raises:
+        NetvladError: dim is larger than dim_in.
     """
 
-    def __init__(self, dim_in: int, dim: int) -> None:
+    def __init__(self, dim_in: int, dim: int, *, trained: bool = False) -> None:
         super().__init__()
         if not 1 <= dim <= dim_in:
             raise NetvladError(
@@ -26,52 +43,45 @@ class Whitening(nn.Module):
             )
         self.dim = dim
         self.linear = nn.Linear(dim_in, dim)
-        self.linear.requires_grad_(False)  # fitted, not trained
+        self.linear.requires_grad_(trained)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, dim_in) to unit rows (N, dim)."""
         return functional.normalize(self.linear(x), dim=1)
 
     @torch.no_grad()
-    def fit(self, descriptors: np.ndarray, shrinkage: float = 0.0) -> None:
-        """Principal directions of descriptors (M, dim_in), each scaled to unit variance.
+    def set(self, projection: Projection) -> None:
+        """Takes W and b from a projection to dim directions."""
+        self.linear.weight.copy_(torch.from_numpy(projection.matrix))
+        self.linear.bias.copy_(torch.from_numpy(-projection.matrix @ projection.mean))
 
-        Args:
-            descriptors: float32 (M, dim_in), of training images only, M > dim.
-            shrinkage: in [0, 1]: 0 whitens fully, 1 only rotates; a variance v is taken as
-                v^(1 - shrinkage) * (largest variance)^shrinkage, so weak directions are lifted
-                less.
 
-        Raises:
-            NetvladError: too few descriptors, or they span fewer directions than dim.
-        """
-        count = len(descriptors)
-        if count <= self.dim:
-            raise NetvladError(
-                f'whitening to {self.dim} dimensions needs more than {self.dim} training images, '
-                f'got {count}'
-            )
-        x = descriptors.astype(np.float64)
-        mean = x.mean(axis=0)
-        x -= mean
-        # With fewer images than dimensions, the smaller Gram matrix has the same spectrum.
-        if count < x.shape[1]:
-            variance, u = np.linalg.eigh(x @ x.T / (count - 1))
-            variance, u = variance[::-1][: self.dim], u[:, ::-1][:, : self.dim]
-            self._check_rank(variance)
-            directions = (u.T @ x) / np.sqrt(variance * (count - 1))[:, None]
-        else:
-            variance, u = np.linalg.eigh(x.T @ x / (count - 1))
-            variance, directions = variance[::-1][: self.dim], u[:, ::-1][:, : self.dim].T
-            self._check_rank(variance)
-        scale = variance ** (1.0 - shrinkage) * variance[0] ** shrinkage
-        projection = directions / np.sqrt(scale)[:, None]
-        self.linear.weight.copy_(torch.from_numpy(projection))
-        self.linear.bias.copy_(torch.from_numpy(-projection @ mean))
+class NoWhitening(nn.Module):
+    """The pooled descriptor as it is.
 
-    def _check_rank(self, variance: np.ndarray) -> None:
-        if not variance[-1] > 1e-12 * variance[0]:
-            raise NetvladError(
-                f'training descriptors span fewer than {self.dim} directions: '
-                'give more varied images or a smaller dim'
-            )
+    Args:
+        dim: width of the pooled descriptors.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps unit rows (N, dim) to themselves."""
+        return x
+
+
+def make_whitening(config: NetworkConfig, dim_in: int) -> Whitening | NoWhitening:
+    """The layer that a configuration asks for, random until it is fitted or loaded.
+
+    Raises:
+        NetvladError: dim does not go with dim_in; without whitening the two must be equal.
+    """
+    if config.whitening != 'none':
+        return Whitening(dim_in, config.dim, trained=config.whitening == 'linear')
+    if config.dim != dim_in:
+        raise NetvladError(
+            f'without whitening dim is that of the pooling: set dim to {dim_in}, not {config.dim}'
+        )
+    return NoWhitening(dim_in)

@@ -1,0 +1,41 @@
+"""From pixels to the numbers that a trunk's weights were trained on."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+# Per channel (R, G, B), in pixel values 0..255: mean, deviation.
+_IMAGENET = ((0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255))
+_KINDS = {
+    'imagenet': _IMAGENET,
+    'symmetric': ((127.5,) * 3, (127.5,) * 3),
+    'caffe': ((123.68, 116.779, 103.939), (1.0,) * 3),
+}
+
+
+class Normalisation(nn.Module):
+    """(pixel - mean) / deviation, per channel.
+
+    Args:
+        kind: 'imagenet' (torchvision's mean and deviation), 'symmetric' (to -1..1), or 'caffe' (the
+            mean of ImageNet subtracted in 0..255, as the VGG authors did).
+
+    Attributes:
+        mean, deviation: float32 (3,), RGB, in 0..255; saved with the weights, as they are part of
+            what these mean.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        mean, deviation = _KINDS[kind]
+        self.register_buffer('mean', torch.tensor(mean))
+        self.register_buffer('deviation', torch.tensor(deviation))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) RGB -> float32 (N, 3, H, W)."""
+        pixels = images.to(torch.float32)
+        return ((pixels - self.mean) / self.deviation).permute(0, 3, 1, 2)

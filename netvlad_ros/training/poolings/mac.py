@@ -1,0 +1,30 @@
+"""MAC: maximum activations of convolutions (Razavian et al., 2016; Tolias et al., ICLR 2016)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from netvlad_ros.training.network_config import NetworkConfig
+
+
+class MAC(nn.Module):
+    """The largest answer of each channel, anywhere.
+
+    Args:
+        channels: D, width of the local descriptors, and of the answer.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.dim = channels
+
+    @classmethod
+    def of(cls, config: NetworkConfig, channels: int) -> MAC:
+        """As a configuration wants it."""
+        return cls(channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pools local descriptors (N, D, H, W) to unit rows (N, D)."""
+        return functional.normalize(features.amax(dim=(2, 3)), dim=1)

@@ -1,0 +1,30 @@
+"""SPoC: sum-pooled convolutional features (Babenko and Lempitsky, ICCV 2015)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from netvlad_ros.training.network_config import NetworkConfig
+
+
+class SPoC(nn.Module):
+    """The mean answer of each channel; without the paper's prior for the middle of the image.
+
+    Args:
+        channels: D, width of the local descriptors, and of the answer.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.dim = channels
+
+    @classmethod
+    def of(cls, config: NetworkConfig, channels: int) -> SPoC:
+        """As a configuration wants it."""
+        return cls(channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pools local descriptors (N, D, H, W) to unit rows (N, D)."""
+        return functional.normalize(features.mean(dim=(2, 3)), dim=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -37,18 +37,32 @@ class Backbone(nn.Module):
         cut = find_cut(name, layer)
         self.name, self.channels, self.stride = name, cut.channels, cut.stride
         head, *rest = cut.last.split('.')
-        model = getattr(torchvision.models, name)(weights=None)
+        with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
+            model = getattr(torchvision.models, name)(weights=None)
         for child_name, child in model.named_children():
             self.add_module(child_name, _cut(child, rest) if child_name == head else child)
             if child_name == head:
                 break
+        self.to_empty(device='cpu')
+        self._randomise()
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps normalised float32 (N, 3, H, W) to float32 (N, channels, H / stride, W / stride)."""
+        """Maps normalised float32 (N, 3, H, W) to float32 (N, channels, h, w), about H / stride high."""
         for child in self.children():
             x = child(x)
         return x
+
+    @torch.no_grad()
+    def _randomise(self) -> None:
+        """As He et al. (ICCV 2015), which is how torchvision starts these networks."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
 
     def train(self, mode: bool = True) -> Backbone:
         """Leaves every module in evaluation mode, whatever is asked."""
@@ -125,9 +139,9 @@ def _cut(module: nn.Module, path: Sequence[str]) -> nn.Module:
     return module
 
 
-def _unrolled(modules: Sequence[nn.Module] | object) -> list[nn.Module]:
+def _unrolled(modules: Iterable[nn.Module]) -> list[nn.Module]:
     """Plain sequences replaced by what they hold; blocks stay whole."""
     unrolled: list[nn.Module] = []
-    for module in modules:  # type: ignore[attr-defined]
+    for module in modules:
         unrolled += _unrolled(module.children()) if type(module) is nn.Sequential else [module]
     return unrolled

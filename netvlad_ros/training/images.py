@@ -1,8 +1,8 @@
-"""Frames from disk to batches of pixels, through the preprocessing that the robot uses."""
+"""Images from disk to batches of pixels, through the preprocessing that the robot uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,12 @@ import torch
 
 from netvlad_ros.core.image import Preprocessing, read_image
 from netvlad_ros.training.network import PlaceNetwork
+
+Progress = Callable[[int, int], None]  # images done, images in all
+
+
+def no_progress(done: int, total: int) -> None:
+    """Shows nothing."""
 
 
 def batches(
@@ -35,12 +41,15 @@ def batches(
 
 @torch.no_grad()
 def pooled_descriptors(
-    network: PlaceNetwork, images: Sequence[Path], preprocessing: Preprocessing
+    network: PlaceNetwork, images: Sequence[Path], *, progress: Progress = no_progress
 ) -> np.ndarray:
-    """Pooled descriptors before whitening, float32 (N, K * D), unit rows."""
+    """Pooled descriptors before whitening, float32 (N, pooling.dim), unit rows."""
     network.eval()
     device = next(network.parameters()).device
-    rows = [
-        network.pool(batch.to(device)).cpu().numpy() for batch in batches(images, preprocessing)
-    ]
-    return np.concatenate(rows) if rows else np.empty((0, network.pooling.dim), np.float32)
+    pooled = np.empty((len(images), network.pooling.dim), np.float32)
+    done = 0
+    for batch in batches(images, network.config.preprocessing):
+        pooled[done : done + len(batch)] = network.pool(batch.to(device)).cpu().numpy()
+        done += len(batch)
+        progress(done, len(images))
+    return pooled

@@ -1,8 +1,9 @@
-"""Where NetVLAD starts: k-means centroids and the softness alpha (paper, appendix A)."""
+"""Where a network starts: weights of its trunk, k-means centroids, alpha (paper, appendix A)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -10,32 +11,83 @@ import torch
 from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.backbone import Backbone
-from netvlad_ros.training.pooling import NetVLAD
+from netvlad_ros.training.backbone_weights import load_backbone_weights
+from netvlad_ros.training.images import Progress, batches, no_progress
+from netvlad_ros.training.network import PlaceNetwork
+from netvlad_ros.training.poolings.netvlad import NetVLAD
+from netvlad_ros.training.whitening_fit import initialise_linear
+
+LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
+
+
+def initialise_network(
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+) -> str:
+    """Everything that training starts from, by network.config; returns a sentence about it.
+
+    Weights into the trunk; for NetVLAD and CRN k-means centroids over local descriptors of these
+    images, and alpha; for a trained linear layer the principal directions, where images suffice.
+    The other poolings need none.
+
+    Args:
+        network: is changed in place, and left in evaluation mode.
+        images: of training places only.
+        seed: decides every draw.
+        progress: is told (images done, images in all).
+
+    Raises:
+        NetvladError: weights unusable or not chosen, images unreadable or too few.
+    """
+    network.eval()
+    torch.manual_seed(seed)
+    story = load_backbone_weights(network.backbone, network.config.weights)
+    if isinstance(network.pooling, NetVLAD):
+        sample = sample_local_descriptors(network, images, seed=seed, progress=progress)
+        alpha = initialise_clusters(network.pooling, sample, seed)
+        story += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
+        if network.config.ghost_clusters:
+            story += f' and {network.config.ghost_clusters} ghosts'
+        story += f', alpha {alpha:.1f}'
+    if network.config.whitening == 'linear':
+        story += f'; {initialise_linear(network, images, seed=seed, progress=progress)}'
+    return story
 
 
 @torch.no_grad()
 def sample_local_descriptors(
-    backbone: Backbone, batches: Iterable[torch.Tensor], per_image: int, seed: int
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    *,
+    seed: int,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Draws per_image L2-normalised local descriptors from each image.
+    """Draws L2-normalised local descriptors, at most 100 of an image.
 
     Args:
-        backbone: in evaluation mode.
-        batches: float32 (N, 3, H, W) in [-1, 1].
-        per_image: at most so many from one image.
-        seed: of the draw.
+        network: in evaluation mode; its configuration says how many to draw.
+        images: as many of them are drawn as are needed.
+        seed: of both draws.
+        progress: is told (images done, images in all).
 
     Returns:
         float32 (M, D), unit rows.
     """
+    wanted = -(-network.config.local_descriptors // LOCAL_PER_IMAGE)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:wanted])
+    device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    drawn = []
-    for batch in batches:
-        for features in functional.normalize(backbone(batch), dim=1).flatten(2):  # (D, P)
-            columns = torch.randperm(features.shape[1], generator=generator)[:per_image]
-            drawn.append(features[:, columns].T.cpu().numpy())
-    return np.concatenate(drawn) if drawn else np.empty((0, backbone.channels), np.float32)
+    drawn: list[np.ndarray] = []
+    for batch in batches([images[i] for i in chosen], network.config.preprocessing):
+        local = functional.normalize(network.local_descriptors(batch.to(device)), dim=1)
+        for features in local.flatten(2):  # (D, P)
+            columns = torch.randperm(features.shape[1], generator=generator)[:LOCAL_PER_IMAGE]
+            drawn.append(features[:, columns.to(device)].T.cpu().numpy())
+        progress(len(drawn), len(chosen))
+    return np.concatenate(drawn) if drawn else np.empty((0, network.backbone.channels), np.float32)
 
 
 def find_centroids(descriptors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
@@ -79,10 +131,14 @@ def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 10
     """
     if len(centroids) < 2:
         raise NetvladError('alpha needs two centroids or more')
-    x, c = descriptors.astype(np.float64), centroids.astype(np.float64)
-    squared = (x**2).sum(1)[:, None] - 2.0 * x @ c.T + (c**2).sum(1)
-    nearest = np.partition(squared, 1, axis=1)[:, :2]
-    gap = float((nearest[:, 1] - nearest[:, 0]).mean())
+    c = centroids.astype(np.float64)
+    total = 0.0
+    for start in range(0, len(descriptors), 65536):
+        x = descriptors[start : start + 65536].astype(np.float64)
+        squared = (x**2).sum(1)[:, None] - 2.0 * x @ c.T + (c**2).sum(1)
+        nearest = np.partition(squared, 1, axis=1)[:, :2]
+        total += float((nearest[:, 1] - nearest[:, 0]).sum())
+    gap = total / len(descriptors)
     if not gap > 0.0:
         raise NetvladError(
             'alpha is undefined: every local descriptor is equally far from two centroids'
@@ -90,9 +146,14 @@ def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 10
     return float(np.log(ratio) / gap)
 
 
-def initialise(pooling: NetVLAD, descriptors: np.ndarray, seed: int) -> float:
-    """k-means and alpha into the layer; returns alpha."""
-    centroids = find_centroids(descriptors, pooling.clusters, seed)
-    alpha = find_alpha(descriptors, centroids)
-    pooling.initialise(torch.from_numpy(centroids), alpha)
+def initialise_clusters(pooling: NetVLAD, descriptors: np.ndarray, seed: int) -> float:
+    """k-means and alpha into the layer, ghosts included; returns alpha.
+
+    k-means numbers its clusters by chance, so the last of them are as good ghosts as any: what
+    they drop is learned.
+    """
+    found = find_centroids(descriptors, pooling.clusters + pooling.ghost_clusters, seed)
+    centroids = torch.from_numpy(found)
+    alpha = find_alpha(descriptors, pooling.anchors(centroids).numpy())
+    pooling.initialise(centroids, alpha)
     return alpha

@@ -1,24 +1,42 @@
-"""The weakly supervised triplet ranking loss (paper, section 4, eq. 7)."""
+"""The loss of a training run, by name."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
+from netvlad_ros.training.loss_config import LossConfig
+from netvlad_ros.training.losses.base import Loss
+from netvlad_ros.training.losses.classification import ClassificationLoss
+from netvlad_ros.training.losses.contrastive import ContrastiveLoss
+from netvlad_ros.training.losses.multi_similarity import MultiSimilarityLoss
+from netvlad_ros.training.losses.sare import SareIndependentLoss, SareJointLoss
+from netvlad_ros.training.losses.triplet import TripletRankingLoss
+
+__all__ = ['Loss', 'LossConfig', 'make_loss']
+
+LOSSES: dict[str, Callable[[LossConfig, int, int], Loss]] = {
+    'triplet': lambda c, dim, classes: TripletRankingLoss(c.margin),
+    'contrastive': lambda c, dim, classes: ContrastiveLoss(c.contrastive_margin),
+    'sare_joint': lambda c, dim, classes: SareJointLoss(c.temperature),
+    'sare_independent': lambda c, dim, classes: SareIndependentLoss(c.temperature),
+    'multi_similarity': lambda c, dim, classes: MultiSimilarityLoss(
+        c.alpha, c.beta, c.base, c.epsilon
+    ),
+    'classification': lambda c, dim, classes: ClassificationLoss(
+        dim, classes, c.scale, c.cosface_margin
+    ),
+}
 
 
-def triplet_ranking_loss(
-    query: torch.Tensor, positive: torch.Tensor, negatives: torch.Tensor, margin: float
-) -> torch.Tensor:
-    """sum_j max(0, |q - p|^2 + margin - |q - n_j|^2), averaged over the batch.
+def make_loss(config: LossConfig, dim: int, classes: int) -> Loss:
+    """The loss of this configuration.
 
     Args:
-        query: (B, D) unit rows.
-        positive: (B, D) unit rows, the best positive of each query.
-        negatives: (B, J, D) unit rows.
-        margin: in units of squared distance; 0.1 in the paper.
+        config: its kind and numbers.
+        dim: D of the descriptors that it will see.
+        classes: number of spatial cells; only the classification loss asks for it.
 
-    Returns:
-        Scalar.
+    Raises:
+        NetvladError: the classification loss without cells.
     """
-    to_positive = (query - positive).square().sum(dim=1, keepdim=True)  # (B, 1)
-    to_negatives = (query[:, None] - negatives).square().sum(dim=2)  # (B, J)
-    return (to_positive + margin - to_negatives).clamp(min=0.0).sum(dim=1).mean()
+    return LOSSES[config.kind](config, dim, classes)

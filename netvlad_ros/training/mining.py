@@ -1,122 +1,97 @@
-"""Which tuples are worth training on (paper, section 4 and appendix A): the hard ones, from a
-cache.
-
-Descriptors are computed once for all images that a round may need and kept for the whole round;
-each query then takes its best positive (the potential positives are only near in time: they need
-not show the same thing) and its hardest negatives, from a random pool and from those remembered.
-"""
+"""Which images are worth training on, in rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from typing import Any, Protocol
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.clips import ClipSet
+from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.descriptor_cache import Describe
+from netvlad_ros.training.geometric_positive import GeometricPositive
+from netvlad_ros.training.miner_groups import GroupMiner
+from netvlad_ros.training.miner_hard import HardMiner
+from netvlad_ros.training.miner_random import RandomMiner
+from netvlad_ros.training.mining_config import MiningConfig
+from netvlad_ros.training.mining_positive import BestPositive, PositiveChoice, RandomPositive
+from netvlad_ros.training.supervision import Supervision
+
+__all__ = ['Miner', 'MiningConfig', 'make_miner']
 
 
-@dataclass(frozen=True)
-class TrainingTuple:
-    """Indices of frames: one query, its best positive, its hardest negatives."""
+class Miner(Protocol):
+    """Draws the batches of a round.
 
-    query: int
-    positive: int
-    negatives: tuple[int, ...]
-
-
-class HardNegativeMiner:
-    """Draws rounds of tuples from a set of clips.
-
-    Args:
-        clips: training frames.
-        describe: indices (M,) int64 -> pooled descriptors float32 (M, D), by the current network.
-        gap_s: shortest and longest time between query and positive [s].
-        negatives: so many of the hardest are kept.
-        pool: so many frames are drawn as candidates for negatives in each round.
-        choice: so many queries are tried for each tuple that is kept, the one of largest loss.
-            After a good initialisation most tuples have none and would teach nothing.
-        seed: with the round's number it decides every draw, so a resumed run draws the same.
-
-    Raises:
-        NetvladError: no frame has both a positive and a negative.
+    A round depends on the seed, its number, the state and the weights behind `describe`, and on
+    nothing else: a resumed run, and every process of a parallel one, draws the same.
     """
 
-    def __init__(
-        self,
-        clips: ClipSet,
-        describe: Callable[[np.ndarray], np.ndarray],
-        *,
-        gap_s: tuple[float, float],
-        negatives: int,
-        pool: int,
-        choice: int,
-        seed: int,
-    ) -> None:
-        self._clips = clips
-        self._describe = describe
-        self._gap_s = gap_s
-        self._negatives = negatives
-        self._pool = pool
-        self._choice = choice
-        self._seed = seed
-        self.remembered: dict[int, tuple[int, ...]] = {}
-        self.queries = np.array(
-            [
-                i
-                for i in range(len(clips))
-                if len(clips.positives(i, gap_s)) and len(clips.negatives(i))
-            ],
-            dtype=np.int64,
+    def round(self, number: int, count: int) -> list[TrainingBatch]:
+        """ceil(count / batch) batches: of count tuples together, or of count places."""
+
+    def state(self) -> dict[str, Any]:
+        """What later rounds depend on, for JSON."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state; raises NetvladError if it is none of this miner's."""
+
+
+POSITIVES: dict[str, Callable[[MiningConfig, Supervision], PositiveChoice]] = {
+    'best': lambda config, supervision: BestPositive(),
+    'random': lambda config, supervision: RandomPositive(),
+    'geometric': lambda config, supervision: GeometricPositive(
+        supervision.images, config.geometric_candidates, config.geometric_inliers
+    ),
+}
+
+
+def make_miner(
+    config: MiningConfig, supervision: Supervision, describe: Describe, *, batch: int, seed: int
+) -> Miner:
+    """The miner of this configuration.
+
+    Args:
+        config: its mode and numbers.
+        supervision: training images and what is known of their places.
+        describe: indices (M,) int64 -> pooled descriptors (M, D) float32, by the current network;
+            called anew in every round, never by mode `random`.
+        batch: tuples in one batch; with mode `groups`, places.
+        seed: 0 or more.
+
+    Raises:
+        NetvladError: no image has a positive.
+    """
+    everything = config.mode == 'groups' and config.places == 'all'
+    if not len(supervision.queries) and not everything:
+        raise NetvladError(
+            f'none of the {len(supervision.images)} training images has a potential positive: '
+            'check positive_radius_m, positive_gap_min_s and positive_gap_max_s, or give images '
+            'that show places more than once'
         )
-        self.without_positive = len(clips) - len(self.queries)
-        if not len(self.queries):
-            raise NetvladError(
-                f'none of the {len(clips)} training frames has a positive {gap_s[0]:g} to '
-                f'{gap_s[1]:g} s away in its clip and a negative on another floor: give longer '
-                'clips of more places'
-            )
-
-    def round(self, number: int, count: int) -> list[TrainingTuple]:
-        """The tuples of one round: count of them, in random order."""
-        rng = np.random.default_rng((self._seed, number))
-        queries = self._draw_queries(rng, count * self._choice)
-        pool = rng.permutation(len(self._clips))[: self._pool]
-        positives = {q: self._clips.positives(q, self._gap_s) for q in queries}
-        extra = [index for q in queries for index in self.remembered.get(q, ())]
-        wanted = np.unique(np.concatenate([pool, queries, extra, *positives.values()])).astype(int)
-        row = {int(index): i for i, index in enumerate(wanted)}
-        descriptors = self._describe(wanted)
-        tuples, margins = [], []
-        for query in queries:
-            offered = np.union1d(
-                pool, np.array(self.remembered.get(int(query), ()), dtype=np.int64)
-            )
-            candidates = np.intersect1d(offered, self._clips.negatives(query))
-            if not len(candidates):
-                continue  # a small pool may hold nothing that is surely another place
-            similar = _similarities(descriptors, row, query, candidates)
-            hardest = np.argsort(-similar, kind='stable')[: self._negatives]
-            chosen = tuple(int(candidates[i]) for i in hardest)
-            near = _similarities(descriptors, row, query, positives[query])
-            self.remembered[int(query)] = chosen
-            tuples.append(TrainingTuple(int(query), int(positives[query][near.argmax()]), chosen))
-            margins.append(near.max() - similar.max())
-        if not tuples:
-            raise NetvladError(
-                f'no negative among the {self._pool} frames that mining drew: enlarge pool'
-            )
-        kept = np.argsort(margins, kind='stable')[:count]
-        return [tuples[i] for i in rng.permutation(kept)]
-
-    def _draw_queries(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        repeats = -(-count // len(self.queries))
-        order = np.concatenate([rng.permutation(self.queries) for _ in range(repeats)])
-        return order[:count]
-
-
-def _similarities(
-    descriptors: np.ndarray, row: dict[int, int], query: int, others: np.ndarray
-) -> np.ndarray:
-    return descriptors[[row[int(i)] for i in others]] @ descriptors[row[int(query)]]
+    if config.mode == 'groups':
+        return GroupMiner(
+            supervision,
+            describe,
+            batch=batch,
+            seed=seed,
+            images_per_place=config.images_per_place,
+            everything=everything,
+            hard=config.hard_places,
+            choice=config.choice,
+            cache_mb=config.cache_mb,
+        )
+    if config.mode == 'random':
+        return RandomMiner(supervision, batch=batch, seed=seed, negatives=config.negatives)
+    return HardMiner(
+        supervision,
+        describe,
+        POSITIVES[config.positives](config, supervision),
+        batch=batch,
+        seed=seed,
+        pool=config.pool if config.mode == 'partial' else None,
+        positive_pool=config.positive_pool,
+        negatives=config.negatives,
+        choice=config.choice,
+        remember=config.remember,
+        cache_mb=config.cache_mb,
+    )

@@ -1,0 +1,58 @@
+"""The multi-similarity loss (Wang et al., CVPR 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.losses.base import Loss
+
+
+class MultiSimilarityLoss(Loss):
+    """Pull of the positives and push of the negatives of each anchor i (equation 10):
+
+        log(1 + sum_p e^(-alpha (s_ip - base))) / alpha
+        + log(1 + sum_n e^(beta (s_in - base))) / beta
+
+    where s are cosines. Of an anchor's pairs it keeps (equations 5 and 6) negatives more
+    similar than the least similar positive less epsilon, and positives less similar than the most
+    similar negative plus epsilon. The mean is over images that have both kinds of pairs; the
+    others cannot be anchors.
+
+    Args:
+        alpha, beta: sharpness for positives and negatives. base: cosine that both count from.
+            epsilon: slack of the choice. 2, 50, 1 and 0.1 in the paper; 1, 50, 0 and 0.1 for places
+            (Ali-bey et al., "GSV-Cities", 2022), which are the defaults here.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, beta: float = 50.0, base: float = 0.0, epsilon: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.base = base
+        self.epsilon = epsilon
+
+    def _value(self, descriptors: torch.Tensor, batch: TrainingBatch) -> torch.Tensor:
+        similar = descriptors @ descriptors.T  # (M, M)
+        positive = torch.from_numpy(batch.positive).to(similar.device)
+        negative = torch.from_numpy(batch.negative).to(similar.device)
+        anchors = positive.any(dim=1) & negative.any(dim=1)
+        if not anchors.any():
+            return descriptors.sum() * 0.0
+        similar, positive, negative = similar[anchors], positive[anchors], negative[anchors]
+        with torch.no_grad():
+            farthest = similar.masked_fill(~positive, torch.inf).amin(dim=1, keepdim=True)
+            nearest = similar.masked_fill(~negative, -torch.inf).amax(dim=1, keepdim=True)
+            positive &= similar < nearest + self.epsilon
+            negative &= similar > farthest - self.epsilon
+        pull = _log_one_plus_sum(-self.alpha * (similar - self.base), positive) / self.alpha
+        push = _log_one_plus_sum(self.beta * (similar - self.base), negative) / self.beta
+        return (pull + push).mean()
+
+
+def _log_one_plus_sum(exponents: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """log(1 + the sum of exp over what is chosen), by rows; 0 where nothing is."""
+    return functional.pad(exponents.masked_fill(~chosen, -torch.inf), (1, 0)).logsumexp(dim=1)

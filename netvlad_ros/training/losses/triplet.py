@@ -1,0 +1,29 @@
+"""The weakly supervised triplet ranking loss (Arandjelovic et al., CVPR 2016, section 4)."""
+
+from __future__ import annotations
+
+import torch
+
+from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.losses.base import Loss, tuple_distances
+
+
+class TripletRankingLoss(Loss):
+    """sum_j max(0, |q - p|^2 + margin - |q - n_j|^2) (equation 7), its mean over the queries.
+
+    p is the best potential positive: the miner's choice, by descriptor distance in the paper.
+
+    Args:
+        margin: of squared distances; 0.1 in the paper.
+    """
+
+    separable = True
+
+    def __init__(self, margin: float = 0.1) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def _value(self, descriptors: torch.Tensor, batch: TrainingBatch) -> torch.Tensor:
+        to_positive, to_negatives = tuple_distances(descriptors, batch)
+        hinge = (to_positive[:, None] + self.margin - to_negatives).clamp(min=0.0)
+        return hinge.sum(dim=1).mean()

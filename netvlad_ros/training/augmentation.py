@@ -2,46 +2,164 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.training.settings import Settings, setting
 from netvlad_ros.training.vision import torchvision
 
 v2 = torchvision.transforms.v2
 
+BLUR_KERNEL_PX, BLUR_SIGMA_PX = 5, (0.3, 1.5)  # below, the kernel's tails are denormal: slow
+OCCLUDED_SHARE = (0.02, 0.12)  # of the image's area
+GREY = 127
 
-class Augmentation:
-    """Homography, crop, colour, blur and occlusion, drawn anew for each image.
 
-    It is applied to query, positive and negatives alike: were only some of them altered, the traces
-    of altering would tell right from wrong. The crop comes after the homography and resizes to the
-    working size, so its empty corners are mostly cut off.
+@dataclass(frozen=True)
+class AugmentationConfig(Settings):
+    """How strongly an image is changed; every number is multiplied by `strength`.
 
-    Args:
-        preprocessing: whose working size the result has.
-        strength: 0 leaves images alone, 1 is as strong as a revisit on another day.
+    A strength of 1 is a revisit on another day, 0 leaves images alone.
     """
 
-    def __init__(self, preprocessing: Preprocessing, strength: float) -> None:
-        self.strength = strength
-        height, width = preprocessing.height, preprocessing.width
-        self._transform = v2.Compose(
+    strength: float = setting(0.7, 'multiplies all the others; 0 is off', 0.0, 2.0)
+    perspective: float = setting(
+        0.15, 'largest shift of a corner of the view, of the side', 0.0, 0.4
+    )
+    crop: float = setting(0.45, 'largest part of the area that is cut away', 0.0, 0.9)
+    stretch: float = setting(0.18, 'largest change of the ratio of sides', 0.0, 0.5)
+    rotation_deg: float = setting(4.0, 'largest roll of the camera [deg]', 0.0, 45.0)
+    brightness: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
+    contrast: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
+    saturation: float = setting(0.3, 'largest change of the factor', 0.0, 0.9)
+    hue: float = setting(0.03, 'largest turn, of the colour circle', 0.0, 0.5)
+    gamma: float = setting(0.5, 'largest exponent of the response, in powers of two', 0.0, 3.0)
+    warmth: float = setting(0.12, 'largest gain of red against blue: hour of the day', 0.0, 0.5)
+    gradient: float = setting(0.4, 'largest fall of light to one side: where the sun is', 0.0, 0.9)
+    grayscale_share: float = setting(0.1, 'of images without colour', 0.0, 1.0)
+    blur_share: float = setting(0.3, 'of images out of focus', 0.0, 1.0)
+    noise: float = setting(12.0, 'largest standard deviation of sensor noise, of 255', 0.0, 100.0)
+    noise_share: float = setting(0.3, 'of images with noise', 0.0, 1.0)
+    occlusion_share: float = setting(0.3, 'of images with a patch covered', 0.0, 1.0)
+
+
+class Augmentation:
+    """One warp, then light and colour, then the camera's faults, drawn anew for each image.
+
+    Homography, crop, stretch and roll are composed and resampled once. Apply it to query, positive
+    and negatives alike: were only some of them altered, the traces would tell right from wrong.
+
+    Args:
+        config: the strengths.
+        preprocessing: whose working size the result has.
+    """
+
+    def __init__(self, config: AugmentationConfig, preprocessing: Preprocessing) -> None:
+        self.config = config
+        self._preprocessing = preprocessing
+        s = config.strength
+
+        def share(value: float) -> float:
+            return min(s * value, 1.0)
+
+        def part(value: float) -> float:
+            return min(s * value, 0.95)
+
+        self._part = part
+        jitter = v2.ColorJitter(
+            part(config.brightness), part(config.contrast), part(config.saturation)
+        )
+        blur = v2.GaussianBlur(BLUR_KERNEL_PX, sigma=BLUR_SIGMA_PX)
+        self._colour = v2.Compose(
             [
-                v2.RandomPerspective(distortion_scale=0.3 * strength, p=0.7),
-                v2.RandomResizedCrop(
-                    (height, width), scale=(1.0 - 0.45 * strength, 1.0), ratio=(1.15, 1.6)
-                ),
-                v2.ColorJitter(0.4 * strength, 0.4 * strength, 0.3 * strength, 0.03 * strength),
-                v2.RandomGrayscale(p=0.1 * strength),
-                v2.RandomApply([v2.GaussianBlur(5, sigma=(0.1, 1.5))], p=0.3 * strength),
-                v2.RandomErasing(p=0.3 * strength, scale=(0.02, 0.12), value=127),
+                jitter,
+                v2.RandomGrayscale(p=share(config.grayscale_share)),
+                v2.RandomApply([blur], p=share(config.blur_share)),
+                v2.RandomApply([_SensorNoise(s * config.noise)], p=share(config.noise_share)),
+                v2.RandomErasing(share(config.occlusion_share), scale=OCCLUDED_SHARE, value=GREY),
             ]
         )
 
-    def __call__(self, rgb: np.ndarray) -> torch.Tensor:
-        """uint8 (h, w, 3) RGB -> uint8 (height, width, 3); draws from torch's global generator."""
-        image = torch.from_numpy(rgb)
-        if self.strength == 0.0:
-            return image
-        return self._transform(image.permute(2, 0, 1)).permute(1, 2, 0)
+    def __call__(self, rgb: NDArray[np.uint8]) -> torch.Tensor:
+        """uint8 (h, w, 3) RGB -> uint8 (height, width, 3); draws from torch's global generator.
+
+        Other sizes than the working size are preprocessed first. Raises NetvladError if rgb is no
+        such image.
+        """
+        image = self._preprocessing(rgb)
+        if self.config.strength == 0.0:
+            return torch.from_numpy(image)
+        image = self._light(self._warp(image))
+        pixels = torch.from_numpy(image).permute(2, 0, 1).contiguous()
+        return self._colour(pixels).permute(1, 2, 0)
+
+    def _warp(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Another viewpoint: a quadrilateral of the image fills the frame."""
+        config, part = self.config, self._part
+        height, width = image.shape[:2]
+        area, ratio, x, y, roll, *corners = _uniform(13)
+        kept = np.sqrt(1.0 - part(config.crop) * (area + 1.0) / 2.0)
+        stretch = (1.0 + part(config.stretch)) ** (ratio / 2.0)
+        half = np.minimum(kept * np.array([stretch, 1.0 / stretch]), 1.0) / 2.0
+        centre = 0.5 + np.array([x, y]) * (0.5 - half)
+        angle = np.radians(roll * config.strength * config.rotation_deg)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        frame = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+        shifts = part(config.perspective) * np.array(corners).reshape(4, 2) * half
+        size = np.array([width, height])
+        quad = centre * size + (frame * half * size) @ turn.T + shifts * size
+        whole = (frame + 1.0) / 2.0 * size
+        matrix = cv2.getPerspectiveTransform(
+            (quad - 0.5).astype(np.float32), (whole - 0.5).astype(np.float32)
+        )
+        # Mirrored borders: black corners would be a trace that no real revisit has.
+        warped = cv2.warpPerspective(
+            image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+        return np.asarray(warped, dtype=np.uint8)
+
+    def _light(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Another hour: the camera's response, the colour of light, and where it comes from."""
+        config, part = self.config, self._part
+        bend, warm, turn, from_x, from_y = _uniform(5)
+        response = (np.arange(256) / 255.0) ** (2.0 ** (config.strength * config.gamma * bend))
+        gains = 1.0 + part(config.warmth) * warm * np.array([1.0, 0.0, -1.0])
+        table = np.clip(255.0 * response[:, None] * gains, 0.0, 255.0).round().astype(np.uint8)
+        lit = cv2.LUT(image, table[:, None])
+        lit = cv2.transform(lit, _hue_matrix(2.0 * np.pi * config.strength * config.hue * turn))
+        height, width = image.shape[:2]
+        fall = part(config.gradient) / 2.0
+        down = fall * from_y * np.linspace(-1.0, 1.0, height, dtype=np.float32)
+        along = 1.0 + fall * from_x * np.linspace(-1.0, 1.0, width, dtype=np.float32)
+        field = cv2.merge([np.add.outer(down, along).astype(np.float32)] * 3)
+        return np.asarray(cv2.multiply(lit, field, dtype=cv2.CV_8U), dtype=np.uint8)
+
+
+class _SensorNoise(torch.nn.Module):
+    """Gaussian noise of a random strength on uint8 images (3, h, w)."""
+
+    def __init__(self, largest: float) -> None:
+        super().__init__()
+        self._largest = largest
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        sigma = self._largest * torch.rand(()).item()
+        noisy = torch.randn(image.shape).mul_(sigma).add_(image)
+        return noisy.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _hue_matrix(angle: float) -> NDArray[np.float64]:
+    """Turns colours about the grey axis by an angle [rad]; (3, 3), RGB to RGB."""
+    axis = np.full(3, 1.0 / np.sqrt(3.0))
+    return np.asarray(Rotation.from_rotvec(angle * axis).as_matrix(), dtype=np.float64)
+
+
+def _uniform(count: int) -> list[float]:
+    """Numbers between -1 and 1 from torch's global generator."""
+    return (2.0 * torch.rand(count, dtype=torch.float64) - 1.0).tolist()

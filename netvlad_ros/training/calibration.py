@@ -1,18 +1,20 @@
-"""How sure a similarity makes: P(right place | cosine) from frames held out of training."""
+"""How sure a similarity makes: P(right place | cosine) from images held out of training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.training.clips import ClipSet
+from netvlad_ros.training.supervision import Supervision
 
 MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite
 LOOKALIKE_QUANTILE = 0.95
+BLOCK = 256  # queries whose similarities to the whole database are in memory at once
 
 
 @dataclass(frozen=True)
@@ -21,39 +23,43 @@ class BestMatches:
 
     Attributes:
         right: the map holds the place, and the best match shows it.
-        wrong: the map lacks the place (it holds other areas of other floors), or holds it and
-            another place won.
-        lookalike: the map lacks the place but holds all other floors of the building, where the
-            same area looks nearly the same.
+        wrong: the map lacks the place (it holds its sure negatives: of clips, other areas of
+            other floors), or holds it and another place won.
+        lookalike: the map lacks the place but holds all that may look like it (of clips, all
+            other floors of the building, where the same area looks nearly the same).
     """
 
-    right: np.ndarray
-    wrong: np.ndarray
-    lookalike: np.ndarray
+    right: NDArray[np.float64]
+    wrong: NDArray[np.float64]
+    lookalike: NDArray[np.float64]
 
     @classmethod
-    def find(
-        cls, descriptors: np.ndarray, clips: ClipSet, gap_s: tuple[float, float]
-    ) -> BestMatches:
-        """Matches every frame as a robot would.
+    def find(cls, descriptors: NDArray[np.float32], supervision: Supervision) -> BestMatches:
+        """Matches every image that may be a query as a robot would, a block of them at a time.
 
         Args:
-            descriptors: (N, D) unit rows.
-            clips: N held-out frames.
-            gap_s: shortest and longest time between query and revisit, in one clip [s].
+            descriptors: (N, D) unit rows, one for each image of the supervision.
+            supervision: N held-out images.
         """
-        similarity = descriptors @ descriptors.T
-        floor = clips.floors[:, None] != clips.floors[None]
-        place = floor & (clips.areas[:, None] != clips.areas[None])
-        elsewhere = np.where(place, similarity, -1.0).max(axis=1)
-        near = [clips.positives(query, gap_s) for query in range(len(clips))]
-        revisit = np.array([similarity[q, n].max() if len(n) else -1.0 for q, n in enumerate(near)])
+        database = supervision.database
+        asked = np.flatnonzero(supervision.is_query)
+        elsewhere, lookalike, revisit = (np.full(len(asked), -1.0) for _ in range(3))
+        for start in range(0, len(asked), BLOCK):
+            block = descriptors[asked[start : start + BLOCK]] @ descriptors[database].T
+            for row, similarity in enumerate(block, start=start):
+                query = int(asked[row])
+                for found, mask in (
+                    (elsewhere, supervision.is_negative(query, database)),
+                    (lookalike, supervision.may_look_alike(query, database)),
+                    (revisit, np.isin(database, supervision.positives(query))),
+                ):
+                    found[row] = similarity[mask].max(initial=-1.0)
         won = revisit > elsewhere
         lost = ~won & (revisit > -1.0)
         return cls(
             right=revisit[won],
             wrong=np.concatenate([elsewhere, elsewhere[lost]]),
-            lookalike=np.where(floor, similarity, -1.0).max(axis=1),
+            lookalike=lookalike,
         )
 
 
@@ -65,22 +71,23 @@ def fit_calibration(matches: BestMatches) -> Calibration:
     one refused.
 
     Raises:
-        NetvladError: one kind is empty or not finite, or right matches are not more similar.
+        NetvladError: one kind is empty or not finite, or right matches are not more similar: there
+            is too little to calibrate on. A bundle may then be exported without calibration.
     """
     right, wrong = matches.right, matches.wrong
     if not len(right) or not len(wrong):
         raise NetvladError(
-            'calibration needs held-out frames with a revisit in their clip and with other floors'
+            'calibration needs held-out images with a revisit and with others of another place'
         )
     if not np.isfinite(np.concatenate([right, wrong, matches.lookalike])).all():
         raise NetvladError('calibration met similarities that are not finite')
     if np.median(right) <= np.median(wrong):
         raise NetvladError(
-            'right matches are no more similar than wrong ones on the held-out frames: '
+            'right matches are no more similar than wrong ones on the held-out images: '
             'the descriptor is unusable'
         )
 
-    def cost(parameters: np.ndarray) -> float:
+    def cost(parameters: NDArray[np.float64]) -> float:
         midpoint, slope = parameters[0], np.exp(parameters[1])
         missed = np.logaddexp(0.0, -slope * (right - midpoint)).mean()
         believed = np.logaddexp(0.0, slope * (wrong - midpoint)).mean()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class Supervision:
     def queries(self) -> Indices:
         """(Q,) int64, sorted: images that may be queries and have a potential positive."""
         asked = np.flatnonzero(self.is_query)
-        return asked[np.array([len(self.positives(q)) > 0 for q in asked], dtype=bool)]
+        return asked[[len(self.positives(int(query))) > 0 for query in asked]]
 
     @cached_property
     def without_positive(self) -> Indices:
@@ -87,20 +88,25 @@ class Supervision:
         return np.setdiff1d(np.flatnonzero(self.is_query), self.queries, assume_unique=True)
 
     def positives(self, query: int) -> Indices:
-        """Potential positives of an image: database images that may show its place; (P,) sorted.
+        """Potential positives: database images of another visit that may show its place.
 
-        Images of the query's recording that were taken less than positive_gap_min_s from it show
-        the same moment and are none; with multi_visit nothing of its recording is.
+        Returns (P,) int64, sorted.
         """
         found = self._same_place(query)
-        keep = self.is_database[found] & (found != query)
-        same_visit = self._table.recording[found] == self._table.recording[query]
-        if self.config.multi_visit:
-            keep &= ~same_visit
-        else:
-            gap = np.abs(self._table.times[found] - self._table.times[query])
-            keep &= ~(same_visit & (gap < self.config.positive_gap_min_s))
-        return np.sort(found[keep])
+        return np.sort(found[self.is_database[found] & ~self.is_same_visit(query, found)])
+
+    def is_same_visit(self, query: int, candidates: Indices) -> Mask:
+        """Whether candidates (M,) are no revisit of the query, wherever they are; (M,) bool.
+
+        They are the query itself, images of its recording taken less than positive_gap_min_s from
+        it (the same moment) or, with multi_visit, all of its recording. They are no positives, and
+        a ranking leaves them out.
+        """
+        same = self._table.recording[candidates] == self._table.recording[query]
+        if not self.config.multi_visit:
+            gap = np.abs(self._table.times[candidates] - self._table.times[query])
+            same &= gap < self.config.positive_gap_min_s
+        return same | (candidates == query)
 
     def _same_place(self, query: int) -> Indices:
         if self._table.places[query] >= 0:
@@ -206,11 +212,11 @@ class Supervision:
         return Groups(self._table.recording)
 
     @cached_property
-    def _trees(self) -> dict[int, tuple[cKDTree, Indices]]:
+    def _trees(self) -> dict[int, tuple[Any, Indices]]:
         """Per area: the positions of its database images, and which images they are."""
         usable = self.is_database & np.isfinite(self._table.positions).all(axis=1)
         by_area = Groups(self._table.area)
-        trees = {}
+        trees: dict[int, tuple[Any, Indices]] = {}
         for area in np.unique(self._table.area):
             rows = by_area.members(int(area))
             rows = rows[usable[rows]]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.backbone_cuts import find_cut
+from netvlad_ros.training.backbone_cuts import CUTS, find_cut
 from netvlad_ros.training.vision import torchvision
 
 
@@ -25,6 +25,7 @@ class Backbone(nn.Module):
         layer: where it is cut; '' is the usual place.
 
     Attributes:
+        name, layer: that, and the cut by its name.
         channels: width of the local descriptors.
         stride: pixels from one to the next.
 
@@ -35,7 +36,8 @@ class Backbone(nn.Module):
     def __init__(self, name: str, layer: str = '') -> None:
         super().__init__()
         cut = find_cut(name, layer)
-        self.name, self.channels, self.stride = name, cut.channels, cut.stride
+        self.name, self.layer = name, layer or next(iter(CUTS[name]))
+        self.channels, self.stride = cut.channels, cut.stride
         head, *rest = cut.last.split('.')
         with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
             model = getattr(torchvision.models, name)(weights=None)
@@ -48,7 +50,7 @@ class Backbone(nn.Module):
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps normalised float32 (N, 3, H, W) to float32 (N, channels, h, w), about H / stride high."""
+        """Maps normalised float32 (N, 3, H, W) to (N, channels, about H / stride, W / stride)."""
         for child in self.children():
             x = child(x)
         return x

@@ -1,42 +1,60 @@
-"""From the trained network to the bundle that a robot runs: nothing leaves unless both agree."""
+"""From the trained network to the file that the robot runs: nothing leaves unless both agree."""
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 
 from netvlad_ros.core.descriptor import write_bundle
-from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import Preprocessing
-from netvlad_ros.training.network import PlaceNetwork
+from netvlad_ros.offline.graph_parity import check_parity, graph_describer
+from netvlad_ros.offline.half_graph import half_graph
 
 OPSET = 17  # the newest that onnxruntime of ROS 2 Humble's time reads
-PARITY = 0.9999  # smallest cosine between torch and onnxruntime
+
+
+class Exportable(Protocol):
+    """A torch module that maps uint8 (N, H, W, 3) RGB to unit rows float32 (N, dim)."""
+
+    @property
+    def dim(self) -> int:
+        """Width of the descriptor."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Of its input; becomes part of the metadata."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Entries of the metadata that it knows: 'backbone', 'pooling', 'whitening'."""
 
 
 def export_bundle(
-    network: PlaceNetwork,
+    network: Exportable,
     images: Sequence[np.ndarray],
-    preprocessing: Preprocessing,
     metadata: dict[str, Any],
     path: Path,
+    *,
+    half: bool = False,
 ) -> str:
     """Writes a bundle whose answers on real images are those of the network.
 
     Args:
-        network: trained, whitening fitted.
+        network: trained, whitening fitted; a copy of it is exported.
         images: uint8 (H, W, 3) RGB, real ones, two or more, to compare on (batch 1 and all).
-        preprocessing: of the network's input; becomes part of the metadata.
-        metadata: 'name', 'licence', 'training', 'calibration' and the like (see ModelMetadata).
+        metadata: 'name', 'licence', 'training', 'calibration' and the like (see ModelMetadata);
+            backbone, pooling and whitening are named by the network unless given here.
         path: of the .onnx file.
+        half: weights and convolutions in float16, input and output as ever. The comparison is with
+            the network in float32.
 
     Returns:
         The model id.
@@ -45,17 +63,27 @@ def export_bundle(
         NetvladError: torch and onnxruntime disagree (cosine <= 0.9999 on any image), or an answer
             is not finite; no file is left in either case.
     """
+    preprocessing = network.preprocessing
     resized = [preprocessing(image) for image in images]
-    graph = trace(network, preprocessing)
-    worst = compare(network, graph, resized)
-    if not worst > PARITY:  # also refuses NaN
-        raise NetvladError(
-            f'export to {path} refused: torch and onnxruntime agree only to cosine {worst:.6f} '
-            f'on {len(resized)} real images, needs more than {PARITY}'
-        )
+    assert isinstance(network, torch.nn.Module)
+    module = copy.deepcopy(network).cpu().eval()
+    graph = trace(module, preprocessing)
+    if half:
+        graph = half_graph(graph)
+
+    @torch.no_grad()
+    def describe(group: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(module(torch.from_numpy(np.stack(group))).numpy())
+
+    check_parity(
+        describe,
+        graph_describer(graph, 'descriptor', preprocessing),
+        resized,
+        f'export to {path} refused: torch and onnxruntime',
+    )
     full = {
         'format_version': 1,
-        'dim': network.whitening.dim,
+        'dim': network.dim,
         'input': {
             'name': 'image',
             'layout': preprocessing.layout,
@@ -68,21 +96,24 @@ def export_bundle(
             'std': None,
         },
         'output': {'name': 'descriptor'},
+        'precision': 'float16' if half else 'float32',
+        **network.facts,
         **metadata,
     }
     return write_bundle(graph, full, path)
 
 
-def trace(network: PlaceNetwork, preprocessing: Preprocessing) -> onnx.ModelProto:
-    """The network as a graph: uint8 (n, h, w, 3) 'image' -> float32 (n, dim) 'descriptor'."""
-    network.eval()
+def trace(module: torch.nn.Module, preprocessing: Preprocessing) -> onnx.ModelProto:
+    """A module on the CPU as a graph: uint8 (n, h, w, 3) 'image' -> (n, dim) 'descriptor'."""
     example = torch.zeros((2, preprocessing.height, preprocessing.width, 3), dtype=torch.uint8)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that replaces this one needs onnxscript and opset 18; the graph is the same.
         warnings.simplefilter('ignore', DeprecationWarning)
+        # R-MAC lays out its regions in Python, for the one size that it is traced at.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
         torch.onnx.export(
-            network.cpu(),
+            module,
             (example,),
             buffer,  # type: ignore[arg-type]
             input_names=['image'],
@@ -92,23 +123,3 @@ def trace(network: PlaceNetwork, preprocessing: Preprocessing) -> onnx.ModelProt
             dynamo=False,
         )
     return onnx.load_model_from_string(buffer.getvalue())
-
-
-@torch.no_grad()
-def compare(network: PlaceNetwork, graph: onnx.ModelProto, resized: Sequence[np.ndarray]) -> float:
-    """Smallest cosine between torch and onnxruntime over images, one by one and as one batch.
-
-    NaN if either side answers something that is not finite.
-    """
-    network.eval()
-    session = ort.InferenceSession(graph.SerializeToString(), providers=['CPUExecutionProvider'])
-    groups = [np.stack([image]) for image in resized]
-    if len({image.shape for image in resized}) == 1:
-        groups.append(np.stack(resized))
-    cosines = []
-    for group in groups:
-        ours = network(torch.from_numpy(group)).numpy().astype(np.float64)
-        theirs = session.run(['descriptor'], {'image': group})[0].astype(np.float64)
-        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        cosines.append(((ours * theirs).sum(axis=1) / norms).min())
-    return float(np.min(cosines))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from netvlad_ros.core.image import Preprocessing
 from netvlad_ros.training.backbone import Backbone
 from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.normalisation import Normalisation
@@ -41,6 +42,33 @@ class PlaceNetwork(nn.Module):
         self.backbone.train_last(config.trainable_layers)
         self.pooling = make_pooling(config, self.backbone.channels)
         self.whitening = make_whitening(config, self.pooling.dim)
+
+    @property
+    def dim(self) -> int:
+        """Width of the descriptor."""
+        return self.whitening.dim
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to an image before it is shown to the network."""
+        return self.config.preprocessing
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a bundle says it is made of: 'backbone', 'pooling', 'whitening'."""
+        config = self.config
+        pooling = config.pooling
+        if pooling in ('netvlad', 'crn'):
+            pooling += f', {config.clusters} clusters'
+            pooling += f' and {config.ghost_clusters} ghosts' if config.ghost_clusters else ''
+        whitening = config.whitening
+        if whitening != 'none':
+            whitening += f', {self.dim} dimensions, shrinkage {config.shrinkage:g}'
+        return {
+            'backbone': f'{config.backbone}, {self.backbone.layer}, stride {self.backbone.stride}',
+            'pooling': pooling,
+            'whitening': whitening,
+        }
 
     def local_descriptors(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> float32 (N, channels, H / stride, W / stride), not normalised.

@@ -37,5 +37,5 @@ class Normalisation(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> float32 (N, 3, H, W)."""
-        pixels = images.to(torch.float32)
-        return ((pixels - self.mean) / self.deviation).permute(0, 3, 1, 2)
+        planes = images.permute(0, 3, 1, 2).to(torch.float32)  # moved while a pixel is a byte
+        return (planes - self.mean[:, None, None]) / self.deviation[:, None, None]

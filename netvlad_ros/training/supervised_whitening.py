@@ -1,4 +1,4 @@
-"""Whitening learned from matching pairs (Mikolajczyk and Matas, ICCV 2007; Radenovic et al. 2019)."""
+"""Whitening learned from matching pairs (Mikolajczyk, Matas, ICCV 2007; Radenovic et al. 2019)."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def fit_whitening(
 ) -> None:
     """Fits the layer as network.config says; a linear layer, and none, are left alone.
 
-    Memory is bounded: of more images than 4 GiB of descriptors hold (174,000 of 6144 dimensions), or
-    than 10,000 beyond 12,288 dimensions, an evenly spaced part is used; pairs that lose an image
-    are dropped.
+    Memory is bounded: of more images than fit into 4 GiB of descriptors (174,000 of 6144
+    dimensions), or than 10,000 beyond 12,288 dimensions, an evenly spaced part is used; pairs that
+    lose an image are dropped.
 
     Args:
         network: trained; is changed in place.

@@ -1,0 +1,49 @@
+"""Looking up what an ONNX graph is made of, and tidying up after a change."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+
+class GraphIndex:
+    """Who makes a tensor, and which tensors are constants.
+
+    Args:
+        graph: must not change while the index is used.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._producers = {name: node for node in graph.node for name in node.output}
+        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
+
+    def producer(self, name: str) -> onnx.NodeProto | None:
+        """The node that answers this tensor; None for inputs and initializers."""
+        return self._producers.get(name)
+
+    def constant(self, name: str) -> NDArray[np.generic] | None:
+        """The value of an initializer or of a Constant node; None for anything else."""
+        if name in self._initializers:
+            return numpy_helper.to_array(self._initializers[name])
+        node = self._producers.get(name)
+        if node is None or node.op_type != 'Constant' or node.attribute[0].name != 'value':
+            return None
+        return numpy_helper.to_array(node.attribute[0].t)
+
+
+def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    """An integer attribute of a node."""
+    return next((entry.i for entry in node.attribute if entry.name == name), default)
+
+
+def tidy(graph: onnx.GraphProto) -> None:
+    """Drops constants that nobody reads, and the shapes noted for tensors inside the graph."""
+    read = {name for node in graph.node for name in node.input}
+    read |= {output.name for output in graph.output}
+    nodes = [n for n in graph.node if n.op_type != 'Constant' or read.intersection(n.output)]
+    tensors = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)

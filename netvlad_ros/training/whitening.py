@@ -44,6 +44,14 @@ class Whitening(nn.Module):
         self.dim = dim
         self.linear = nn.Linear(dim_in, dim)
         self.linear.requires_grad_(trained)
+        with torch.no_grad():  # nothing rather than chance, until it is fitted or loaded
+            self.linear.weight.zero_()
+            self.linear.bias.zero_()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it holds anything yet."""
+        return bool(self.linear.weight.any())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, dim_in) to unit rows (N, dim)."""
@@ -66,6 +74,7 @@ class NoWhitening(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
+        self.fitted = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps unit rows (N, dim) to themselves."""
@@ -73,7 +82,7 @@ class NoWhitening(nn.Module):
 
 
 def make_whitening(config: NetworkConfig, dim_in: int) -> Whitening | NoWhitening:
-    """The layer that a configuration asks for, random until it is fitted or loaded.
+    """The layer that a configuration asks for, zero until it is fitted or loaded.
 
     Raises:
         NetvladError: dim does not go with dim_in; without whitening the two must be equal.

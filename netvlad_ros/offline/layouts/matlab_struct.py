@@ -64,7 +64,7 @@ def _check_unpacked_size(path: Path) -> None:
                 unpacked += len(stream.decompress(rest, BLOCK))
                 rest = stream.unconsumed_tail
         else:
-            unpacked += size
+            unpacked += min(size, len(data) - place)
         if unpacked > MAX_UNPACKED_BYTES:
             raise NetvladError(f'{path} unpacks to more than {MAX_UNPACKED_BYTES} bytes')
         place += size

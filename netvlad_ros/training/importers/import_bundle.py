@@ -1,0 +1,88 @@
+"""From a public file to a bundle, through the same gate as networks of our own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import Preprocessing, read_image
+from netvlad_ros.offline.image_folder import image_names
+from netvlad_ros.training.export import export_bundle
+from netvlad_ros.training.importers.drawn_images import drawn_images
+from netvlad_ros.training.importers.public_model import read_public_model
+
+_COMPARED = 4  # images of a folder that the parity gate looks at
+
+_ORIGINS = {
+    'matlab_netvlad': 'MATLAB release of the NetVLAD authors (Arandjelovic et al., CVPR 2016)',
+    'pytorch_netvlad': 'pytorch-NetVlad',
+    'vgbench': 'deep visual geo-localization benchmark (Berton et al., CVPR 2022)',
+}
+
+
+def import_bundle(
+    source: Path,
+    out: Path,
+    *,
+    layout: str = 'auto',
+    size: tuple[int, int] = (480, 640),
+    dim: int = 0,
+    pooling: str = '',
+    l2: str = '',
+    images: Path | None = None,
+    licence: str = 'unknown',
+) -> str:
+    """Writes the bundle of a public model; returns a sentence about it.
+
+    Args:
+        source: the file (see read_public_model for layout, dim, pooling and l2).
+        out: the .onnx file to write.
+        size: height and width [px] that the bundle stretches images to.
+        images: folder for the parity gate; None: drawn images.
+        licence: of the weights, as the user knows it.
+
+    Raises:
+        NetvladError: the file is not sound, or torch and onnxruntime disagree on it; nothing is
+            written in either case.
+    """
+    preprocessing = Preprocessing(*size)
+    network, found = read_public_model(
+        source, preprocessing, layout=layout, pooling=pooling, l2=l2, dim=dim
+    )
+    metadata = {
+        'name': out.stem,
+        'licence': licence,
+        'training': {
+            'imported_from': _ORIGINS[found],
+            'file': source.name,
+            'file_sha256': _sha256(source),
+        },
+    }
+    model_id = export_bundle(network, _pictures(images, size), metadata, out)
+    facts = network.facts
+    return (
+        f'{out}: {facts["backbone"]}, {facts["pooling"]}, whitening {facts["whitening"]}, '
+        f'{network.dim} dimensions, licence {licence}, model {model_id[:12]}'
+    )
+
+
+def _pictures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    if folder is None:
+        return drawn_images(*size)
+    names = image_names(folder)
+    if len(names) < 2:
+        raise NetvladError(f'{folder}: the comparison needs two images or more, found {len(names)}')
+    chosen = np.linspace(0, len(names) - 1, min(_COMPARED, len(names))).astype(int)
+    return [read_image(folder / names[index]) for index in chosen]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""A public model as it is exported: pixels in, its own layers, a unit vector out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.training.normalisation import Normalisation
+
+
+class ImportedNetwork(nn.Module):
+    """uint8 RGB images -> normalised pixels -> layers -> unit descriptor.
+
+    The layers are those of the file, in its order: public trainers differ in where they normalise,
+    and a normalisation moved is another descriptor.
+
+    Args:
+        layers: maps float32 (N, 3, H, W) to (N, dim).
+        dim: width of the descriptor.
+        normalisation: of pixels.
+        preprocessing: how images are brought to the size that the layers get.
+        facts: 'backbone', 'pooling' and 'whitening' for the bundle's metadata.
+    """
+
+    def __init__(
+        self,
+        layers: nn.Module,
+        dim: int,
+        normalisation: Normalisation,
+        preprocessing: Preprocessing,
+        facts: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.normalisation = normalisation
+        self.layers = layers
+        self.dim = dim
+        self.preprocessing = preprocessing
+        self.facts = facts
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, dim)."""
+        return functional.normalize(self.layers(self.normalisation(images)), dim=1)

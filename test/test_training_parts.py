@@ -14,8 +14,6 @@ from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.image import Preprocessing  # noqa: E402
 from netvlad_ros.training.backbone import Backbone  # noqa: E402
-from netvlad_ros.training.calibration import BestMatches, fit_calibration  # noqa: E402
-from netvlad_ros.training.clips import ClipSet  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
 from netvlad_ros.training.export import export_bundle  # noqa: E402
 from netvlad_ros.training.initialisation import find_alpha, find_centroids  # noqa: E402
@@ -144,17 +142,6 @@ def test_mining_without_any_positive_is_refused():
     clips = clip_set([('x', 'a', 0, 'f1', 'hall'), ('y', 'b', 0, 'f2', 'room')])
     with pytest.raises(NetvladError, match='none of the 2 training frames has a positive'):
         HardNegativeMiner(clips, lambda i: i, gap_s=(1, 2), negatives=1, pool=2, choice=1, seed=0)
-
-
-def test_calibration_is_conservative():
-    right = RNG.normal(0.6, 0.1, 500)
-    wrong = RNG.normal(0.1, 0.1, 500)
-    plain = fit_calibration(BestMatches(right, wrong, wrong))
-    assert plain.midpoint == pytest.approx(0.35, abs=0.05)
-    guarded = fit_calibration(BestMatches(right, wrong, RNG.normal(0.4, 0.05, 500)))
-    assert guarded.midpoint == pytest.approx(0.48, abs=0.03)
-    with pytest.raises(NetvladError, match='no more similar'):
-        fit_calibration(BestMatches(wrong, right, right))
 
 
 def small_network():

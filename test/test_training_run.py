@@ -16,7 +16,6 @@ from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training import run  # noqa: E402
 from netvlad_ros.training.backbone import Backbone  # noqa: E402
-from netvlad_ros.training.clips import ClipSet  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
 
 FLOORS, FRAMES = 4, 5
@@ -114,19 +113,3 @@ def test_unusable_settings_get_one_sentence(settings, tmp_path):
     refused("names 'f9', which has no frames", held_out_floors=('f9',))
     refused('none of the 10 training frames has a positive', positive_gap_min_s=90.0,
             positive_gap_max_s=99.0)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ('line', 'message'),
-    [
-        ('gone.png,f,a,c,1', 'line 2: image gone.png does not exist'),
-        ('../x.png,f,a,c,1', r'line 2: image \.\./x\.png lies outside'),
-        ('here.png,f,a,c,soon', 'line 2: frame_1hz is not a number'),
-        (',f,a,c,1', 'line 2: image  does not exist'),
-    ],
-)
-def test_a_broken_line_of_the_table_is_named(tmp_path, line, message):
-    (tmp_path / 'here.png').write_bytes(b'')
-    (tmp_path / 'frames.csv').write_text(f'image,floor,area,clip,frame_1hz\n{line}\n')
-    with pytest.raises(NetvladError, match=message):
-        ClipSet.load(tmp_path)

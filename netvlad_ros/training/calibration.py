@@ -56,10 +56,11 @@ class BestMatches:
                     found[row] = similarity[mask].max(initial=-1.0)
         won = revisit > elsewhere
         lost = ~won & (revisit > -1.0)
+        # Where the set holds no other place at all, nothing can be said of wrong matches.
         return cls(
             right=revisit[won],
-            wrong=np.concatenate([elsewhere, elsewhere[lost]]),
-            lookalike=lookalike,
+            wrong=np.concatenate([elsewhere[elsewhere > -1.0], elsewhere[lost]]),
+            lookalike=lookalike[lookalike > -1.0],
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,10 +27,11 @@ class GeometricPositive:
 
     The best positive by descriptor is the one that the network already knows. Radenovic et al.
     ("Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019, section 3.4) take
-    instead a positive whose overlap with the query is established by geometry, however different
-    it looks. Here the `candidates` nearest by descriptor are matched with SIFT (ratio test) and a
-    fundamental matrix (MAGSAC++); of those with `inliers` matches at least, the least similar is
-    the hardest that is sure. Where none is, the most similar is taken.
+    instead one whose overlap with the query is established by geometry, however different it
+    looks. Here the `candidates` nearest by descriptor are matched with SIFT (ratio test) and a
+    homography or a fundamental matrix (MAGSAC++), whichever explains more; of those with `inliers`
+    matches at least, the least similar is the hardest that is sure. Where none is, the most similar
+    is taken.
 
     Args:
         images: path of each image.
@@ -58,7 +60,7 @@ class GeometricPositive:
         return int(nearest[0])
 
     def inliers(self, first: int, second: int) -> int:
-        """Matches of two images that agree on one fundamental matrix; remembered by the pair.
+        """Matches of two images that agree on one geometry; remembered by the pair.
 
         Raises:
             NetvladError: an image that cannot be read, by name.
@@ -93,12 +95,18 @@ def _count_inliers(
     good = [near for near, next_ in found if near.distance < RATIO * next_.distance]
     if len(good) < 8:
         return 0
-    _, mask = cv2.findFundamentalMat(
-        first[0][[match.queryIdx for match in good]],
-        second[0][[match.trainIdx for match in good]],
-        cv2.USAC_MAGSAC,
-        THRESHOLD_PX,
-        0.999,
-        2000,
+    left = first[0][[match.queryIdx for match in good]]
+    right = second[0][[match.trainIdx for match in good]]
+    return max(
+        _agreeing(cv2.findHomography, left, right), _agreeing(cv2.findFundamentalMat, left, right)
     )
+
+
+def _agreeing(
+    find: Callable[..., Any], left: NDArray[np.float32], right: NDArray[np.float32]
+) -> int:
+    try:
+        mask = find(left, right, cv2.USAC_MAGSAC, THRESHOLD_PX, maxIters=2000, confidence=0.999)[1]
+    except cv2.error:  # its way to say that points on one plane have no fundamental matrix
+        return 0
     return 0 if mask is None else int(np.count_nonzero(mask))

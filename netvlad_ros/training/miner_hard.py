@@ -86,7 +86,8 @@ class HardMiner:
         rng = np.random.default_rng((self._seed, number))
         queries = self._order.take(count * self._choice)
         potential = [self._potential(int(query), rng) for query in queries]
-        pool, extra = self._candidates(rng), [self._remembered(int(query)) for query in queries]
+        pool = self._candidates(rng)
+        extra = [self._remembered(int(query), pool) for query in queries]
         wanted = np.unique(np.concatenate([pool, queries, *extra, *potential]))
         cache = DescriptorCache(self._describe, wanted, self._cache_mb)
         tuples, hardness = [], []
@@ -95,7 +96,7 @@ class HardMiner:
             block = queries[start : start + step]
             to_pool = cache.similarities(block, pool)
             for row, query in enumerate(block):
-                positives, others = potential[start + row], np.setdiff1d(extra[start + row], pool)
+                positives, others = potential[start + row], extra[start + row]
                 near = cache.similarities(block[row : row + 1], np.concatenate([positives, others]))
                 to_positives, to_others = near[0, : len(positives)], near[0, len(positives) :]
                 offered, similar = pool, to_pool[row]
@@ -151,8 +152,13 @@ class HardMiner:
             return database
         return np.sort(rng.choice(database, self._pool, replace=False))
 
-    def _remembered(self, query: int) -> NDArray[np.int64]:
-        return self._memory.of(query) if self._memory else np.empty(0, dtype=np.int64)
+    def _remembered(self, query: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What is remembered of a query and not in the pool, which is sorted."""
+        if not self._memory:
+            return np.empty(0, dtype=np.int64)
+        kept = self._memory.of(query)
+        place = np.searchsorted(pool, kept).clip(max=len(pool) - 1)
+        return kept[pool[place] != kept]
 
     def _remember(self, tuples: list[TrainingTuple]) -> None:
         if self._memory:

@@ -32,7 +32,7 @@ class MiningConfig(Settings):
         20, 'partial: of so many potential positives, drawn at random; 0 = all', 0, 10**6
     )
     geometric_candidates: int = setting(5, 'geometric: nearest positives that are checked', 1, 100)
-    geometric_inliers: int = setting(25, 'geometric: matches that verify a positive', 8, 10_000)
+    geometric_inliers: int = setting(30, 'geometric: matches that verify a positive', 8, 10_000)
     images_per_place: int = setting(4, 'groups: images of one place in a batch', 2, 100)
     places: str = setting(
         'queries', 'groups: all = images without positives too', choices=('queries', 'all')

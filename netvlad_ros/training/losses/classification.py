@@ -42,5 +42,5 @@ class ClassificationLoss(Loss):
             return descriptors.sum() * 0.0
         labels = labels[known]
         cosines = functional.linear(descriptors[known], functional.normalize(self.weight, dim=1))
-        margins = self.margin * functional.one_hot(labels, len(self.weight))
+        margins = self.margin * functional.one_hot(labels, len(self.weight)).to(cosines)
         return functional.cross_entropy(self.scale * (cosines - margins), labels)

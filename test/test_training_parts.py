@@ -17,8 +17,6 @@ from netvlad_ros.training.backbone import Backbone  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
 from netvlad_ros.training.export import export_bundle  # noqa: E402
 from netvlad_ros.training.initialisation import find_alpha, find_centroids  # noqa: E402
-from netvlad_ros.training.loss import triplet_ranking_loss  # noqa: E402
-from netvlad_ros.training.mining import HardNegativeMiner  # noqa: E402
 from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
 from netvlad_ros.training.pooling import NetVLAD  # noqa: E402
 from netvlad_ros.training.whitening import Whitening  # noqa: E402
@@ -99,49 +97,6 @@ def test_whitening_refuses_what_does_not_span_it():
         Whitening(60, 8).fit(np.ones((8, 60)))
     with pytest.raises(NetvladError, match='fewer than 8 directions'):
         Whitening(60, 8).fit(RNG.normal(size=(40, 3)) @ RNG.normal(size=(3, 60)))
-
-
-def test_loss_is_the_hinge_of_squared_distances():
-    q, p = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]])  # |q - p|^2 = 0.8
-    n = torch.tensor([[[0.8, 0.6], [-1.0, 0.0]]])  # squared distances 0.4 and 4
-    assert triplet_ranking_loss(q, p, n, 0.1).item() == pytest.approx(0.8 + 0.1 - 0.4)
-
-
-def clip_set(rows):
-    images, clips, seconds, floors, areas = zip(*rows, strict=True)
-    return ClipSet(
-        images, np.array(clips), np.array(seconds, float), np.array(floors), np.array(areas)
-    )
-
-
-def test_mining_takes_the_best_positive_and_only_sure_negatives():
-    clips = clip_set(
-        [
-            ('q', 'a', 1, 'f1', 'hall'),
-            ('far', 'a', 2, 'f1', 'hall'),
-            ('near', 'a', 0, 'f1', 'hall'),
-            ('same area, other floor', 'b', 1, 'f2', 'hall'),
-            ('same floor, other area', 'c', 1, 'f1', 'room'),
-            ('hard', 'd', 1, 'f2', 'room'),
-            ('easy', 'd', 99, 'f2', 'room'),
-        ]
-    )
-    angle = np.radians([0, 50, 10, 1, 1, 20, 90])
-    descriptors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    miner = HardNegativeMiner(
-        clips, lambda i: descriptors[i], gap_s=(1, 1), negatives=1, pool=7, choice=1, seed=0
-    )
-    mined = {entry.query: entry for entry in miner.round(0, len(miner.queries))}
-    assert sorted(mined) == [0, 1, 2]  # nothing else has a positive one second away
-    assert mined[0].positive == 2
-    assert mined[0].negatives == (5,)
-    assert miner.remembered[0] == (5,)
-
-
-def test_mining_without_any_positive_is_refused():
-    clips = clip_set([('x', 'a', 0, 'f1', 'hall'), ('y', 'b', 0, 'f2', 'room')])
-    with pytest.raises(NetvladError, match='none of the 2 training frames has a positive'):
-        HardNegativeMiner(clips, lambda i: i, gap_s=(1, 2), negatives=1, pool=2, choice=1, seed=0)
 
 
 def small_network():

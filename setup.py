@@ -47,7 +47,12 @@ setup(
     extras_require={
         'cpu': ['onnxruntime>=1.20,<2'],
         'gpu': ['onnxruntime-gpu>=1.20,<2'],
-        'train': ['torch>=2.6,<3', 'torchvision>=0.21,<1', 'safetensors>=0.4.5,<1'],
+        'train': [
+            'torch>=2.6,<3',
+            'torchvision>=0.21,<1',
+            'safetensors>=0.4.5,<1',
+            'tensorboard>=2.15,<3',
+        ],
         'dev': [
             'pytest>=8,<9',
             'ruff>=0.12,<1',

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline import bag_command, eval_command, map_commands
 from netvlad_ros.offline.command_options import one_line
+from netvlad_ros.training import export_command, import_command, train_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -54,6 +54,9 @@ app = typer.Typer(
 app.add_typer(map_commands.app, name='map')
 app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
+app.command('export')(export_command.export)
+app.command('import')(import_command.import_model)
+app.command('train')(train_command.train)
 
 
 def _version(asked: bool) -> None:
@@ -70,40 +73,6 @@ def netvlad(
     ] = False,
 ) -> None:
     """NetVLAD place recognition for ROS 2: maps, evaluation, training, bags."""
-
-
-@app.command()
-def train(
-    config: Annotated[
-        Path | None, typer.Option('--config', help='Training configuration, YAML.')
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option('--data', help='Folder of the training drives.')
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option('--weights', help='Backbone weights to start from, safetensors.'),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option('--out', help='Folder that the run writes to.')
-    ] = None,
-    resume: Annotated[bool, typer.Option(help='Go on with the run in that folder.')] = False,
-) -> None:
-    """Train a descriptor and export it as a model bundle; needs torch (the extra "train")."""
-    try:
-        from netvlad_ros.training.run import TrainConfig, run_training
-    except ImportError as error:
-        raise NetvladError(
-            f"training needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
-        ) from error
-
-    options = {'data': data, 'weights': weights, 'out': out, 'resume': resume or None}
-    given = {name: value for name, value in options.items() if value is not None}
-    if config is None:
-        settings = TrainConfig.of(given, Path('command line'))
-    else:
-        settings = TrainConfig.load(config, **given)
-    typer.echo(run_training(settings))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -143,3 +112,7 @@ def evaluate_main() -> None:
 def _exit(sentence: str) -> typer.Exit:
     typer.echo(one_line(f'netvlad: error: {sentence}'), err=True)
     return typer.Exit(1)
+
+
+if __name__ == '__main__':  # torchrun starts it as a module
+    main()

@@ -3,88 +3,138 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.durable_file import write_durably
 from netvlad_ros.training.network import PlaceNetwork
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+MAX_JSON_BYTES = 2**30  # remembered negatives of a hundred thousand queries take some 10 MB
 
 
-def save_checkpoint(
-    folder: Path,
-    network: PlaceNetwork,
-    initial: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    progress: dict[str, Any],
-) -> None:
-    """Writes checkpoint.safetensors, then checkpoint.json, each whole or not at all.
+@dataclass(frozen=True)
+class Training:
+    """What changes while a run trains, apart from the bookkeeping."""
 
-    The JSON names the step that the numbers must carry: a crash between the two is noticed on load.
+    network: PlaceNetwork
+    loss: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def save_checkpoint(folder: Path, training: Training, progress: dict[str, Any]) -> None:
+    """Writes checkpoint_<step>.safetensors, then checkpoint.json that names it.
+
+    Each appears whole or not at all, and on the disk before the next step; the checkpoint before
+    stays until this one is complete.
 
     Args:
         folder: of the run.
-        network, optimizer: as they are after the step.
-        initial: state dict before training.
-        progress: JSON-able; 'step' is required.
+        training: as it is after the step.
+        progress: JSON-able; 'step' is required. 'best' names the step of the best network.
+
+    Raises:
+        NetvladError: the disk is full or not writable; the checkpoint before is still there.
     """
-    tensors = {f'network.{k}': v for k, v in network.state_dict().items()}
-    tensors |= {f'initial.{k}': v for k, v in initial.items()}
-    for index, state in optimizer.state_dict()['state'].items():
-        tensors |= {f'optimizer.{index}.{k}': torch.as_tensor(v) for k, v in state.items()}
-    step = str(progress['step'])
+    step = int(progress['step'])
+    tensors = {
+        name: value.detach().to('cpu', copy=True, memory_format=torch.contiguous_format)
+        for name, value in _tensors(training)
+    }
+    text = json.dumps({'format_version': FORMAT_VERSION, **progress}, indent=1)
     try:
-        temporary = folder / '.checkpoint.safetensors.tmp'
-        save_file(
-            {k: v.contiguous().clone() for k, v in tensors.items()}, temporary, {'step': step}
+        write_durably(
+            folder / f'checkpoint_{step}.safetensors',
+            lambda path: save_file(tensors, path, {'step': str(step)}),
         )
-        text = json.dumps({'format_version': FORMAT_VERSION, **progress}, indent=1)
-        text_file = folder / '.checkpoint.json.tmp'
-        text_file.write_text(text, encoding='utf-8')
-        temporary.replace(folder / f'checkpoint_{step}.safetensors')
-        text_file.replace(folder / 'checkpoint.json')
+        write_durably(folder / 'checkpoint.json', lambda path: _write(path, text))
     except (OSError, SafetensorError) as error:
-        raise NetvladError(f'checkpoint in {folder}: cannot be written ({error})') from error
+        raise NetvladError(
+            f'the checkpoint of step {step} cannot be written to {folder} ({error}): the one '
+            'before is kept; free space and go on with --resume'
+        ) from error
     for old in folder.glob('checkpoint_*.safetensors'):
         if old.name != f'checkpoint_{step}.safetensors':
             old.unlink()
 
 
-def load_checkpoint(
-    folder: Path, network: PlaceNetwork, optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Brings network and optimizer to the saved step; returns (initial state dict, progress).
+def read_progress(folder: Path) -> dict[str, Any]:
+    """The JSON of a run's checkpoint.
+
+    Raises:
+        NetvladError: there is none, or it is damaged or of another format.
+    """
+    path = folder / 'checkpoint.json'
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise NetvladError(f'{path}: too large for a checkpoint')
+        progress = json.loads(path.read_text(encoding='utf-8'))
+        if progress['format_version'] != FORMAT_VERSION:
+            raise NetvladError(f'{path}: format {progress["format_version"]} is not understood')
+        int(progress['step'])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NetvladError(f'{folder}: holds no usable checkpoint ({error})') from error
+    return dict(progress)
+
+
+def load_checkpoint(folder: Path, training: Training) -> dict[str, Any]:
+    """Brings a training to the saved step; returns the progress that was saved with it.
 
     Raises:
         NetvladError: no checkpoint, a broken one, or one of another architecture.
     """
-    path = folder / 'checkpoint.json'
+    progress = read_progress(folder)
+    numbers = folder / f'checkpoint_{int(progress["step"])}.safetensors'
     try:
-        progress = json.loads(path.read_text(encoding='utf-8'))
-        if progress['format_version'] != FORMAT_VERSION:
-            raise NetvladError(f'{path}: format {progress["format_version"]} is not understood')
-        numbers = folder / f'checkpoint_{int(progress["step"])}.safetensors'
         tensors = load_file(numbers)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         raise NetvladError(f'{folder}: holds no usable checkpoint ({error})') from error
-
-    def part(prefix: str) -> dict[str, torch.Tensor]:
-        return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-
     try:
-        network.load_state_dict(part('network.'))
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in part('optimizer.').items():
-            index, _, key = name.partition('.')
-            state.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()['param_groups']
-        optimizer.load_state_dict({'state': state, 'param_groups': groups})
-    except (RuntimeError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0]
+        training.network.load_state_dict(_part(tensors, 'network.'))
+        training.loss.load_state_dict(_part(tensors, 'loss.'))
+        _load_optimizer(training.optimizer, _part(tensors, 'optimizer.'))
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        first = ' '.join(str(error).split())[:300]
         raise NetvladError(f'{numbers}: belongs to another network ({first})') from error
-    return part('initial.'), progress
+    return progress
+
+
+def _tensors(training: Training) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, value in training.network.state_dict().items():
+        yield f'network.{name}', value
+    for name, value in training.loss.state_dict().items():
+        yield f'loss.{name}', value
+    for index, state in training.optimizer.state_dict()['state'].items():
+        for name, value in state.items():
+            if value is not None:  # SGD before its first momentum
+                yield f'optimizer.{index}.{name}', torch.as_tensor(value)
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group['params']]
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition('.')
+        like = parameters[int(index)]
+        if key != 'step':
+            # Laid out like the parameter: another order of the same additions rounds differently.
+            tensor = torch.empty_like(like).copy_(tensor)
+        state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()['param_groups']
+    optimizer.load_state_dict({'state': state, 'param_groups': groups})
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding='utf-8')

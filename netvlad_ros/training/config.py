@@ -1,135 +1,138 @@
-"""The settings of a training run, as one typed object."""
+"""The settings of a training run, section by section, as one typed object."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.training.augmentation import AugmentationConfig
+from netvlad_ros.training.loop_config import LoopConfig
+from netvlad_ros.training.loss_config import LossConfig
+from netvlad_ros.training.mining_config import MiningConfig
+from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.settings import Settings, setting
+from netvlad_ros.training.source import Source
+from netvlad_ros.training.supervision_config import SupervisionConfig
 
-
-def _setting(
-    default: Any, description: str, low: float | None = None, high: float | None = None
-) -> Any:
-    return field(default=default, metadata={'description': description, 'range': (low, high)})
+# What a resumed run may change: it decides where and how far, not what a step does.
+FREE = {'threads', 'loop.workers', 'loop.patience', 'loop.keep'}
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Everything that decides a run; equal settings and images give an equal model.
 
     Raises:
         NetvladError: a value of another type than its default, or outside its range.
     """
 
-    data: str = _setting('', 'folder of clips: frames.csv and the images that it names')
-    weights: str = _setting('', 'safetensors state dict of the ImageNet backbone')
-    out: str = _setting('runs', 'folder in which each run leaves a folder of its own')
-    resume: bool = _setting(False, 'continue the latest run in out')
-    name: str = _setting('mobilenetv2_netvlad_512', 'name of the exported bundle')
-    data_name: str = _setting('', 'what the card and the metadata call the training images')
-    data_licence: str = _setting('', 'licence of the training images')
-    seed: int = _setting(0, 'decides every draw', 0, 2**31 - 1)
-    threads: int = _setting(0, 'of torch on the CPU; 0 leaves it to torch', 0, 1024)
-
-    backbone: str = _setting('mobilenet_v2', 'trunk, by torchvision name')
-    clusters: int = _setting(64, 'K of NetVLAD', 2, 4096)
-    dim: int = _setting(512, 'width of the whitened descriptor', 1, 65536)
-    height: int = _setting(288, 'working size [px]', 32, 4096)
-    width: int = _setting(384, 'working size [px]', 32, 4096)
-    resize: str = _setting('stretch', 'stretch or keep_aspect')
-    multiple: int = _setting(16, 'with keep_aspect, sides are multiples of this [px]', 1, 256)
-    local_descriptors: int = _setting(100_000, 'sampled for k-means', 100, 10**8)
-    shrinkage: float = _setting(0.25, 'of the whitening: 0 full, 1 only a rotation', 0.0, 1.0)
-
-    positive_gap_min_s: float = _setting(1.0, 'shortest time from query to positive [s]', 0.0, 1e6)
-    positive_gap_max_s: float = _setting(5.0, 'longest time from query to positive [s]', 0.0, 1e6)
-    held_out_floors: tuple[str, ...] = _setting((), 'floors for validation and calibration only')
-    negatives: int = _setting(6, 'hard negatives of each tuple', 1, 1000)
-    pool: int = _setting(1000, 'frames drawn as candidates for negatives, each round', 1, 10**7)
-    choice: int = _setting(4, 'queries tried for each tuple that is kept, the hardest', 1, 1000)
-    augmentation: float = _setting(0.7, 'strength; 0 is off', 0.0, 1.0)
-
-    steps: int = _setting(200, 'updates in all; 0 keeps the initialisation', 0, 10**8)
-    round_steps: int = _setting(50, 'updates on one mined cache; a checkpoint each round', 1, 10**6)
-    batch: int = _setting(4, 'tuples in one update', 1, 10**4)
-    margin: float = _setting(0.1, 'of the loss, in squared distance', 0.0, 4.0)
-    lr_backbone: float = _setting(1e-5, 'learning rate of the backbone (Adam)', 0.0, 1.0)
-    lr_pooling: float = _setting(1e-4, 'learning rate of NetVLAD (Adam)', 0.0, 1.0)
-    keep: float = _setting(
-        1.0,
-        'share of the learned change that is kept: initial + keep * (trained - initial)',
-        0.0,
-        1.0,
-    )
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value, kind = getattr(self, item.name), type(item.default)
-            if kind is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, item.name, value)
-            elif kind is tuple and isinstance(value, list):
-                object.__setattr__(self, item.name, tuple(str(entry) for entry in value))
-            elif type(value) is not kind:
-                raise NetvladError(
-                    f'training setting {item.name} must be {kind.__name__}, got {value!r}'
-                )
-            low, high = item.metadata['range']
-            if low is not None and not low <= value <= high:
-                raise NetvladError(
-                    f'training setting {item.name} is {value}, outside {low} to {high}'
-                )
-        if self.positive_gap_min_s > self.positive_gap_max_s:
-            raise NetvladError('positive_gap_min_s is larger than positive_gap_max_s')
-        self.preprocessing  # noqa: B018  (checks resize and size)
+    name: str = setting('place_descriptor', 'of the exported bundle')
+    seed: int = setting(0, 'decides every draw', 0, 2**31 - 1)
+    threads: int = setting(0, 'of torch on the CPU; 0 leaves it to torch', 0, 1024)
+    sources: tuple[Source, ...] = field(default_factory=tuple)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    supervision: SupervisionConfig = field(default_factory=SupervisionConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    mining: MiningConfig = field(default_factory=MiningConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
 
     @classmethod
-    def load(cls, path: Path, **overrides: Any) -> TrainConfig:
-        """Reads a YAML mapping; overrides that are not None win over the file.
+    def of(cls, mapping: Any, where: str) -> TrainConfig:
+        """From nested mappings; `where` names them in errors, an unknown key is one."""
+        if not isinstance(mapping, dict):
+            raise NetvladError(f'{where}: must be a mapping of training settings, got {mapping!r}')
+        values = dict(mapping)
+        sources = values.get('sources', [])
+        if not isinstance(sources, (list, tuple)):
+            raise NetvladError(f'{where}, sources: must be a list of sources, got {sources!r}')
+        values['sources'] = tuple(
+            Source.of(entry, f'{where}, sources[{index}]') for index, entry in enumerate(sources)
+        )
+        for name, section in _SECTIONS.items():
+            if name in values:
+                values[name] = section.of(values[name], f'{where}, {name}')
+        return super().of(values, where)
+
+    @classmethod
+    def load(cls, path: Path, changes: Iterable[str] = ()) -> TrainConfig:
+        """Reads YAML; changes, each 'section.key=value' with a YAML value, win over the file.
 
         Raises:
-            NetvladError: file unreadable, no mapping, or an unknown key.
+            NetvladError: file unreadable, no mapping, an unknown key, an impossible value.
         """
         try:
-            settings = yaml.safe_load(path.read_text(encoding='utf-8'))
+            mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise NetvladError(f'{path}: cannot be read as training settings ({error})') from error
-        if not isinstance(settings, dict):
-            raise NetvladError(f'{path}: must be a mapping of training settings')
-        return cls.of({**settings, **{k: v for k, v in overrides.items() if v is not None}}, path)
+            reason = ' '.join(str(error).split())
+            raise NetvladError(f'{path}: cannot be read as training settings ({reason})') from error
+        return cls.of(mapping, str(path)).changed(changes)
 
-    @classmethod
-    def of(cls, settings: dict[str, Any], source: Path) -> TrainConfig:
-        """From a mapping; `source` names it in errors. Raises NetvladError on an unknown key."""
-        unknown = sorted(set(map(str, settings)) - {item.name for item in fields(cls)})
-        if unknown:
-            raise NetvladError(f'{source}: unknown training setting {unknown[0]!r}')
-        paths = ('data', 'weights', 'out')
-        values: dict[str, Any] = {k: str(v) if k in paths else v for k, v in settings.items()}
-        return cls(**values)
+    def changed(self, changes: Iterable[str]) -> TrainConfig:
+        """These settings with changes, each 'section.key=value' with a YAML value, made."""
+        mapping = self.to_dict()
+        for change in changes:
+            name, equals, text = change.partition('=')
+            keys = name.strip().split('.')
+            place: Any = mapping
+            for key in keys[:-1]:
+                place = place.get(key) if isinstance(place, dict) else None
+            if not equals or not isinstance(place, dict):
+                raise NetvladError(
+                    f'--set {change}: write section.key=value, such as loop.steps=100'
+                )
+            try:
+                place[keys[-1]] = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise NetvladError(f'--set {change}: its value is no YAML') from error
+        return type(self).of(mapping, '--set') if changes else self
 
-    def save(self, path: Path) -> None:
-        """Writes every setting as YAML."""
-        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding='utf-8')
+    def with_sources(self, paths: Iterable[Path]) -> TrainConfig:
+        """These settings with other drives in place of the sources."""
+        return replace(self, sources=tuple(Source(path=str(path)) for path in paths))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values that YAML can write and `of` reads back."""
+        values: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == 'sources':
+                values[item.name] = [source.to_dict() for source in value]
+            else:
+                values[item.name] = value.to_dict() if isinstance(value, Settings) else value
+        return values
+
+    def to_yaml(self) -> str:
+        """Every setting, as YAML that `load` reads back."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
     def difference(self, other: TrainConfig) -> list[str]:
         """Names of settings that differ and that a resumed run may not change."""
-        free = {'out', 'resume', 'threads', 'steps', 'keep', 'data', 'weights'}
-        names = (item.name for item in fields(self) if item.name not in free)
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        free = FREE | ({'loop.steps'} if self.loop.schedule == 'constant' else set())
+        ours, theirs = _flat(self.to_dict()), _flat(other.to_dict())
+        return sorted(name for name in ours if name not in free and ours[name] != theirs.get(name))
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What is done to an image before the network, in training and on the robot alike."""
-        return Preprocessing(self.height, self.width, self.resize, self.multiple)
 
-    @property
-    def positive_gap_s(self) -> tuple[float, float]:
-        """Shortest and longest time from query to positive [s]."""
-        return self.positive_gap_min_s, self.positive_gap_max_s
+_SECTIONS: dict[str, type[Settings]] = {
+    'network': NetworkConfig,
+    'supervision': SupervisionConfig,
+    'augmentation': AugmentationConfig,
+    'mining': MiningConfig,
+    'loss': LossConfig,
+    'loop': LoopConfig,
+}
+
+
+def _flat(mapping: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f'{prefix}{key}.')
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,220 +1,263 @@
-"""The training run, top to bottom: initialise, mine, rank, whiten, calibrate, export."""
+"""The training run, top to bottom: initialise, mine, step, validate, keep, export."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
-from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.training.augmentation import Augmentation
-from netvlad_ros.training.calibration import BestMatches, fit_calibration
-from netvlad_ros.training.checkpoint import load_checkpoint, save_checkpoint
-from netvlad_ros.training.clips import ClipSet
+from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.checkpoint import Training
 from netvlad_ros.training.config import TrainConfig
-from netvlad_ros.training.export import export_bundle
-from netvlad_ros.training.images import batches, pooled_descriptors
-from netvlad_ros.training.initialisation import initialise, sample_local_descriptors
-from netvlad_ros.training.loss import triplet_ranking_loss
-from netvlad_ros.training.mining import HardNegativeMiner, TrainingTuple
+from netvlad_ros.training.describer import Describer
+from netvlad_ros.training.distributed import Processes
+from netvlad_ros.training.initialisation import initialise_network
+from netvlad_ros.training.loss import make_loss
+from netvlad_ros.training.mining import make_miner
 from netvlad_ros.training.network import PlaceNetwork
-from netvlad_ros.training.run_folder import latest_run, log_round, new_run
+from netvlad_ros.training.network_file import save_network
+from netvlad_ros.training.optimizer import Optimizer
+from netvlad_ros.training.outcome import write_outcome
+from netvlad_ros.training.precision import Precision
+from netvlad_ros.training.progress_display import ProgressDisplay
+from netvlad_ros.training.run_folder import latest_run, new_run
+from netvlad_ros.training.run_state import RunState
+from netvlad_ros.training.scalars import Scalars
+from netvlad_ros.training.step import Stepper
+from netvlad_ros.training.step_images import StepImages
+from netvlad_ros.training.supervision import Supervision
+from netvlad_ros.training.validation import Validation
 
 __all__ = ['TrainConfig', 'run_training']
 
-LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
-PARITY_IMAGES = 8  # real images that the export is compared on
 
-
-def run_training(config: TrainConfig) -> Path:
+def run_training(config: TrainConfig, *, out: Path = Path('runs'), resume: bool = False) -> Path:
     """Trains and exports a place descriptor; returns the path of the bundle (.onnx).
 
-    Every run leaves a folder in config.out: config.yaml, log.csv, the last checkpoint
-    (safetensors and JSON) and, at the end, the bundle. Ctrl-C keeps the checkpoint of the last
-    finished round; the same settings with `resume` go on from there to the same model.
+    Every run leaves a folder in `out`: config.yaml, environment.json, log.csv, the last checkpoint,
+    the best network, and at the end network.safetensors and the bundle. Ctrl-C and a killed process
+    leave the checkpoint of the last finished round; `resume` goes on from there to the same model.
+
+    Under torchrun every process calls this with the same settings; the first one writes.
+
+    Args:
+        config: everything that decides the result.
+        out: folder in which each run leaves a folder of its own.
+        resume: go on with the latest run in `out`, which was started with the same settings.
 
     Raises:
         NetvladError: unusable settings, weights or images; a loss that is not finite (the batch is
-            named); an export that does not match; interrupted by the user.
+            named); a full disk; an export that does not match; interrupted by the user.
     """
-    for name in ('data', 'weights'):
-        if not getattr(config, name):
-            raise NetvladError(f'training needs --{name} (or {name}: in its settings)')
-    console = Console(soft_wrap=True)
+    _check(config)
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-
-    # Images. The held-out floors see neither training, nor k-means, nor whitening.
-    everything = ClipSet.load(Path(config.data))
-    clips, held_out = everything.split(config.held_out_floors)
-    preprocessing = config.preprocessing
-    folder = latest_run(config) if config.resume else new_run(config)
-    console.print(f'run {folder}: {len(clips)} training frames, {len(held_out)} held out, {device}')
-
-    # Network, at its starting point or where the last run stopped.
-    network = PlaceNetwork(config.backbone, config.clusters, config.dim).to(device).eval()
-    groups = [
-        {'params': list(network.backbone.parameters()), 'lr': config.lr_backbone},
-        {'params': list(network.pooling.parameters()), 'lr': config.lr_pooling},
-    ]
-    optimizer = torch.optim.Adam(groups)
-
-    def describe(indices: np.ndarray) -> np.ndarray:
-        return pooled_descriptors(network, [clips.images[i] for i in indices], preprocessing)
-
-    miner = HardNegativeMiner(
-        clips,
-        describe,
-        gap_s=config.positive_gap_s,
-        negatives=config.negatives,
-        pool=config.pool,
-        choice=config.choice,
-        seed=config.seed,
-    )
-    if miner.without_positive:
-        console.print(f'{miner.without_positive} frames have no positive: never a query')
-    if config.resume:
-        initial, progress = load_checkpoint(folder, network, optimizer)
-        step = int(progress['step'])
-        miner.remembered = {int(q): tuple(n) for q, n in progress['remembered'].items()}
-        console.print(f'resumed at step {step}')
-    else:
-        network.backbone.load(Path(config.weights))
-        alpha = _initialise(network, clips, config, device)
-        console.print(f'k-means: {config.clusters} centroids, alpha {alpha:.1f}')
-        initial = {k: v.cpu().clone() for k, v in network.state_dict().items()}
-        step = 0
-        save_checkpoint(folder, network, initial, optimizer, {'step': 0, 'remembered': {}})
-
-    # Training, a mined round at a time.
-    augment = Augmentation(preprocessing, config.augmentation)
-    started, first = time.monotonic(), step
+    processes = Processes()
     try:
-        while step < config.steps:
-            count = min(config.round_steps, config.steps - step)
-            tuples = miner.round(step // config.round_steps, count * config.batch)
-            network.train()
-            losses = []
-            for start in range(0, len(tuples), config.batch):
-                # Seeded by the step, so that a resumed run draws the same augmentation.
-                torch.manual_seed(config.seed * 1_000_003 + step)
-                batch = tuples[start : start + config.batch]
-                losses.append(_update(network, optimizer, clips, batch, augment, config))
-                step += 1
-                pace = (time.monotonic() - started) / (step - first)
-                console.print(
-                    f'step {step}/{config.steps}  loss {losses[-1]:.4f}  {pace:.2f} s/step  '
-                    f'{pace * (config.steps - step) / 60:.1f} min left'
-                )
-            log_round(folder, step, float(np.mean(losses)), time.monotonic() - started)
-            remembered = {str(q): n for q, n in miner.remembered.items()}
-            save_checkpoint(
-                folder, network, initial, optimizer, {'step': step, 'remembered': remembered}
-            )
+        return _Run(config, processes, out, resume).run()
+    except NetvladError:
+        if processes.first:
+            raise
+        sys.exit(1)  # the first process says the sentence
+    finally:
+        processes.leave()
 
-        # Part of the way from the initial weights may keep more of ImageNet (Wortsman 2022).
-        _keep_share(network, initial, config.keep)
-        return _finish(network.cpu(), folder, clips, held_out, config, step, console)
-    except KeyboardInterrupt as error:
+
+def _check(config: TrainConfig) -> None:
+    if not config.sources:
+        raise NetvladError('training needs images: give --data, or sources in its settings')
+    if not config.network.weights:
         raise NetvladError(
-            f'interrupted at step {step}; the last round is kept in {folder}: go on with --resume'
-        ) from error
+            'training needs --weights (or network.weights in its settings): a .safetensors or .pth '
+            "file of the backbone, 'torchvision' to download them, or 'none' to start at random"
+        )
+    if config.loss.needs_tuples and config.mining.mode == 'groups':
+        raise NetvladError(
+            f'loss.kind {config.loss.kind} ranks tuples, mining.mode groups draws none: choose '
+            'another mode, or the loss contrastive, multi_similarity or classification'
+        )
 
 
-def _initialise(
-    network: PlaceNetwork, clips: ClipSet, config: TrainConfig, device: torch.device
-) -> float:
-    wanted = -(-config.local_descriptors // LOCAL_PER_IMAGE)
-    rng = np.random.default_rng(config.seed)
-    chosen = np.sort(rng.permutation(len(clips))[:wanted])
-    images = batches([clips.images[i] for i in chosen], config.preprocessing)
-    normalised = (network.normalise(batch.to(device)) for batch in images)
-    sample = sample_local_descriptors(network.backbone, normalised, LOCAL_PER_IMAGE, config.seed)
-    return initialise(network.pooling, sample, config.seed)
+class _Run:
+    """One run, from its settings to its folder."""
 
+    def __init__(self, config: TrainConfig, processes: Processes, out: Path, resume: bool) -> None:
+        self.config, self.processes, self.loop = config, processes, config.loop
+        self.display = ProgressDisplay(quiet=not processes.first)
+        precision = Precision(self.loop.amp, processes.device)
+        self.supervision, self.held_out = self._read_sources(out)
 
-def _update(
-    network: PlaceNetwork,
-    optimizer: torch.optim.Optimizer,
-    clips: ClipSet,
-    tuples: list[TrainingTuple],
-    augment: Augmentation,
-    config: TrainConfig,
-) -> float:
-    """One step of the optimizer on a batch of tuples; returns the loss."""
-    device = next(network.parameters()).device
-    losses = []
-    optimizer.zero_grad()
-    for entry in tuples:  # one tuple at a time: a batch of activations would not fit small machines
-        frames = (entry.query, entry.positive, *entry.negatives)
-        images = [augment(config.preprocessing(read_image(clips.images[i]))) for i in frames]
-        pooled = network.pool(torch.stack(images).to(device))  # (2 + J, K * D)
-        loss = triplet_ranking_loss(pooled[:1], pooled[1:2], pooled[None, 2:], config.margin)
-        if not torch.isfinite(loss):
+        torch.manual_seed(config.seed)
+        self.network = PlaceNetwork(config.network).to(processes.device)
+        loss = make_loss(config.loss, self.network.rank_dim, self.supervision.cells()[1])
+        loss = loss.to(processes.device)
+        self.optimizer = Optimizer(self.loop, self.network, loss)
+        self.describer = Describer(self.network, processes)
+        self.miner = make_miner(
+            config.mining,
+            self.supervision,
+            lambda indices: self._describe(self.supervision, indices),
+            batch=self.loop.batch,
+            seed=config.seed,
+        )
+        self.validation = None
+        if len(self.held_out) and self.loop.validate_every:
+            self.validation = Validation(self.held_out, config.mining.cache_mb)
+        chunk = self.loop.chunk_on(processes.device.type)
+        images = self.supervision.images
+        self.stepper = Stepper(
+            self.network, loss, self.optimizer, processes, precision, chunk, images
+        )
+        augment = Augmentation(config.augmentation, config.network.preprocessing)
+        self.images = StepImages(images, augment, config.seed)
+        self.state = RunState(
+            Training(self.network, loss, self.optimizer.inner), self.miner, precision
+        )
+
+        if resume:
+            self.folder = latest_run(config, out)
+            self.state.load(self.folder)
+            self.display.say(f'{self.folder}: goes on at step {self.state.step}')
+        else:
+            self._start(out)
+
+    def run(self) -> Path:
+        """All rounds that are left, then the bundle."""
+        state, loop = self.state, self.loop
+        scalars = Scalars(self.folder, state.step) if self.processes.first else None
+        try:
+            with self.display.steps(state.step, loop.steps):
+                while state.step < loop.steps and not state.stops(loop.patience):
+                    self._round(scalars)
+            if state.step < loop.steps:
+                self.display.say(
+                    f'stopped at step {state.step}: {state.stale} validations without a better '
+                    'recall@5'
+                )
+        except KeyboardInterrupt as error:
             raise NetvladError(
-                f'the loss is {loss.item()} at query {clips.images[entry.query]}: training '
-                'stopped, the last checkpoint is kept; lower the learning rates'
+                f'interrupted after step {state.step}; the checkpoint of step {state.saved} is '
+                f'kept in {self.folder}: go on with --resume'
+            ) from error
+        finally:
+            if scalars is not None:
+                scalars.close()
+        path = self.folder / f'{self.config.name}.onnx'
+        if self.processes.first:
+            state.take_best(self.folder)
+            write_outcome(
+                self.network,
+                self.config,
+                self.supervision,
+                self.held_out,
+                state,
+                path,
+                self.display,
             )
-        (loss / len(tuples)).backward()
-        losses.append(loss.item())
-    optimizer.step()
-    return float(np.mean(losses))
+        return path
+
+    def _read_sources(self, out: Path) -> tuple[Supervision, Supervision]:
+        config = self.config
+        size = config.network.preprocessing
+        with self.processes.first_before_others():  # who extracts the images of bags
+            everything = Supervision.load(
+                config.sources,
+                config.supervision,
+                cache=out / 'cache',
+                max_area_px=2 * size.height * size.width,
+            )
+        sides = everything.split(config.supervision)
+        for name, side in zip(('training', 'validation'), sides, strict=True):
+            for sentence in side.summary() if len(side) else ():
+                self.display.say(f'{name}: {sentence}')
+        return sides
+
+    def _start(self, out: Path) -> None:
+        """A new folder, and the weights that training starts from."""
+        self.folder = new_run(self.config, out) if self.processes.first else out
+        if self.processes.first:
+            self.display.say(f'run {self.folder}, {self.processes}')
+            with self.display.working('initialising') as progress:
+                story = initialise_network(
+                    self.network,
+                    self.supervision.images,
+                    seed=self.config.seed,
+                    progress=progress,
+                )
+            self.display.say(story)
+            save_network(self.folder / 'initial', self.network, {'step': 0})
+        self.processes.copy_from_first(self.network)
+        self._validate()
+        self._save()
+
+    def _round(self, scalars: Scalars | None) -> None:
+        """Mines, steps, validates and saves, in this order."""
+        state, loop = self.state, self.loop
+        count = min(loop.round_steps, loop.steps - state.step)
+        mined = self.miner.round(state.round, count * loop.accumulate * loop.batch)
+        steps = [mined[i : i + loop.accumulate] for i in range(0, len(mined), loop.accumulate)]
+        if not steps:
+            raise NetvladError('mining found nothing to train on: enlarge mining.pool')
+        self.network.train()
+        losses, started = [], time.monotonic()
+        plans = [self.stepper.plan(state.step + i, batches) for i, batches in enumerate(steps)]
+        keys = [chunk for plan in plans for portion in plan for chunk in portion.chunks]
+        pixels = self.images.chunks(keys, self._workers())
+        for batches, plan in zip(steps, plans, strict=True):
+            self.optimizer.set_rate(state.step)
+            losses.append(self.stepper.update(batches, plan, pixels))
+            state.step += 1
+            rate = _images(steps[: len(losses)]) / (time.monotonic() - started)
+            self.display.step(state.step, loop.steps, losses[-1], rate)
+            if scalars is not None:
+                scalars.step(state.step, loss=losses[-1], lr=self.optimizer.rate, images_per_s=rate)
+        self.describer.forget()
+        state.round += 1
+        numbers = {
+            'loss': float(np.mean(losses)),
+            'lr': self.optimizer.rate,
+            'images_per_s': _images(steps) / (time.monotonic() - started),
+        }
+        if state.round % max(loop.validate_every, 1) == 0 or state.step >= loop.steps:
+            numbers |= self._validate()
+        self._save()
+        if scalars is not None:
+            scalars.round(state.step, seconds=time.monotonic() - started, **numbers)
+
+    def _validate(self) -> dict[str, float]:
+        """Recall on the held-out images; the best network so far is kept."""
+        if self.validation is None:
+            return {}
+        with self.display.working('validating'):
+            recall = self.validation(lambda indices: self._describe(self.held_out, indices))
+        better = self.state.judge(recall)
+        self.display.validated(self.state.step, str(recall), ', the best so far' if better else '')
+        if better and self.processes.first:
+            self.state.save_best(self.folder, self.network)
+        return {
+            'recall_at_1': recall.at_1,
+            'recall_at_5': recall.at_5,
+            'recall_at_10': recall.at_10,
+        }
+
+    def _save(self) -> None:
+        if self.processes.first:
+            self.state.save(self.folder)
+
+    def _describe(self, supervision: Supervision, indices: np.ndarray) -> np.ndarray:
+        return self.describer([supervision.images[i] for i in indices])
+
+    def _workers(self) -> int:
+        if self.loop.workers >= 0:
+            return self.loop.workers
+        return 1 if self.processes.device.type == 'cpu' else 8
 
 
-@torch.no_grad()
-def _keep_share(network: PlaceNetwork, initial: dict[str, torch.Tensor], share: float) -> None:
-    for name, parameter in network.named_parameters():
-        if not name.startswith('whitening.'):
-            parameter.lerp_(initial[name].to(parameter.device), 1.0 - share)
-
-
-def _finish(
-    network: PlaceNetwork,
-    folder: Path,
-    clips: ClipSet,
-    held_out: ClipSet,
-    config: TrainConfig,
-    steps: int,
-    console: Console,
-) -> Path:
-    """Whitening, calibration, export."""
-    console.print('whitening on the training frames')
-    images, preprocessing = clips.images, config.preprocessing
-    network.whitening.fit(pooled_descriptors(network, images, preprocessing), config.shrinkage)
-    pooled = torch.from_numpy(pooled_descriptors(network, held_out.images, preprocessing))
-    with torch.no_grad():
-        descriptors = network.whitening(pooled).numpy()
-    matches = BestMatches.find(descriptors, held_out, config.positive_gap_s)
-    calibration = fit_calibration(matches)
-    for name, values in vars(matches).items():
-        low, middle, high = np.percentile(values, (5, 50, 95))
-        console.print(f'held-out {name} matches: 5 % {low:.3f}  50 % {middle:.3f}  95 % {high:.3f}')
-    metadata: dict[str, Any] = {
-        'name': config.name,
-        'backbone': f'{config.backbone}, stride {network.backbone.stride}',
-        'pooling': f'netvlad, {config.clusters} clusters',
-        'whitening': f'pca, {config.dim} dimensions, shrinkage {config.shrinkage:g}',
-        'licence': 'Apache-2.0',
-        'training': {
-            'data': [config.data_name or Path(config.data).name],
-            'data_licence': config.data_licence,
-            'frames': len(clips),
-            'seed': config.seed,
-            'steps': steps,
-            'keep': config.keep,
-            'version': __version__,
-        },
-        'calibration': {'midpoint': calibration.midpoint, 'slope': calibration.slope},
-    }
-    real = [read_image(path) for path in held_out.images[:PARITY_IMAGES]]
-    path = folder / f'{config.name}.onnx'
-    model_id = export_bundle(network, real, preprocessing, metadata, path)
-    console.print(f'exported {path}, model {model_id[:12]}, calibration {metadata["calibration"]}')
-    return path
+def _images(steps: Sequence[Sequence[TrainingBatch]]) -> int:
+    return sum(len(batch) for batches in steps for batch in batches)

@@ -1,0 +1,110 @@
+"""One training run on several processes, as `torchrun` starts them; alone, everything is a no-op.
+
+Every process holds the whole network and makes the same decisions from the same numbers: what is
+split is the describing of images and the passes through the network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+from netvlad_ros.core.errors import NetvladError
+
+PATIENCE = timedelta(hours=4)  # k-means and whitening happen on one process, the others wait
+
+
+class Processes:
+    """The processes of a run: who this one is, and what they exchange.
+
+    Attributes: rank, 0 for the one that writes; count; device, this one's.
+    """
+
+    def __init__(self) -> None:
+        """Joins the group that torchrun's environment names; without one, stands alone.
+
+        Raises:
+            NetvladError: the others cannot be reached.
+        """
+        self.rank = int(os.environ.get('RANK', '0'))
+        self.count = int(os.environ.get('WORLD_SIZE', '1'))
+        self.device = torch.device('cpu')
+        if torch.cuda.is_available():
+            local = int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()
+            self.device = torch.device('cuda', local)
+            torch.cuda.set_device(self.device)
+        if self.count > 1 and not distributed.is_initialized():
+            backend = 'nccl' if self.device.type == 'cuda' else 'gloo'
+            try:
+                distributed.init_process_group(backend, timeout=PATIENCE)
+            except (RuntimeError, ValueError) as error:
+                raise NetvladError(
+                    f'the {self.count} processes of torchrun cannot reach one another: {error}'
+                ) from error
+
+    @property
+    def first(self) -> bool:
+        """True on the one process that writes files and talks."""
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """Which of count things in a row this process takes; sizes differ by at most one."""
+        bounds = [count * rank // self.count for rank in range(self.count + 1)]
+        return slice(bounds[self.rank], bounds[self.rank + 1])
+
+    def gather(self, rows: torch.Tensor, count: int) -> torch.Tensor:
+        """The rows of all processes in order, (count, D), where each gave its share(count)."""
+        if self.count == 1:
+            return rows
+        whole = torch.zeros((count, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+        whole[self.share(count)] = rows
+        distributed.all_reduce(whole)  # adding zeros is exact, and needs no equal shares
+        return whole
+
+    def gather_rows(self, rows: np.ndarray, count: int) -> np.ndarray:
+        """As gather, for arrays in memory; float32 (count, D)."""
+        if self.count == 1:
+            return rows
+        return self.gather(torch.from_numpy(rows).to(self.device), count).cpu().numpy()
+
+    def sum(self, tensors: list[torch.Tensor]) -> None:
+        """Adds up each tensor over the processes, in place, in one exchange."""
+        if self.count == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        distributed.all_reduce(flat)
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def copy_from_first(self, module: nn.Module) -> None:
+        """Gives every process the parameters and buffers of the first."""
+        if self.count > 1:
+            for tensor in module.state_dict().values():
+                distributed.broadcast(tensor, src=0)
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """The first process goes through the block, then the others: for files that one makes."""
+        if self.count > 1 and not self.first:
+            distributed.barrier()
+        yield
+        if self.count > 1 and self.first:
+            distributed.barrier()
+
+    def leave(self) -> None:
+        """Takes leave of the others."""
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+    def __str__(self) -> str:
+        name = self.device.type
+        if name == 'cuda':
+            name = torch.cuda.get_device_name(self.device)
+        return name if self.count == 1 else f'{self.count} processes, {name}'

@@ -1,0 +1,64 @@
+"""In which precision images pass through the network; weights and losses stay float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from netvlad_ros.core.errors import NetvladError
+
+
+class Precision:
+    """Automatic mixed precision on one device.
+
+    Args:
+        amp: 'off', 'bfloat16', or 'float16' with scaled gradients (CUDA only).
+        device: that the network is on.
+
+    Raises:
+        NetvladError: float16 on the CPU.
+    """
+
+    def __init__(self, amp: str, device: torch.device) -> None:
+        if amp == 'float16' and device.type != 'cuda':
+            raise NetvladError(
+                f'loop.amp float16 needs a CUDA device, not {device.type}: choose bfloat16 or off'
+            )
+        self._device = device
+        self._dtype = None if amp == 'off' else getattr(torch, amp)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=amp == 'float16')
+
+    def autocast(self) -> torch.autocast:
+        """The context of a pass through the network."""
+        return torch.autocast(
+            self._device.type, self._dtype or torch.bfloat16, enabled=self._dtype is not None
+        )
+
+    def scale(self, loss: torch.Tensor) -> torch.Tensor:
+        """The loss, so much larger that its gradients do not vanish in float16."""
+        return self._scaler.scale(loss)
+
+    def step(self, optimizer: torch.optim.Optimizer, gradients: Sequence[torch.Tensor]) -> bool:
+        """Steps the optimizer; False, and no step, if gradients are not finite.
+
+        Scaled gradients may overflow: that only skips the step and lowers the scale.
+        """
+        if self._scaler.is_enabled():
+            self._scaler.step(optimizer)
+            self._scaler.update()
+            return True
+        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+            return False
+        optimizer.step()
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs; JSON-able."""
+        return self._scaler.state_dict()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from state()."""
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(state)

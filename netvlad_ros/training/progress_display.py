@@ -1,0 +1,92 @@
+"""What a person sees of a run: a bar with loss, recall and time left, or plain lines in a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from netvlad_ros.training.images import Progress as Told
+from netvlad_ros.training.images import no_progress
+
+PLAIN_EVERY_S = 10.0
+
+
+class ProgressDisplay:
+    """Speaks on stderr; stdout belongs to the result.
+
+    Args:
+        quiet: say nothing: on all processes but the first.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, soft_wrap=True, quiet=quiet, highlight=False)
+        self._bars = self._console.is_terminal and not quiet
+        self._bar: Progress | None = None
+        self._recall = ''
+        self._started = self._spoken = time.monotonic()
+        self._first = 0
+
+    def say(self, sentence: str) -> None:
+        """One line."""
+        self._console.print(sentence, markup=False)
+
+    @contextmanager
+    def steps(self, first: int, total: int) -> Iterator[None]:
+        """While steps are made, from first to total."""
+        self._started, self._first = time.monotonic(), first
+        if not self._bars:
+            yield
+            return
+        columns = (
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True),
+        )  # fmt: skip
+        with Progress(*columns, console=self._console) as self._bar:
+            self._task = self._bar.add_task('training', total=total, completed=first)
+            yield
+        self._bar = None
+
+    def step(self, step: int, total: int, loss: float, images_per_s: float) -> None:
+        """After a step."""
+        numbers = f'loss {loss:.4f}  {images_per_s:.1f} images/s{self._recall}'
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, description=numbers)
+            return
+        now = time.monotonic()
+        if now - self._spoken >= PLAIN_EVERY_S or step == total:
+            self._spoken = now
+            left = (now - self._started) / (step - self._first) * (total - step)
+            self.say(f'step {step}/{total}  {numbers}  {left / 60:.1f} min left')
+
+    def validated(self, step: int, recall: str, remark: str) -> None:
+        """After a validation."""
+        self._recall = f'  {recall}'
+        self.say(f'step {step}: {recall}{remark}')
+
+    @contextmanager
+    def working(self, title: str) -> Iterator[Told]:
+        """While something is done that counts its images."""
+        if self._bar is not None:
+            task = self._bar.add_task(title, total=None)
+            bar = self._bar
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+            bar.remove_task(task)
+        elif self._bars:
+            columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(title, total=None)
+                yield lambda done, total: bar.update(task, completed=done, total=total)
+        else:
+            self.say(title)
+            yield no_progress

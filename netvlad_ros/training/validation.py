@@ -1,0 +1,92 @@
+"""How well places that training never saw are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.training.descriptor_cache import DescriptorCache
+from netvlad_ros.training.supervision import Supervision
+
+RANKS = (1, 5, 10)
+BLOCK = 128  # queries whose similarities to the whole database are in memory at once
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Share of queries with a positive among the N most similar images.
+
+    Attributes:
+        at_1, at_5, at_10: in [0, 1].
+        queries: how many have a positive and were counted.
+    """
+
+    at_1: float
+    at_5: float
+    at_10: float
+    queries: int
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """The larger, the better: recall@5, and recall@1 where that is equal."""
+        return self.at_5, self.at_1
+
+    def __str__(self) -> str:
+        return f'recall@1/5/10 {self.at_1:.3f} {self.at_5:.3f} {self.at_10:.3f}'
+
+
+class Validation:
+    """Recall of validation queries in the validation database.
+
+    An image is never an answer to itself, nor is one of its own recording that was taken less than
+    the shortest gap before or after; with multi_visit nothing of its recording is.
+
+    Args:
+        supervision: of the held-out images; has queries.
+        cache_mb: memory for descriptors [MiB]; more go to a file.
+    """
+
+    def __init__(self, supervision: Supervision, cache_mb: int) -> None:
+        self._supervision = supervision
+        self._cache_mb = cache_mb
+        self._recording = np.unique(supervision.recordings, return_inverse=True)[1]
+        self._times = np.concatenate(
+            [
+                np.full(len(source), np.nan) if source.times_s is None else source.times_s
+                for source in supervision.sources
+            ]
+        )
+
+    def __call__(self, describe: Callable[[NDArray[np.int64]], np.ndarray]) -> Recall:
+        """Ranks the database for every query.
+
+        Args:
+            describe: indices (M,) int64 of validation images -> unit rows float32 (M, D).
+        """
+        queries, database = self._supervision.queries, self._supervision.database
+        images = np.union1d(queries, database)
+        cache = DescriptorCache(describe, images, self._cache_mb)
+        before = []  # of each query: images of other places that come before the best positive
+        for start in range(0, len(queries), BLOCK):
+            block = queries[start : start + BLOCK]
+            similarity = cache.similarities(block, database)
+            similarity[self._same_moment(block)] = -np.inf
+            for query, row in zip(block, similarity, strict=True):
+                positives = np.searchsorted(database, self._supervision.positives(int(query)))
+                best = row[positives].max()
+                row[positives] = -np.inf
+                before.append(int((row >= best).sum()))  # ties count against the network
+        ranks = np.array(before)
+        at_1, at_5, at_10 = (float((ranks < n).mean()) for n in RANKS)
+        return Recall(at_1, at_5, at_10, len(queries))
+
+    def _same_moment(self, queries: NDArray[np.int64]) -> NDArray[np.bool_]:
+        database, config = self._supervision.database, self._supervision.config
+        same = self._recording[queries][:, None] == self._recording[database]
+        if not config.multi_visit:
+            gap = np.abs(self._times[queries][:, None] - self._times[database])
+            same &= gap < config.positive_gap_min_s
+        return same | (queries[:, None] == database)

@@ -118,6 +118,8 @@ def test_queries_and_database_stay_apart():
     )
     supervision = Supervision([images], SupervisionConfig())
     assert supervision.positives(0).tolist() == [2, 3]
+    again = replace(images, images=(*images.images[:3], images.images[0]))
+    assert Supervision([again], SupervisionConfig()).positives(0).tolist() == [2]  # the same file
     assert supervision.queries.tolist() == [0, 1] and supervision.database.tolist() == [2, 3]
 
 

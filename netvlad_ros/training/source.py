@@ -31,6 +31,9 @@ class Source(Settings):
     validation: bool = setting(False, 'kept for validation as a whole')
     image_topic: str = setting('', 'of a bag with several')
     pose_topic: str = setting('', 'of a bag: poses of the robot; else the TF tree')
+    pose_tolerance_s: float = setting(
+        0.25, 'of a bag: largest gap between the poses beside an image [s]', 0.0, 1e3
+    )
     pose_is_camera: bool = setting(False, 'the pose topic gives the camera, not the robot')
 
     def read(self, *, cache: Path | None = None, max_area_px: int = 0) -> PlaceImages:
@@ -51,6 +54,7 @@ class Source(Settings):
             max_area_px=max_area_px,
             image_topic=self.image_topic or None,
             pose_topic=self.pose_topic or None,
+            pose_tolerance_s=self.pose_tolerance_s,
             pose_is_camera=self.pose_is_camera,
         )
         name = self.name or found.name

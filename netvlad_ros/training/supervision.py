@@ -98,15 +98,15 @@ class Supervision:
     def is_same_visit(self, query: int, candidates: Indices) -> Mask:
         """Whether candidates (M,) are no revisit of the query, wherever they are; (M,) bool.
 
-        They are the query itself, images of its recording taken less than positive_gap_min_s from
-        it (the same moment) or, with multi_visit, all of its recording. They are no positives, and
-        a ranking leaves them out.
+        They are the query's own file (some lists name it on both sides), images of its recording
+        taken less than positive_gap_min_s from it (the same moment) or, with multi_visit, all of
+        its recording. They are no positives, and a ranking leaves them out.
         """
         same = self._table.recording[candidates] == self._table.recording[query]
         if not self.config.multi_visit:
             gap = np.abs(self._table.times[candidates] - self._table.times[query])
             same &= gap < self.config.positive_gap_min_s
-        return same | (candidates == query)
+        return same | (self._table.file[candidates] == self._table.file[query])
 
     def _same_place(self, query: int) -> Indices:
         if self._table.places[query] >= 0:

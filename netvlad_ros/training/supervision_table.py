@@ -21,7 +21,7 @@ class SupervisionTable:
     """Columns of N rows, the images of all sources one after the other.
 
     Attributes:
-        images: paths.
+        images: paths. file: (N,) int64, equal where two rows are one file.
         recordings, areas: (N,) str; recording, area: the same as codes (N,) int64.
         positions: (N, 3) float64 [m], NaN unknown; the height is 0 where a source gives none.
         headings: (N,) float64 [deg], NaN unknown. times: (N,) float64 [s], NaN unknown.
@@ -31,6 +31,7 @@ class SupervisionTable:
     """
 
     images: tuple[Path, ...]
+    file: Ints
     recordings: NDArray[np.str_]
     areas: NDArray[np.str_]
     recording: Ints
@@ -75,8 +76,11 @@ class SupervisionTable:
             )
             if having:
                 apart[rows_having, column] = _codes(_texts([s.apart[column] for s in having]))
+        images = tuple(chain.from_iterable(source.images for source in sources))
+        numbers: dict[Path, int] = {}
         return cls(
-            images=tuple(chain.from_iterable(source.images for source in sources)),
+            images=images,
+            file=np.array([numbers.setdefault(p, len(numbers)) for p in images], dtype=np.int64),
             recordings=recordings,
             areas=areas,
             recording=_codes(recordings),

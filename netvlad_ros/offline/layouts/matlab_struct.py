@@ -34,7 +34,7 @@ def read_matlab_struct(path: Path, name: str) -> dict[str, Any]:
             raise NetvladError(
                 f"{path} is of MATLAB's version 7.3; save it again with save(..., '-v7')"
             )
-        _check_unpacked_size(path)
+        check_unpacked_size(path, MAX_UNPACKED_BYTES)
         found = loadmat(path, variable_names=[name])
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
@@ -49,22 +49,28 @@ def read_matlab_struct(path: Path, name: str) -> dict[str, Any]:
     return {field: item[field] for field in value.dtype.names}
 
 
-def _check_unpacked_size(path: Path) -> None:
-    """A compressed element may be a thousand times its size once unpacked."""
-    data = path.read_bytes()
-    order = '<' if data[126:128] == b'IM' else '>'
-    place, unpacked = HEADER_BYTES, 0
-    while place + 8 <= len(data):
-        kind, size = binary.unpack_from(order + 'II', data, place)
-        place += 8
-        if kind == COMPRESSED:
+def check_unpacked_size(path: Path, limit: int) -> None:
+    """A compressed element may be a thousand times its size once unpacked; counts, keeps nothing.
+
+    Raises:
+        NetvladError: all elements together have more than limit bytes.
+        OSError, zlib.error: path cannot be read, or is damaged.
+    """
+    size, unpacked = path.stat().st_size, 0
+    with path.open('rb') as file:
+        order = '<' if file.read(HEADER_BYTES)[126:] == b'IM' else '>'
+        while file.tell() + 8 <= size:
+            kind, length = binary.unpack(order + 'II', file.read(8))
+            end = min(file.tell() + length, size)
             stream = zlib.decompressobj()
-            rest = data[place : place + size]
-            while rest and unpacked <= MAX_UNPACKED_BYTES:
-                unpacked += len(stream.decompress(rest, BLOCK))
-                rest = stream.unconsumed_tail
-        else:
-            unpacked += min(size, len(data) - place)
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise NetvladError(f'{path} unpacks to more than {MAX_UNPACKED_BYTES} bytes')
-        place += size
+            while file.tell() < end and unpacked <= limit:
+                if kind != COMPRESSED:
+                    unpacked += end - file.tell()
+                    break
+                rest = file.read(min(BLOCK, end - file.tell()))
+                while rest and unpacked <= limit:
+                    unpacked += len(stream.decompress(rest, BLOCK))
+                    rest = stream.unconsumed_tail
+            if unpacked > limit:
+                raise NetvladError(f'{path} unpacks to more than {limit} bytes')
+            file.seek(end)

@@ -65,7 +65,7 @@ def read_pittsburgh_mat(path: Path) -> PlaceImages:
                 continue
             images.append(image)
             positions.append(utm[:, i])
-            recordings.append(side if stamps is None else f'{stamps[i]:g}')
+            recordings.append(side if stamps is None else f'{stamps[i]:.15g}')
             is_query.append(side == 'queries')
         skipped += finder.skipped
     asked = np.array(is_query, dtype=bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from netvlad_ros.offline.layouts.traverse_folder import SKIPPED_FILE, write_trav
 from netvlad_ros.offline.layouts.viewing_direction import ground_axes, headings_deg
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.place_images import PlaceImages
-from netvlad_ros.offline.poses_file import read_poses
 from netvlad_ros.offline.traverse import Skip
 
 
@@ -31,14 +30,14 @@ def read_folder_traverse(folder: Path) -> PlaceImages:
         NetvladError: no such file, or a broken line, by its number.
     """
     finder = ImageFinder(folder)
+    traverse = FolderTraverse(folder, BagOptions())
     found = [
-        (image, row)
-        for row in read_poses(folder / 'poses.csv')
-        if (image := finder.find(row.image)) is not None
+        (image, frame)
+        for frame in traverse.frames()
+        if (image := finder.find(frame.image)) is not None
     ]
-    unnamed = FolderTraverse(folder, BagOptions()).skipped
-    T_map_cam = np.array([row.T_map_cam for _, row in found]).reshape(-1, 4, 4)
-    stamps = [row.stamp_ns for _, row in found]
+    T_map_cam = np.array([frame.T_map_cam for _, frame in found]).reshape(-1, 4, 4)
+    stamps = [frame.stamp_ns for _, frame in found]
     axes = ground_axes(T_map_cam) if found else np.arange(3)
     everything = np.ones(len(found), dtype=bool)
     return PlaceImages(
@@ -53,7 +52,7 @@ def read_folder_traverse(folder: Path) -> PlaceImages:
         places=None,
         is_query=everything,
         is_database=everything,
-        skipped=(*finder.skipped, *unnamed),
+        skipped=(*finder.skipped, *traverse.skipped),
     )
 
 
@@ -71,7 +70,7 @@ def read_bag(bag: Path, cache: Path, max_area_px: int, options: BagOptions) -> P
         Skip(row.cells['image'], row.cells['reason'])
         for row in read_columns(folder / SKIPPED_FILE, ('image', 'reason'))
     )
-    return PlaceImages(**{**vars(found), 'name': bag.resolve().stem, 'skipped': skipped})
+    return replace(found, name=bag.resolve().stem, skipped=skipped)
 
 
 def _fingerprint(bag: Path, max_area_px: int, options: BagOptions) -> str:

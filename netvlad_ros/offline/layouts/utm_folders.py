@@ -59,7 +59,8 @@ def read_utm_folders(folder: Path) -> PlaceImages:
         name=folder.resolve().name,
         images=tuple(images),
         recordings=np.array(recordings, dtype=str),
-        areas=np.array(areas, dtype=str),
+        # Where one name gives no zone, all are taken to be of one.
+        areas=np.array(areas if all(areas) else [''] * len(areas), dtype=str),
         positions_m=table[:, :2],
         headings_deg=heading_of_bearing(table[:, 2]),
         times_s=None,

@@ -13,6 +13,8 @@ from netvlad_ros.training.mining_batches import BatchMaker
 from netvlad_ros.training.mining_order import QueryOrder
 from netvlad_ros.training.supervision import Supervision
 
+SPARE = 2  # places drawn for each that is kept, at least
+
 
 class GroupMiner:
     """Batches of P places with K images each.
@@ -28,7 +30,8 @@ class GroupMiner:
         seed: with the round's number it decides every draw.
         everything: every image is a place, those without a positive too.
         hard: a batch holds look-alikes: after its first place always the one most similar to it.
-        choice: hard: places to choose from for each that is kept.
+        choice: places to choose from for each that is kept; two at least, or the last batches of
+            a round would have to take what the others left, however near each other.
         cache_mb: hard: memory for descriptors [MiB].
     """
 
@@ -51,7 +54,7 @@ class GroupMiner:
         self._seed = seed
         self._images = images_per_place
         self._hard = hard
-        self._choice = choice if hard else 1
+        self._choice = max(choice, SPARE)
         self._cache_mb = cache_mb
         places = np.arange(len(supervision.images)) if everything else supervision.queries
         self._order = QueryOrder(places, seed)

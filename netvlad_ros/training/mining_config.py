@@ -22,7 +22,7 @@ class MiningConfig(Settings):
     pool: int = setting(1000, 'partial: images drawn as candidates in each round', 1, 10**7)
     negatives: int = setting(10, 'kept for each query', 1, 1000)
     choice: int = setting(
-        1, 'partial, full: queries tried for each that is kept, the hardest of them', 1, 100
+        1, 'queries tried for each that is kept, the hardest of them; random tries one', 1, 100
     )
     remember: bool = setting(True, 'partial: negatives of the last epoch are candidates again')
     positives: str = setting(

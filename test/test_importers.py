@@ -19,12 +19,13 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.importers.drawn_images import drawn_images  # noqa: E402
+from netvlad_ros.core.image import Preprocessing  # noqa: E402
+from netvlad_ros.offline.graph_parity import stand_in_images  # noqa: E402
 from netvlad_ros.training.importers.import_bundle import import_bundle  # noqa: E402
 from netvlad_ros.training.vision import torchvision  # noqa: E402
 
 SIZE = (64, 96)
-IMAGES = drawn_images(*SIZE, count=3)
+IMAGES = stand_in_images(Preprocessing(*SIZE))
 VGG16 = [64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512]
 
 
@@ -233,9 +234,16 @@ def test_matlab_networks_that_are_refused(tmp_path, harm, words):
 
 def test_mat_files_that_are_none(tmp_path, monkeypatch):
     source = tmp_path / 'net.mat'
-    for content in (b'', b'MATLAB 7.3 MAT-file' + bytes(105) + b'\0\2IM', os.urandom(4000)):
+    scipy.io.savemat(source, {'net': np.zeros(10**4)})
+    for content, words in (
+        (b'', 'no MATLAB file'),
+        (b'MATLAB 7.3 MAT-file' + bytes(105) + b'\0\2IM', 'version 7.3; convert it in MATLAB'),
+        (np.random.default_rng(0).bytes(4000), 'MATLAB network'),
+        (source.read_bytes()[:5000], 'MATLAB network'),
+        (source.read_bytes(), 'no struct net'),
+    ):
         source.write_bytes(content)
-        with pytest.raises(NetvladError, match='MATLAB network'):
+        with pytest.raises(NetvladError, match=words):
             import_bundle(source, tmp_path / 'x.onnx')
     monkeypatch.setattr('netvlad_ros.training.importers.matlab_file.MAX_MAT_BYTES', 10**6)
     scipy.io.savemat(source, {'net': np.zeros(10**6)}, do_compression=True)
@@ -398,7 +406,7 @@ def test_vgbench_crn(tmp_path):
 
 @pytest.mark.parametrize('l2', ['before_pool', 'after_pool', 'none'])
 def test_vgbench_gem_with_a_linear_layer(tmp_path, l2):
-    trunk = resnet(18, 'conv5')
+    trunk = resnet(18, 'conv4')
     x = trunk(pixels())
     pooled = gem(F.normalize(x, dim=1) if l2 == 'before_pool' else x)
     pooled = F.normalize(pooled, dim=1) if l2 == 'after_pool' else pooled

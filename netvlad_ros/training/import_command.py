@@ -46,9 +46,7 @@ def import_model(
     ] = '',
     images: Annotated[
         Path | None,
-        typer.Option(
-            '--images', help='Folder of images to compare on; left out: drawn ones are used.'
-        ),
+        typer.Option('--images', help='Folder of images to compare on; left out: noise is used.'),
     ] = None,
     licence: Annotated[
         str, typer.Option('--licence', help='Of these weights, for the record.')

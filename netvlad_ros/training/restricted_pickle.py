@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,8 @@ def load_checkpoint(path: Path) -> Any:
     where = f'checkpoint {path}'
     _check_size(path, where)
     try:
-        with torch.serialization.safe_globals(_IGNORED):
+        with torch.serialization.safe_globals(_IGNORED), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about pickles of another protocol: refused anyway
             return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # a hostile file makes torch stumble over a dozen types
         text = str(error)

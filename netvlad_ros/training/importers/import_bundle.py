@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import Preprocessing, read_image
+from netvlad_ros.offline.graph_parity import stand_in_images
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.training.export import export_bundle
-from netvlad_ros.training.importers.drawn_images import drawn_images
 from netvlad_ros.training.importers.public_model import read_public_model
 
 _COMPARED = 4  # images of a folder that the parity gate looks at
@@ -42,7 +42,7 @@ def import_bundle(
         source: the file (see read_public_model for layout, dim, pooling and l2).
         out: the .onnx file to write.
         size: height and width [px] that the bundle stretches images to.
-        images: folder for the parity gate; None: drawn images.
+        images: folder for the parity gate; None: smooth noise.
         licence: of the weights, as the user knows it.
 
     Raises:
@@ -62,7 +62,8 @@ def import_bundle(
             'file_sha256': _sha256(source),
         },
     }
-    model_id = export_bundle(network, _pictures(images, size), metadata, out)
+    compared = stand_in_images(preprocessing) if images is None else _pictures(images)
+    model_id = export_bundle(network, compared, metadata, out)
     facts = network.facts
     return (
         f'{out}: {facts["backbone"]}, {facts["pooling"]}, whitening {facts["whitening"]}, '
@@ -70,9 +71,7 @@ def import_bundle(
     )
 
 
-def _pictures(folder: Path | None, size: tuple[int, int]) -> list[NDArray[np.uint8]]:
-    if folder is None:
-        return drawn_images(*size)
+def _pictures(folder: Path) -> list[NDArray[np.uint8]]:
     names = image_names(folder)
     if len(names) < 2:
         raise NetvladError(f'{folder}: the comparison needs two images or more, found {len(names)}')

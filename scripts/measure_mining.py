@@ -56,7 +56,7 @@ def two_laps(images: int) -> Supervision:
     count = 2 * half
     source = PlaceImages(
         name='laps',
-        images=(Path('none.png'),) * count,
+        images=tuple(Path(f'{i}.png') for i in range(count)),
         recordings=np.repeat(['lap 1', 'lap 2'], half),
         areas=np.full(count, 'town'),
         positions_m=np.concatenate([lap, lap + 1.0]),

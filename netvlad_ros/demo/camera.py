@@ -29,7 +29,7 @@ class Camera:
             [0.0, 0.0, 1.0],
         ])  # fmt: skip
 
-    def supersampled(self, factor: int) -> NDArray[np.float64]:
+    def supersampled(self, factor: float) -> NDArray[np.float64]:
         """(3, 3) intrinsics of the same view with `factor` times as many pixels a side."""
         shift = (factor - 1) / 2  # pixel (0, 0) covers 0..factor-1 of the finer image
         return np.diag([factor, factor, 1.0]) @ self.K + np.array(

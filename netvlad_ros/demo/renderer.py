@@ -27,10 +27,13 @@ class _Tile:
 class Renderer:
     """render(T_map_cam) -> uint8 (H, W, 3) RGB. Holds the textures of one world under one light."""
 
-    def __init__(self, quads: list[Quad], sky: Sky, camera: Camera) -> None:
+    def __init__(
+        self, quads: list[Quad], sky: Sky, camera: Camera, supersampling: float = SUPERSAMPLING
+    ) -> None:
+        """supersampling: drawn pixels per pixel of the image, along a side."""
         self._sky, self._camera = sky, camera
-        self._K = camera.supersampled(SUPERSAMPLING)
-        self._size = (camera.width * SUPERSAMPLING, camera.height * SUPERSAMPLING)
+        self._K = camera.supersampled(supersampling)
+        self._size = (round(camera.width * supersampling), round(camera.height * supersampling))
         self._tiles: list[_Tile] = []
         corners, normals, two_sided, frames = [], [], [], []
         for quad in quads:

@@ -55,7 +55,9 @@ class Sky:
     ) -> NDArray[np.uint8]:
         """Draw the sky alone, (h, w, 3) for size (w, h); directions are interpolated on a grid."""
         w, h = size
-        xs, ys = (np.arange(w // 16) + 0.5) * 16 - 0.5, (np.arange(h // 16) + 0.5) * 16 - 0.5
+        cols, rows = max(1, w // 16), max(1, h // 16)
+        xs = (np.arange(cols) + 0.5) * (w / cols) - 0.5
+        ys = (np.arange(rows) + 0.5) * (h / rows) - 0.5
         across, down = np.meshgrid((xs - K[0, 2]) / K[0, 0], (ys - K[1, 2]) / K[1, 1])
         d = np.stack([across, down, np.ones_like(across)], -1) @ R_map_cam.T
         azimuth = np.unwrap(np.arctan2(d[..., 1], d[..., 0]), axis=1)
@@ -63,9 +65,9 @@ class Sky:
         elevation = np.degrees(np.arctan2(d[..., 2], np.hypot(d[..., 0], d[..., 1])))
         x = (-azimuth / (2 * np.pi) * _WIDTH).astype(np.float32)
         y = ((_TOP_DEG - elevation) / (_TOP_DEG - _BOTTOM_DEG) * _HEIGHT).astype(np.float32)
-        columns = np.mod(cv2.resize(x, (w, h), interpolation=cv2.INTER_LINEAR), _WIDTH)
-        rows = cv2.resize(y, (w, h), interpolation=cv2.INTER_LINEAR)
+        from_x = np.mod(cv2.resize(x, (w, h), interpolation=cv2.INTER_LINEAR), _WIDTH)
+        from_y = cv2.resize(y, (w, h), interpolation=cv2.INTER_LINEAR)
         image = cv2.remap(
-            self._panorama, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            self._panorama, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return np.asarray(image, np.uint8)

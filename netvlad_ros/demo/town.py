@@ -44,6 +44,11 @@ class Town:
     @classmethod
     def build(cls, seed: int, day: int) -> Town:
         """The town of a seed; cars and crates stand elsewhere on another day."""
+        return cls.standing(seed).on_day(np.random.default_rng((seed, day)))
+
+    @classmethod
+    def standing(cls, seed: int) -> Town:
+        """What of the town of a seed stays: ground, houses, trees, lamps, signs."""
         rng = np.random.default_rng(seed)
         quads, boxes, houses = [ground(rng, AREA, STREETS)], [], []
         for row in ROWS:
@@ -58,10 +63,16 @@ class Town:
                 quads += walls
                 boxes += solids
                 houses.append(plot)
-        for placed in _fixtures(rng) + _movables(np.random.default_rng((seed, day))):
-            quads += placed[0]
-            boxes += placed[1]
-        return cls(quads, boxes, houses)
+        return cls(quads, boxes, houses)._with(_fixtures(rng))
+
+    def on_day(self, rng: np.random.Generator) -> Town:
+        """This town with cars parked and crates put down as `rng` has it."""
+        return self._with(_movables(rng))
+
+    def _with(self, placed: list[prop.Prop]) -> Town:
+        quads = self.quads + [quad for quads, _ in placed for quad in quads]
+        boxes = self.boxes + [box for _, boxes in placed for box in boxes]
+        return Town(quads, boxes, self.houses)
 
 
 def on_street(point: Point) -> bool:

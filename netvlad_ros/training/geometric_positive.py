@@ -26,7 +26,7 @@ class GeometricPositive:
     """The least similar among the nearest potential positives that share geometry with the query.
 
     The best positive by descriptor is the one that the network already knows. Radenovic et al.
-    ("Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019, section 3.4) take
+    ("Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019) take
     instead one whose overlap with the query is established by geometry, however different it
     looks. Here the `candidates` nearest by descriptor are matched with SIFT (ratio test) and a
     homography or a fundamental matrix (MAGSAC++), whichever explains more; of those with `inliers`

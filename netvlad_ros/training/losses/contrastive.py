@@ -14,7 +14,7 @@ class ContrastiveLoss(Loss):
     """|a - b|^2 / 2 of positive pairs, max(0, margin - |a - b|)^2 / 2 of negative ones.
 
     Over tuples, the sum of a query's pairs, its mean over the queries (Radenovic et al.,
-    "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019, equation 4). Over
+    "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019). Over
     groups, the mean of the positive pairs plus the mean of those negative pairs that are nearer
     than the margin: most are not, and would dilute the rest. Not separable, since groups are not.
 

@@ -10,12 +10,12 @@ from netvlad_ros.training.losses.base import Loss
 
 
 class MultiSimilarityLoss(Loss):
-    """Pull of the positives and push of the negatives of each anchor i (equation 10):
+    """Pull of the positives and push of the negatives of each anchor i:
 
         log(1 + sum_p e^(-alpha (s_ip - base))) / alpha
         + log(1 + sum_n e^(beta (s_in - base))) / beta
 
-    where s are cosines. Of an anchor's pairs it keeps (equations 5 and 6) negatives more
+    where s are cosines. Of an anchor's pairs it keeps negatives more
     similar than the least similar positive less epsilon, and positives less similar than the most
     similar negative plus epsilon. The mean is over images that have both kinds of pairs; the
     others cannot be anchors.

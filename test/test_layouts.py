@@ -14,7 +14,7 @@ from tiny_drive import picture, pose, write_drive, write_image
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
-from netvlad_ros.offline.layouts import matlab_struct
+from netvlad_ros.offline.layouts import pittsburgh_mat
 from netvlad_ros.offline.layouts.utm import utm_positions
 from netvlad_ros.offline.layouts.viewing_direction import ground_axes, headings_deg
 from netvlad_ros.offline.open_place_images import read_place_images
@@ -283,11 +283,13 @@ def test_hostile_matlab_files_get_one_sentence(tmp_path, monkeypatch):
             read_place_images(path)
 
     path.write_bytes(b'junk' * 100)
-    refused('not a readable .mat')
+    refused('not a readable .mat of version 5 to 7: its header')
     path.write_bytes(b'MATLAB 7.3 MAT-file'.ljust(512))
     refused('version 7.3')
     savemat(path, {'other': 1.0})
-    refused('holds no struct dbStruct')
+    refused('holds no variable dbStruct')
+    savemat(path, {'dbStruct': 1.0})
+    refused('dbStruct is not one struct')
     good = mat_struct(['a.jpg'], ['b.jpg'], [[0, 0]], [[0, 0]])
     savemat(path, {'dbStruct': {**good, 'utmDb': np.zeros((2, 5))}})
     refused('utmDb must be 2 x 1 finite numbers')
@@ -298,7 +300,7 @@ def test_hostile_matlab_files_get_one_sentence(tmp_path, monkeypatch):
     savemat(path, {'dbStruct': good})
     head = path.read_bytes()[:128]
     packed = zlib.compress(bytes(2**24), 9)
-    monkeypatch.setattr(matlab_struct, 'MAX_UNPACKED_BYTES', 2**23)
+    monkeypatch.setattr(pittsburgh_mat, 'MAX_BYTES', 2**23)
     path.write_bytes(head + np.array([15, len(packed)], '<u4').tobytes() + packed)
     refused('unpacks to more than')
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.layouts.image_finder import ImageFinder, existing_folder
-from netvlad_ros.offline.layouts.matlab_struct import read_matlab_struct
+from netvlad_ros.offline.matlab_file import read_matlab
 from netvlad_ros.offline.place_images import PlaceImages
 
 FIELDS = ('dbImageFns', 'utmDb', 'qImageFns', 'utmQ')
@@ -24,6 +24,7 @@ QUERY_FOLDERS = (
     '247query_v3',
     *DATABASE_FOLDERS,
 )
+MAX_BYTES = 2**28  # the longest of the field's lists unpack to some tens of megabytes
 LOOKED_AT = 50  # names that decide which folder it is
 
 
@@ -37,7 +38,9 @@ def read_pittsburgh_mat(path: Path) -> PlaceImages:
     Raises:
         NetvladError: no readable list, or names and positions do not agree in number.
     """
-    struct = read_matlab_struct(path, 'dbStruct')
+    struct = read_matlab(path, 'dbStruct', max_bytes=MAX_BYTES)
+    if not isinstance(struct, dict):
+        raise NetvladError(f'{path}: dbStruct is not one struct')
     for name in FIELDS:
         if name not in struct:
             raise NetvladError(f'{path}: dbStruct has no field {name}; it needs {FIELDS}')
@@ -89,11 +92,12 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (name, str(PurePosixPath(name).with_suffix('.png'))) if name else (name,)
 
 
-def _names(cells: NDArray[np.object_], what: str) -> list[str]:
-    try:
-        return [str(np.asarray(cell).item()) for cell in cells.ravel()]
-    except (ValueError, AttributeError) as error:
-        raise NetvladError(f'{what} is not a list of file names') from error
+def _names(cells: object, what: str) -> list[str]:
+    listed: list[object] = cells.ravel().tolist() if isinstance(cells, np.ndarray) else [cells]
+    names = [name for name in listed if isinstance(name, str)]
+    if len(names) < len(listed):
+        raise NetvladError(f'{what} is not a list of file names')
+    return names
 
 
 def _numbers(value: object, shape: tuple[int, int], what: str) -> NDArray[np.float64]:

@@ -24,10 +24,15 @@ class GraphIndex:
         return self._producers.get(name)
 
     def constant(self, name: str) -> NDArray[np.generic] | None:
-        """The value of an initializer or of a Constant node; None for anything else."""
+        """The value of an initializer or of a Constant node; None for anything else.
+
+        Looks through Identity, by which exporters let equal weights share one initializer.
+        """
         if name in self._initializers:
             return numpy_helper.to_array(self._initializers[name])
         node = self._producers.get(name)
+        if node is not None and node.op_type == 'Identity':
+            return self.constant(node.input[0])
         if node is None or node.op_type != 'Constant' or node.attribute[0].name != 'value':
             return None
         return numpy_helper.to_array(node.attribute[0].t)
@@ -40,9 +45,13 @@ def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
 
 def tidy(graph: onnx.GraphProto) -> None:
     """Drops constants that nobody reads, and the shapes noted for tensors inside the graph."""
-    read = {name for node in graph.node for name in node.input}
-    read |= {output.name for output in graph.output}
-    nodes = [n for n in graph.node if n.op_type != 'Constant' or read.intersection(n.output)]
+    read = {output.name for output in graph.output}
+    nodes = []
+    for node in reversed(graph.node):  # who reads a tensor comes after who makes it
+        if node.op_type not in ('Constant', 'Identity') or read.intersection(node.output):
+            nodes.append(node)
+            read.update(node.input)
+    nodes.reverse()
     tensors = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(nodes)

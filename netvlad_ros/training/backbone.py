@@ -46,7 +46,7 @@ class Backbone(nn.Module):
             if child_name == head:
                 break
         self.to_empty(device='cpu')
-        self._randomise()
+        self.randomise()
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -56,8 +56,8 @@ class Backbone(nn.Module):
         return x
 
     @torch.no_grad()
-    def _randomise(self) -> None:
-        """As He et al. (ICCV 2015), which is how torchvision starts these networks."""
+    def randomise(self) -> None:
+        """Draws weights as He et al. (ICCV 2015) do, which is how torchvision starts, too."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
         backbone: is changed in place.
         weights: path of a .safetensors or .pth file with a state dict of the whole torchvision
             model, 'torchvision' (its first ImageNet weights, downloaded or from torch's cache), or
-            'none' (as it is: random).
+            'none' (drawn from torch's generator).
 
     Raises:
         NetvladError: '' (not chosen), a file that is unreadable, too large, of another kind or of
@@ -37,6 +36,7 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
             f"torchvision's {backbone.name}, 'torchvision' to download them, or 'none'"
         )
     if weights == 'none':
+        backbone.randomise()
         return f'random weights for {backbone.name}'
     if weights == 'torchvision':
         backbone.load(_downloaded(backbone.name), f'torchvision weights of {backbone.name}')
@@ -71,10 +71,9 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
 def _tensors_of(path: Path, where: str) -> Mapping[str, torch.Tensor]:
     try:
         state: Any = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise NetvladError(
-            f'{where}: not a state dict of tensors alone ({str(error).splitlines()[0][:200]})'
-        ) from error
+    except Exception as error:  # whatever a hostile file makes the reader stumble over
+        reason = (str(error).splitlines() or [repr(error)])[0][:200]
+        raise NetvladError(f'{where}: not a state dict of tensors alone ({reason})') from error
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):

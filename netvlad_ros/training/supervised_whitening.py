@@ -20,17 +20,20 @@ def supervised_whitening(
 
     With S the covariance of differences of matching pairs and C that of all descriptors, the rows
     are the solutions v of C v = lambda S v with v' S v = 1 and the largest lambda: the same as
-    S^(-1/2) followed by PCA ("Lw" of Radenovic et al., TPAMI 2019, section 3.2). A few thousand
-    pairs do not determine S in thousands of dimensions, so it is drawn towards a sphere of equal
-    trace, as far as the oracle approximating shrinkage estimator says (Chen, Wiesel, Eldar and
-    Hero, 2010) or `shrinkage`, whichever is more. All of it happens among the leading 4096
-    principal directions, or as many as the descriptors span.
+    S^(-1/2) followed by PCA ("Lw" of Radenovic et al., TPAMI 2019, section 3.2). It is solved as
+    the eigenvalues w of C^(-1/2) S C^(-1/2), the smallest first; these are drawn towards their mean
+    as far as the oracle approximating shrinkage estimator says (Chen, Wiesel, Eldar and Hero,
+    2010) or `shrinkage`, whichever is more. Towards a sphere among the descriptors themselves would
+    be wrong: one strong nuisance (lighting) would make it so large that places drown in it.
+
+    Pairs say nothing about more directions than half their number. So only the leading principal
+    directions take part: half as many as there are pairs, nine tenths of the images, 4096 at most.
 
     Args:
         descriptors: (N, D), of training images only, N > dim.
         pairs: int64 (P, 2), rows of descriptors that show one place.
         dim: directions that are kept.
-        shrinkage: in [0, 1]: 1 takes S for a sphere, which leaves a rotation (plain PCA).
+        shrinkage: in [0, 1]: 1 leaves every direction the scale of plain PCA whitening.
 
     Raises:
         NetvladError: no pairs, pairs that are no rows, too few descriptors, or pairs of equal
@@ -41,24 +44,23 @@ def supervised_whitening(
         raise NetvladError('supervised whitening needs pairs of images that show one place: none')
     if pairs.min() < 0 or pairs.max() >= len(descriptors):
         raise NetvladError('supervised whitening: a pair names an image that is not there')
-    width = max(dim, min(MAX_SUBSPACE, descriptors.shape[1], _rank(descriptors)))
-    axes, variance, mean = principal_directions(descriptors, width)
-    within = np.zeros((width, width))
+    count, width = descriptors.shape
+    subspace = max(dim, min(width, len(pairs) // 2, count * 9 // 10, MAX_SUBSPACE))
+    axes, variance, mean = principal_directions(descriptors, subspace)
+    axes = axes / np.sqrt(variance)[:, None]  # from here on C is the unit matrix
+    within = np.zeros((subspace, subspace))
     for start in range(0, len(pairs), _CHUNK):
         first, second = pairs[start : start + _CHUNK].T
         difference = (descriptors[first].astype(np.float64) - descriptors[second]) @ axes.T
         within += difference.T @ difference
     within /= len(pairs)
-    sphere = float(np.trace(within)) / width
-    if not sphere > 0.0:
+    level = float(np.trace(within)) / subspace
+    if not level > 0.0:
         raise NetvladError('supervised whitening: the descriptors of every pair are equal')
-    weight = max(shrinkage, oracle_shrinkage(within, len(pairs)))
-    within *= 1.0 - weight
-    within[np.diag_indices(width)] += max(weight, 1e-9) * sphere
-    _, vectors = scipy.linalg.eigh(
-        np.diag(variance), within, subset_by_index=[width - dim, width - 1]
-    )
-    return Projection(vectors[:, ::-1].T @ axes, mean)
+    weight = max(shrinkage, oracle_shrinkage(within, len(pairs)), 1e-9)
+    w, vectors = scipy.linalg.eigh(within, subset_by_index=[0, dim - 1], overwrite_a=True)
+    scale = np.sqrt((1.0 - weight) * w.clip(min=0.0) + weight * level)
+    return Projection((vectors / scale).T @ axes, mean)
 
 
 def oracle_shrinkage(covariance: np.ndarray, samples: int) -> float:
@@ -72,8 +74,3 @@ def oracle_shrinkage(covariance: np.ndarray, samples: int) -> float:
     above = (1.0 - 2.0 / p) * of_square + squared
     below = (samples + 1.0 - 2.0 / p) * (of_square - squared / p)
     return min(1.0, above / below) if below > 0.0 else 1.0
-
-
-def _rank(descriptors: np.ndarray) -> int:
-    """Directions that so many descriptors may span, leaving out the ones that noise decides."""
-    return max(1, len(descriptors) * 9 // 10 - 1)

@@ -134,9 +134,8 @@ def _cut(module: nn.Module, path: Sequence[str]) -> nn.Module:
         return module
     name, *rest = path
     if isinstance(module, nn.Sequential):
-        kept = module[: int(name) + 1]
-        kept[int(name)] = _cut(kept[int(name)], rest)
-        return kept
+        kept = list(module.children())[: int(name) + 1]
+        return nn.Sequential(*kept[:-1], _cut(kept[-1], rest))
     setattr(module, name, _cut(getattr(module, name), rest))
     return module
 

@@ -111,7 +111,7 @@ def trace(module: torch.nn.Module, preprocessing: Preprocessing) -> onnx.ModelPr
         # The exporter that replaces this one needs onnxscript and opset 18; the graph is the same.
         warnings.simplefilter('ignore', DeprecationWarning)
         # R-MAC lays out its regions in Python, for the one size that it is traced at.
-        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,
             (example,),

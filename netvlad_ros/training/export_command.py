@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,7 +80,12 @@ def _export_network(source: Path, out: Path, images: list[NDArray[np.uint8]]) ->
     network, extra = load_network(path)
     if not network.whitening.fitted:
         raise NetvladError(f'network {path}: its whitening is not fitted; let its run finish')
-    facts = {'name': out.stem, 'licence': 'unknown', 'training': {}, 'calibration': None}
+    facts: dict[str, Any] = {
+        'name': out.stem,
+        'licence': 'unknown',
+        'training': {},
+        'calibration': None,
+    }
     given = extra.get('metadata', {})
     if not isinstance(given, dict):
         raise NetvladError(f'network {path}: its metadata is no JSON object')

@@ -12,7 +12,8 @@ from netvlad_ros.training.backbone import Backbone
 from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.normalisation import Normalisation
 from netvlad_ros.training.pooling import make_pooling
-from netvlad_ros.training.whitening import make_whitening
+from netvlad_ros.training.poolings.base import Pooling
+from netvlad_ros.training.whitening import NoWhitening, Whitening, make_whitening
 
 
 class PlaceNetwork(nn.Module):
@@ -33,6 +34,10 @@ class PlaceNetwork(nn.Module):
     Raises:
         NetvladError: settings that do not go together.
     """
+
+    backbone: Backbone
+    pooling: Pooling
+    whitening: Whitening | NoWhitening
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

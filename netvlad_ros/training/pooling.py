@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 from netvlad_ros.training.poolings.contextual_reweighting import CRN
 from netvlad_ros.training.poolings.crow import CroW
 from netvlad_ros.training.poolings.gem import GeM
@@ -13,7 +12,7 @@ from netvlad_ros.training.poolings.netvlad import NetVLAD
 from netvlad_ros.training.poolings.rmac import RMAC
 from netvlad_ros.training.poolings.spoc import SPoC
 
-POOLINGS = {
+POOLINGS: dict[str, type[Pooling]] = {
     'netvlad': NetVLAD,
     'gem': GeM,
     'mac': MAC,
@@ -24,6 +23,6 @@ POOLINGS = {
 }
 
 
-def make_pooling(config: NetworkConfig, channels: int) -> nn.Module:
+def make_pooling(config: NetworkConfig, channels: int) -> Pooling:
     """A pooling of local descriptors (N, channels, H, W) to unit rows (N, .dim)."""
     return POOLINGS[config.pooling].of(config, channels)

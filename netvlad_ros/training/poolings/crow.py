@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 _EPSILON = 1e-6
 
 
-class CroW(nn.Module):
+class CroW(Pooling):
     """Sum pooling where salient positions and rare channels count more.
 
     With X >= 0 (negative answers are cut off): S' = sum over channels; the weight of a position is

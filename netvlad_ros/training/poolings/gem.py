@@ -7,11 +7,12 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 _FLOOR = 1e-6  # negative answers count as this: a power of them has no real value
 
 
-class GeM(nn.Module):
+class GeM(Pooling):
     """(mean x^p)^(1/p) of each channel (eq. 3): p = 1 is the mean, p -> infinity the maximum.
 
     Args:

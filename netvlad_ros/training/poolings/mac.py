@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 
-class MAC(nn.Module):
+class MAC(Pooling):
     """The largest answer of each channel, anywhere.
 
     Args:

@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 
-class NetVLAD(nn.Module):
+class NetVLAD(Pooling):
     """Residuals to K centroids, summed under a soft assignment (paper, section 3.1, eq. 4).
 
     V(k) = sum_i a_k(x_i) (x_i - c_k),  a_k(x) = softmax_k(w_k . x + b_k)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 _LEVELS = 3
 _OVERLAP = 0.4  # wanted between neighbours of the largest regions
 _MOST_EXTRA = 6  # regions that the longer side may get beyond the shorter
 
 
-class RMAC(nn.Module):
+class RMAC(Pooling):
     """MAC of square regions of three sizes and of the whole, each L2-normalised, then summed.
 
     At level l the shorter side holds l regions of side 2 / (l + 1) of it, the longer side as many

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.poolings.base import Pooling
 
 
-class SPoC(nn.Module):
+class SPoC(Pooling):
     """The mean answer of each channel; without the paper's prior for the middle of the image.
 
     Args:

@@ -1,0 +1,27 @@
+"""What every pooling is."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from netvlad_ros.training.network_config import NetworkConfig
+
+
+class Pooling(nn.Module):
+    """A grid of local descriptors to one unit vector.
+
+    Attributes:
+        dim: width of the answer.
+    """
+
+    dim: int
+
+    @classmethod
+    def of(cls, config: NetworkConfig, channels: int) -> Pooling:
+        """As a configuration wants it, for local descriptors of so many channels."""
+        raise NotImplementedError
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pools local descriptors (N, channels, H, W) to unit rows (N, dim)."""
+        raise NotImplementedError

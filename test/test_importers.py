@@ -1,32 +1,21 @@
-"""Public models: files of their exact layouts, random weights, against evaluations written here."""
+"""Public PyTorch models: files of their layouts, random weights, evaluated here anew."""
 
 from __future__ import annotations
 
-import io
-import os
-import pickle
-import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
-import scipy.io
 
 torch = pytest.importorskip('torch')
 
+from imported_bundle import IMAGES, SIZE, check  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.core.image import Preprocessing  # noqa: E402
-from netvlad_ros.offline.graph_parity import stand_in_images  # noqa: E402
 from netvlad_ros.training.importers.import_bundle import import_bundle  # noqa: E402
 from netvlad_ros.training.vision import torchvision  # noqa: E402
-
-SIZE = (64, 96)
-IMAGES = stand_in_images(Preprocessing(*SIZE))
-VGG16 = [64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512]
 
 
 @pytest.fixture(autouse=True)
@@ -78,180 +67,6 @@ def clusters(prefix, channels, count, *, bias=False):
     return state
 
 
-def check(source, expected, tmp_path, **options):
-    """The bundle of source answers as expected, and images do not all look alike to it."""
-    out = tmp_path / 'imported.onnx'
-    sentence = import_bundle(source, out, size=SIZE, **options)
-    bundle = ModelBundle.load(out, device='cpu')
-    expected = F.normalize(expected, dim=1).numpy()
-    assert np.linalg.norm(expected[0] - expected[1]) > 0.02
-    assert np.abs(bundle.describe_batch(IMAGES) - expected).max() < 1e-4
-    assert bundle.metadata.dim == expected.shape[1]
-    assert bundle.metadata.training['file'] == source.name
-    return bundle.metadata, sentence
-
-
-# --- the authors' MATLAB release ----------------------------------------------------------------
-
-
-def matlab_net(clusters_count=4, dim=16, bias=False, slimmer=1):
-    """The struct net of vd16_*_conv5_3_vlad_preL2_intra_white.mat, and its weights as drawn."""
-    rng = np.random.default_rng(0)
-    layers, convs, channels, stage, number = [], [], 3, 1, 1
-
-    def add(kind, name, **fields):
-        layers.append({'type': kind, 'name': name, **fields, 'precious': 0})
-
-    def relu():
-        add('relu', f'relu{layers[-1]["name"]}', leak=0.0)
-
-    def cells(*arrays):
-        cell = np.empty((1, len(arrays)), dtype=object)
-        cell[0] = [np.asarray(array, dtype=np.float32) for array in arrays]
-        return cell
-
-    for width in VGG16:
-        if width == 'M':  # the authors swap ReLU and pooling for speed
-            relu_last = layers.pop()
-            add(
-                'pool',
-                f'pool{stage}',
-                method='max',
-                pool=[2.0, 2.0],
-                stride=[2.0, 2.0],
-                pad=[0.0, 0.0, 0.0, 0.0],
-            )
-            layers.append(relu_last)
-            stage, number = stage + 1, 1
-            continue
-        width //= slimmer
-        w = rng.normal(0, np.sqrt(2 / (9 * channels)), (3, 3, channels, width))
-        b = rng.normal(0, 0.1, (1, width))
-        convs.append((w, b, len(layers)))
-        add(
-            'conv',
-            f'conv{stage}_{number}',
-            weights=cells(w, b),
-            stride=[1.0, 1.0],
-            pad=[1.0, 1.0, 1.0, 1.0],
-        )
-        relu()
-        channels, number = width, number + 1
-    layers.pop()  # conv5_3 has no ReLU
-    normalize = {'param': [2.0 * channels, 1e-12, 1.0, 0.5]}
-    w = 20 * rng.normal(0, channels**-0.5, (1, 1, channels, clusters_count))
-    c = rng.normal(0, channels**-0.5, (channels, clusters_count))
-    b = rng.normal(0, 1, (1, clusters_count))
-    b[0, -1] = -35  # no local descriptor is near this one
-    add('normalize', 'preL2', **normalize)
-    offset = -c.reshape(1, 1, channels, clusters_count)
-    vlad = cells(w, b, offset) if bias else cells(w, offset)
-    add('custom', 'vlad:core', K=clusters_count, D=channels, weights=vlad)
-    add('normalize', 'vlad:intranorm', **normalize)
-    add('custom', 'postL2')
-    total = clusters_count * channels
-    pca = rng.normal(0, 1, (1, 1, total, dim))
-    mu = rng.normal(0, 0.01, (dim,))
-    add('conv', 'WPCA', weights=cells(pca, mu[:, None]), stride=1.0, pad=0.0)
-    add('custom', 'finalL2')
-    weights = {'convs': convs, 'w': w[0, 0], 'b': b[0] * bias, 'c': c, 'pca': pca[0, 0], 'mu': mu}
-    return layers, weights
-
-
-def save_matlab(path, layers, **options):
-    cell = np.empty((1, len(layers)), dtype=object)
-    cell[0] = layers
-    image = np.broadcast_to(np.float32([123.68, 116.779, 103.939]), (224, 224, 3))
-    meta = {'normalization': {'averageImage': image}, 'netID': 'vd16', 'epoch': 30.0}
-    scipy.io.savemat(path, {'net': {'layers': cell, 'meta': meta}}, **options)
-    return path
-
-
-def matlab_answers(weights):
-    """Layer by layer; as hloc does it, but for the epsilon under MatConvNet's roots."""
-
-    def unit(x, dim):
-        return x / (x.square().sum(dim=dim, keepdim=True) + 1e-12).sqrt()
-
-    x = torch.from_numpy(np.stack(IMAGES)).float() - torch.tensor([123.68, 116.779, 103.939])
-    x = x.permute(0, 3, 1, 2)
-    convs = [(torch.tensor(w).float(), torch.tensor(b[0]).float()) for w, b, _ in weights['convs']]
-    for index, width in enumerate(VGG16):
-        if width == 'M':
-            x = F.max_pool2d(x, 2)
-        else:
-            w, b = convs.pop(0)
-            x = F.conv2d(x, w.permute(3, 2, 0, 1), b, padding=1)
-            x = F.relu(x) if index + 1 < len(VGG16) else x
-    x = unit(x.flatten(2), 1)  # (N, D, P)
-    w, b, c, pca, mu = (torch.tensor(weights[k]).float() for k in ('w', 'b', 'c', 'pca', 'mu'))
-    scores = (w.T @ x + b[:, None]).softmax(dim=1)
-    difference = x[:, :, None] - c[None, :, :, None]  # (N, D, K, P)
-    v = unit((scores[:, None] * difference).sum(dim=-1), 1)
-    return unit(v.reshape(len(v), -1), 1) @ pca + mu
-
-
-@pytest.mark.parametrize('bias', [False, True], ids=['layerVLAD', 'layerVLADv2'])
-def test_the_matlab_release(tmp_path, bias):
-    layers, weights = matlab_net(bias=bias, slimmer=8 if bias else 1)
-    source = save_matlab(tmp_path / 'vd16.mat', layers, do_compression=bias)
-    metadata, sentence = check(source, matlab_answers(weights), tmp_path, licence='MIT')
-    assert (metadata.licence, metadata.pooling, metadata.whitening) == ('MIT', 'netvlad', 'pca')
-    assert 'NetVLAD authors' in metadata.training['imported_from']
-    assert 'conv5_3' in sentence
-
-
-def test_the_first_dimensions_of_the_matlab_release(tmp_path):
-    layers, weights = matlab_net(slimmer=8)
-    source = save_matlab(tmp_path / 'vd16.mat', layers)
-    check(source, matlab_answers(weights)[:, :8], tmp_path, dim=8)
-    with pytest.raises(NetvladError, match='16 dimensions, 17 were asked'):
-        import_bundle(source, tmp_path / 'x.onnx', size=SIZE, dim=17)
-    save_matlab(source, layers[:-2])
-    with pytest.raises(NetvladError, match='not whitened'):
-        import_bundle(source, tmp_path / 'x.onnx', size=SIZE, dim=8)
-
-
-@pytest.mark.parametrize(
-    ('harm', 'words'),
-    [
-        (lambda layers: layers.pop(17), 'conv4_2: filters for 64 channels where 32'),
-        (lambda layers: layers.pop(30), 'vlad:core is missing'),
-        (lambda layers: layers.insert(3, {'type': 'lrn', 'name': 'norm1'}), 'norm1: a lrn layer'),
-        (lambda layers: layers[28]['weights'].fill(np.float32([[np.nan]])), 'conv5_3: weights'),
-        (lambda layers: layers.__setitem__(30, 7.0), 'layer 30 is an object of a MATLAB class'),
-    ],
-    ids=['conv missing', 'vlad missing', 'unknown layer', 'NaN', 'class object'],
-)
-def test_matlab_networks_that_are_refused(tmp_path, harm, words):
-    layers, _ = matlab_net(slimmer=8)
-    harm(layers)
-    source = save_matlab(tmp_path / 'vd16.mat', layers)
-    with pytest.raises(NetvladError, match=words):
-        import_bundle(source, tmp_path / 'x.onnx', size=SIZE)
-    assert not (tmp_path / 'x.onnx').exists()
-
-
-def test_mat_files_that_are_none(tmp_path, monkeypatch):
-    source = tmp_path / 'net.mat'
-    scipy.io.savemat(source, {'net': np.zeros(10**4)})
-    for content, words in (
-        (b'', 'no MATLAB file'),
-        (b'MATLAB 7.3 MAT-file' + bytes(105) + b'\0\2IM', 'version 7.3; convert it in MATLAB'),
-        (np.random.default_rng(0).bytes(4000), 'MATLAB network'),
-        (source.read_bytes()[:5000], 'MATLAB network'),
-        (source.read_bytes(), 'no struct net'),
-    ):
-        source.write_bytes(content)
-        with pytest.raises(NetvladError, match=words):
-            import_bundle(source, tmp_path / 'x.onnx')
-    monkeypatch.setattr('netvlad_ros.training.importers.matlab_file.MAX_MAT_BYTES', 10**6)
-    scipy.io.savemat(source, {'net': np.zeros(10**6)}, do_compression=True)
-    assert source.stat().st_size < 10**5
-    with pytest.raises(NetvladError, match='more than 1000000 bytes'):
-        import_bundle(source, tmp_path / 'x.onnx')
-
-
 # --- pytorch-NetVlad ----------------------------------------------------------------------------
 
 
@@ -288,6 +103,12 @@ def test_pytorch_netvlad(tmp_path, arch, bias, parallel, zipped):
     metadata, _ = check(source, netvlad(trunk(pixels()), pool, 'pool.'), tmp_path)
     assert (metadata.licence, metadata.whitening) == ('unknown', 'none')
     assert metadata.backbone.startswith(arch)
+
+
+def test_images_too_small_for_the_layers(tmp_path):
+    torch.save(nanne(alexnet(), clusters('pool.', 256, 4)), source := tmp_path / 'model.pth.tar')
+    with pytest.raises(NetvladError, match='does not work on images of 16x16 px'):
+        import_bundle(source, tmp_path / 'x.onnx', size=(16, 16))
 
 
 def alexnet():
@@ -475,58 +296,33 @@ def test_vgbench_poolings_without_a_trace(tmp_path, pooling, l2, with_linear):
     check(source, answer, tmp_path, pooling=pooling, l2=l2)
 
 
+@pytest.mark.parametrize(
+    ('harm', 'words'),
+    [
+        (lambda state: state.pop('module.backbone.6.bias'), 'backbone.6.bias is missing'),
+        (lambda state: state.update({'module.extra': torch.ones(1)}), 'unknown layers extra'),
+        (
+            lambda state: state.update({'module.aggregation.1.weight': torch.ones(8, 256)}),
+            r'holds no aggregation layer|is missing',
+        ),
+        (
+            lambda state: state.update({'module.aggregation.conv.weight': torch.ones(4, 256)}),
+            r'conv.weight has shape \(4, 256\), needs \(4, 256, 1, 1\)',
+        ),
+    ],
+    ids=['missing', 'unknown', 'linear', 'shape'],
+)
+def test_vgbench_of_another_architecture_is_refused(tmp_path, harm, words):
+    checkpoint = vgbench(alexnet(), clusters('aggregation.', 256, 4))
+    harm(checkpoint['model_state_dict'])
+    torch.save(checkpoint, source := tmp_path / 'best_model.pth')
+    with pytest.raises(NetvladError, match=words):
+        import_bundle(source, tmp_path / 'x.onnx', size=SIZE)
+    assert not (tmp_path / 'x.onnx').exists()
+
+
 def test_a_transformer_of_vgbench_is_refused(tmp_path):
     state = {'backbone.vit_model.cls_token': torch.ones(1, 1, 768)}
     torch.save({'model_state_dict': state}, source := tmp_path / 'vit.pth')
     with pytest.raises(NetvladError, match='none of alexnet, vgg16, resnet18'):
         import_bundle(source, tmp_path / 'x.onnx')
-
-
-# --- pickles that are hostile or none -----------------------------------------------------------
-
-
-class Attack:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.path}',)
-
-
-@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'before torch 1.6'])
-def test_code_in_a_checkpoint_does_not_run(tmp_path, zipped):
-    trace, source = tmp_path / 'it_ran', tmp_path / 'best_model.pth'
-    checkpoint = {'model_state_dict': {}, 'recalls': Attack(trace)}
-    torch.save(checkpoint, source, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(NetvladError, match=r'asks for the code .*nothing of it was run') as caught:
-        import_bundle(source, tmp_path / 'x.onnx')
-    assert 'weights_only' not in str(caught.value)
-    assert not trace.exists()
-
-
-def test_files_that_are_no_checkpoints(tmp_path):
-    source = tmp_path / 'best_model.pth'
-    torch.save([1, 2], source)
-    with pytest.raises(NetvladError, match='neither the layout of'):
-        import_bundle(source, tmp_path / 'x.onnx')
-    plain = source.read_bytes()
-    packed = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(plain)) as old,
-        zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as new,
-    ):
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    for content, words in (
-        (plain[: len(plain) // 2], 'cut off or damaged'),
-        (b'', 'cut off or damaged'),
-        (os.urandom(1000), 'damaged'),
-        (pickle.dumps(Attack(tmp_path / 'it_ran')), 'refused|damaged'),
-        (packed.getvalue(), 'no compressed archives'),
-    ):
-        source.write_bytes(content)
-        with pytest.raises(NetvladError, match=words):
-            import_bundle(source, tmp_path / 'x.onnx')
-    assert not (tmp_path / 'it_ran').exists()
-    with pytest.raises(NetvladError, match='does not exist'):
-        import_bundle(tmp_path / 'absent.pth', tmp_path / 'x.onnx')

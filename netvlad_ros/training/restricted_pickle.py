@@ -65,8 +65,8 @@ def load_checkpoint(path: Path) -> Any:
         if asked:
             name = next(group for group in asked.groups() if group)
             raise NetvladError(
-                f'{where} refused: it is a pickle that asks for the code {name}, not for weights '
-                'alone; nothing of it was run'
+                f'{where} refused: this pickle asks for the code {name}, which was not run; a '
+                'checkpoint holds tensors and plain values alone'
             ) from None
         if '.tar format' in text:
             raise NetvladError(

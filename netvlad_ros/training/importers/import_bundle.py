@@ -49,6 +49,8 @@ def import_bundle(
         NetvladError: the file is not sound, or torch and onnxruntime disagree on it; nothing is
             written in either case.
     """
+    if out.suffix != '.onnx':
+        raise NetvladError(f'--out {out}: the name of a bundle ends in .onnx')
     preprocessing = Preprocessing(*size)
     network, found = read_public_model(
         source, preprocessing, layout=layout, pooling=pooling, l2=l2, dim=dim
@@ -63,7 +65,13 @@ def import_bundle(
         },
     }
     compared = stand_in_images(preprocessing) if images is None else _pictures(images)
-    model_id = export_bundle(network, compared, metadata, out)
+    try:
+        model_id = export_bundle(network, compared, metadata, out)
+    except RuntimeError as error:  # of torch: a grid shrank to nothing, layers do not fit
+        raise NetvladError(
+            f'{source} does not work on images of {size[0]}x{size[1]} px: '
+            f'{str(error).splitlines()[0][:200]}'
+        ) from error
     facts = network.facts
     return (
         f'{out}: {facts["backbone"]}, {facts["pooling"]}, whitening {facts["whitening"]}, '

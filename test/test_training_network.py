@@ -58,7 +58,7 @@ def make_network(**settings):
     network = PlaceNetwork(NetworkConfig(**{**SMALL, **settings})).eval()
     for module in network.backbone.modules():
         if 'efficientnet' in network.backbone.name and isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.constant_(module.weight, 4.0)  # random squeeze-and-excitation fades out
+            torch.nn.init.constant_(module.weight, 3.0)  # random squeeze-and-excitation fades out
     if isinstance(network.pooling, NetVLAD):
         count = network.pooling.clusters + network.pooling.ghost_clusters
         network.pooling.initialise(normalize(torch.randn(count, network.backbone.channels)), 5.0)

@@ -1,0 +1,116 @@
+"""Whitening: by variance, and by pairs that show one place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+
+from tiny_network import make_network, write_pictures  # noqa: E402
+
+from netvlad_ros.core.errors import NetvladError  # noqa: E402
+from netvlad_ros.training.pca_whitening import pca_whitening  # noqa: E402
+from netvlad_ros.training.supervised_whitening import supervised_whitening  # noqa: E402
+from netvlad_ros.training.whitening import Whitening  # noqa: E402
+from netvlad_ros.training.whitening_fit import fit_whitening  # noqa: E402
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_seed():
+    global RNG
+    RNG = np.random.default_rng(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='module')
+def image_files(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp('images'))
+
+
+@pytest.mark.parametrize('count', [40, 400])  # fewer and more images than dimensions
+def test_whitening_makes_the_kept_directions_orthonormal(count):
+    x = RNG.normal(size=(count, 60)) @ RNG.normal(size=(60, 60)) + 3.0
+    layer = Whitening(60, 8).double()
+    assert not layer.fitted
+    layer.set(pca_whitening(x, 8))
+    assert layer.fitted
+    y = layer.linear(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(y.mean(0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(np.cov(y.T), np.eye(8), atol=1e-8)
+    answer = layer(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(np.linalg.norm(answer, axis=1), 1.0, atol=1e-12)
+    rotated = pca_whitening(x, 8, shrinkage=1.0).matrix
+    rotated /= np.linalg.norm(rotated[0])
+    np.testing.assert_allclose(rotated @ rotated.T, np.eye(8), atol=1e-8)
+
+
+def test_supervised_whitening_solves_the_generalised_eigenproblem():
+    count, width, dim = 3000, 12, 5
+    nuisance = np.eye(width) + 0.3 * RNG.normal(size=(width, width))
+    places = RNG.normal(size=(count // 2, width)) * np.linspace(2.0, 0.5, width)
+    x = np.repeat(places, 2, axis=0) + RNG.normal(size=(count, width)) @ nuisance
+    pairs = np.arange(count).reshape(-1, 2)
+    matrix, mean = supervised_whitening(x.astype(np.float32), pairs, dim)
+    np.testing.assert_allclose(mean, x.mean(0), atol=1e-5)
+    # Radenovic's recipe, written out: Cholesky of the within-class covariance, then PCA.
+    difference = x[pairs[:, 0]] - x[pairs[:, 1]]
+    within = difference.T @ difference / len(pairs)
+    inverse = np.linalg.inv(np.linalg.cholesky(within))
+    _, vectors = np.linalg.eigh(np.cov(inverse @ x.T))
+    expected = vectors[:, ::-1][:, :dim].T @ inverse
+    expected *= np.sign((expected * matrix).sum(1))[:, None]
+    size = np.linalg.norm(matrix, axis=1) / np.linalg.norm(expected, axis=1)
+    np.testing.assert_allclose(matrix / size[:, None], expected, atol=1e-4)
+    assert (size > 0.3).all() and (size < 1.01).all()  # the estimates are drawn together
+    plain = supervised_whitening(x, pairs, width, shrinkage=1.0).matrix
+    whitened = plain @ np.cov(x.T) @ plain.T
+    np.testing.assert_allclose(whitened / whitened[0, 0], np.eye(width), atol=1e-6)
+
+
+def test_supervised_whitening_finds_places_where_pca_finds_lighting():
+    places = RNG.normal(size=(200, 30))
+    light = 3.0 * RNG.normal(size=(400, 8)) @ RNG.normal(size=(8, 30))
+    x = np.repeat(places, 2, axis=0) + light + 0.3 * RNG.normal(size=(400, 30))
+
+    def recall(projection):
+        y = (x - projection.mean) @ projection.matrix.T
+        y /= np.linalg.norm(y, axis=1, keepdims=True)
+        similarity = y @ y.T - 2.0 * np.eye(400)
+        return np.mean(similarity[::2].argmax(1) == np.arange(1, 400, 2))
+
+    train = np.arange(200).reshape(-1, 2)  # pairs of the first hundred places only
+    assert recall(supervised_whitening(x, train, 12)) > recall(pca_whitening(x, 12)) + 0.1
+
+
+def test_whitening_refuses_what_does_not_span_it():
+    with pytest.raises(NetvladError, match='needs more than 8'):
+        pca_whitening(np.ones((8, 60)), 8)
+    with pytest.raises(NetvladError, match='fewer than 8 directions'):
+        pca_whitening(RNG.normal(size=(40, 3)) @ RNG.normal(size=(3, 60)), 8)
+    with pytest.raises(NetvladError, match='needs pairs'):
+        supervised_whitening(np.ones((40, 3)), np.empty((0, 2), np.int64), 2)
+    with pytest.raises(NetvladError, match='names an image that is not there'):
+        supervised_whitening(RNG.normal(size=(40, 3)), np.array([[0, 40]]), 2)
+    with pytest.raises(NetvladError, match='not finite'):
+        pca_whitening(np.full((40, 3), np.nan), 2)
+
+
+def test_whitening_is_fitted_on_images(image_files):
+    network = make_network(pooling='mac', whitening='supervised', dim=6)
+    pairs = np.arange(len(image_files)).reshape(-1, 2)
+    fit_whitening(network, image_files, pairs)
+    supervised = network.whitening.linear.weight.clone()
+    with pytest.raises(NetvladError, match='needs pairs'):
+        fit_whitening(network, image_files)
+    network = make_network(pooling='mac', dim=6)
+    fit_whitening(network, image_files)
+    assert not torch.allclose(supervised, network.whitening.linear.weight)
+    linear = make_network(whitening='linear')
+    before = linear.whitening.linear.weight.clone()
+    fit_whitening(linear, image_files)
+    assert torch.equal(linear.whitening.linear.weight, before)

@@ -249,8 +249,17 @@ def test_vgbench_gem_alone(tmp_path):
         vgbench(trunk, {'aggregation.0.p': torch.tensor([2.7])}), source := tmp_path / 'a.pth'
     )
     check(source, gem(trunk(pixels())), tmp_path)
-    with pytest.raises(NetvladError, match='--pooling mac is not what it holds: gem'):
-        import_bundle(source, tmp_path / 'x.onnx', size=SIZE, pooling='mac')
+    for options, words in (
+        ({'pooling': 'mac'}, '--pooling mac is not what it holds: gem'),
+        ({'l2': 'before_pool'}, '--l2 before_pool is not what it holds: after_pool'),
+        ({'l2': 'both'}, '--l2 both is unknown; choose one of before_pool'),
+        ({'layout': 'matlab'}, '--layout matlab is unknown'),
+        ({'layout': 'pytorch_netvlad'}, 'has the layout vgbench, not pytorch_netvlad'),
+        ({'dim': 8}, 'not whitened'),
+        ({'images': tmp_path / 'none'}, 'two images or more, found 0'),
+    ):
+        with pytest.raises(NetvladError, match=words):
+            import_bundle(source, tmp_path / 'x.onnx', size=SIZE, **options)
 
 
 def rmac(x, levels=3):

@@ -15,6 +15,8 @@ from netvlad_ros.training.importers.vgbench import read_vgbench
 from netvlad_ros.training.restricted_pickle import load_checkpoint
 
 LAYOUTS = ('matlab_netvlad', 'pytorch_netvlad', 'vgbench')
+POOLINGS = ('netvlad', 'crn', 'gem', 'mac', 'spoc', 'rmac')
+L2 = ('before_pool', 'after_pool', 'none')
 
 
 def read_public_model(
@@ -38,8 +40,14 @@ def read_public_model(
     Raises:
         NetvladError: unknown layout, or the file is not sound (see the readers).
     """
-    if layout not in ('auto', *LAYOUTS):
-        raise NetvladError(f'unknown layout {layout!r}; choose auto, {", ".join(LAYOUTS)}')
+    for option, value, known in (
+        ('layout', layout, ('auto', *LAYOUTS)),
+        ('pooling', pooling, ('', *POOLINGS)),
+        ('l2', l2, ('', *L2)),
+    ):
+        if value not in known:
+            words = ', '.join(word for word in known if word)
+            raise NetvladError(f'--{option} {value} is unknown; choose one of {words}')
     matlab = path.suffix.lower() == '.mat' if layout == 'auto' else layout == 'matlab_netvlad'
     if matlab:
         if pooling or l2:

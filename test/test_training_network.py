@@ -133,13 +133,14 @@ def test_weights_that_are_no_weights_get_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     for weights, message in {
         '': 'weights are not chosen',
-        str(tmp_path / 'absent.pth'): 'cannot be read',
+        str(tmp_path / 'absent.pth'): 'does not exist',
+        str(tmp_path / 'absent.safetensors'): 'does not exist',
         str(tmp_path / 'junk.safetensors'): 'not a readable safetensors',
-        str(tmp_path / 'junk.pth'): 'not a state dict of tensors alone',
-        str(tmp_path / 'code.pth'): 'not a state dict of tensors alone',
+        str(tmp_path / 'junk.pth'): 'no checkpoint that torch.save wrote',
+        str(tmp_path / 'code.pth'): 'refused: this pickle asks for the code',
         str(tmp_path / 'other.pth'): 'must hold a state dict',
         str(tmp_path / 'notes.txt'): 'neither a .safetensors nor a .pth',
-        str(tmp_path): 'no file',
+        str(tmp_path): 'neither a',
         'torchvision': 'cannot be downloaded .no route to host.',
     }.items():
         with pytest.raises(NetvladError, match=message) as caught:

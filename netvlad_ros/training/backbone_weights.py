@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.backbone import Backbone
+from netvlad_ros.training.restricted_pickle import load_checkpoint
 from netvlad_ros.training.vision import torchvision
 
 MAX_WEIGHTS_BYTES = 2 * 2**30  # VGG16 with its classifier is 0.55 GB
@@ -52,33 +52,25 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
         NetvladError: no such file, larger than 2 GiB, of another kind, or anything but tensors.
     """
     where = f'backbone weights {path}'
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise NetvladError(f'{where}: cannot be read ({error.strerror})') from error
-    if not path.is_file() or size > MAX_WEIGHTS_BYTES:
-        raise NetvladError(f'{where}: no file, or larger than {MAX_WEIGHTS_BYTES >> 30} GiB')
-    if path.suffix == '.safetensors':
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise NetvladError(f'{where}: not a readable safetensors file ({error})') from error
-    if path.suffix not in ('.pth', '.pt'):
+    if path.suffix in ('.pth', '.pt'):
+        state = load_checkpoint(path)
+        tensors = isinstance(state, Mapping) and all(
+            isinstance(name, str) and isinstance(tensor, torch.Tensor)
+            for name, tensor in state.items()
+        )
+        if not tensors:
+            raise NetvladError(f'{where}: must hold a state dict, tensors by their names')
+        return state
+    if path.suffix != '.safetensors':
         raise NetvladError(f'{where}: neither a .safetensors nor a .pth file')
-    return _tensors_of(path, where)
-
-
-def _tensors_of(path: Path, where: str) -> Mapping[str, torch.Tensor]:
+    if not path.is_file():
+        raise NetvladError(f'{where}: does not exist or is no file')
+    if path.stat().st_size > MAX_WEIGHTS_BYTES:
+        raise NetvladError(f'{where}: larger than {MAX_WEIGHTS_BYTES >> 30} GiB')
     try:
-        state: Any = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # whatever a hostile file makes the reader stumble over
-        reason = (str(error).splitlines() or [repr(error)])[0][:200]
-        raise NetvladError(f'{where}: not a state dict of tensors alone ({reason})') from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    ):
-        raise NetvladError(f'{where}: must hold a state dict, tensors by their names')
-    return state
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise NetvladError(f'{where}: not a readable safetensors file ({error})') from error
 
 
 def _downloaded(name: str) -> Mapping[str, torch.Tensor]:

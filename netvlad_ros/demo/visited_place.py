@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +39,8 @@ class Place(Protocol):
         ...
 
 
-_BARE = 0.12  # deviation of the pixels, of their mean, where there is nothing to see
+_EDGE = 0.35  # slope of a pixel's edge, of the mean brightness
+_STRUCTURED = 0.15  # share of such pixels in a view that one could recognize
 KINDS: dict[str, Callable[[int, PhotoShelf | None], Place]] = {
     'town': VisitedTown,
     'rooms': VisitedRooms,
@@ -59,9 +61,10 @@ def render_place(
 ) -> int:
     """Render one place into folder/visit0, folder/visit1, ...; returns the number of images.
 
-    kind: town or rooms; the same kind, seed, size, spacing and photographs give the same pixels.
-    size: width, height [px]. The folder appears whole or not at all. Raises NetvladError if it
-    exists already (unless overwrite), cannot be written, or a photograph is unreadable.
+    kind: town or rooms; size: width, height [px]. Views of a bare wall are left out. The same
+    arguments and photographs give the same pixels. The folder appears whole or not at all. Raises
+    NetvladError if it exists already (unless overwrite), cannot be written, or a photograph is
+    unreadable.
     """
     with atomic_directory(folder, overwrite=overwrite) as temporary:
         place = KINDS[kind](seed, shelf)
@@ -88,8 +91,16 @@ def _images(
     renderer = Renderer(place.quads(visit), light.sky(), camera, _SUPERSAMPLING)
     for T_map_cam in way:
         image = renderer.render(T_map_cam)
-        if image.std() > _BARE * image.mean():  # nobody recognizes a bare wall
+        if _structured(image):
             yield T_map_cam, light.develop(image, rng)
+
+
+def _structured(image: NDArray[np.uint8]) -> bool:
+    """Whether there is more to see than a bare wall, which nobody could recognize."""
+    small = cv2.resize(image, (116, 88), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    slope = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
+    return bool((slope > _EDGE * max(float(grey.mean()), 1.0)).mean() > _STRUCTURED)
 
 
 def _counted(

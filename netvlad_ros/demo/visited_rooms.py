@@ -40,7 +40,8 @@ class VisitedRooms:
         quads, boxes = [], []
         for zone in self._zones:
             on = bool(rng.uniform() < (0.95 if dark else 0.6))
-            warmth = np.array([1.0, *rng.uniform((0.88, 0.72), (1.0, 1.0))])
+            warm = float(rng.uniform(0.0, 0.28))
+            warmth = np.array([1.0, 1.0 - 0.45 * warm, 1.0 - warm])
             placed = clutter(rng, zone, self._way[0])
             things = zone.quads + [quad for added, _ in placed for quad in added]
             quads += [_lamplit(quad, zone, warmth, on=on, dark=dark) for quad in things]
@@ -138,9 +139,9 @@ def _lamplit(quad: Quad, zone: Zone, warmth: NDArray[np.float64], *, on: bool, d
             CEILING_M - points[..., 2],
         ], axis=-1)  # fmt: skip
         distance = np.linalg.norm(towards, axis=-1)
-        gain = 0.6 + 0.8 / (1.0 + 0.35 * distance**2)
+        gain = 0.72 + 0.85 / (1.0 + 0.35 * distance**2)
     else:
-        gain = np.full((rows, cols), 0.4 if dark else 0.75)
+        gain = np.full((rows, cols), 0.5 if dark else 0.95)
     colour = warmth if on else np.ones(3)
     field = (gain[..., None] * colour).astype(np.float32)
     fine = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)

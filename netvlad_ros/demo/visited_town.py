@@ -32,15 +32,15 @@ class VisitedTown:
         self._yaw_deg = float(rng.choice([0.0, 0.0, -34.0, 34.0]))
         self._height_m = float(rng.uniform(1.2, 1.7))
         self.view_deg = float(rng.uniform(62.0, 82.0))  # across the image
-        self._town = Town.standing(seed)
+        self.town = Town.standing(seed)
         if shelf is not None:
-            papered = [_papered(rng, quad, shelf) for quad in self._town.quads]
-            self._town = replace(self._town, quads=papered)
+            papered = [_papered(rng, quad, shelf) for quad in self.town.quads]
+            self.town = replace(self.town, quads=papered)
 
     def quads(self, visit: Visit) -> list[Quad]:
         """What is seen on a visit, lit."""
         light = visit.daylight
-        town = self._town.on_day(visit.rng(1))
+        town = self.town.on_day(visit.rng(1))
         quads = dress(town.quads, visit.season, wet=visit.wet, sky=light.zenith, seed=light.seed)
         return light.lit(quads, town.boxes)
 

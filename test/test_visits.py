@@ -1,0 +1,142 @@
+"""Rendered places that are visited again: folder drives that differ, of one and the same place."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import read_image
+from netvlad_ros.demo.photo_shelf import MaterialShelf, PhotoShelf
+from netvlad_ros.demo.quad import Box, upright
+from netvlad_ros.demo.rooms import build_floor
+from netvlad_ros.demo.season import dress
+from netvlad_ros.demo.town import on_street
+from netvlad_ros.demo.visit import SEASONS, plan_visits
+from netvlad_ros.demo.visited_place import render_place
+from netvlad_ros.demo.visited_rooms import VisitedRooms
+from netvlad_ros.demo.visited_town import VisitedTown
+from netvlad_ros.demo.visits import main
+from netvlad_ros.offline.camera_file import read_camera
+from netvlad_ros.offline.open_traverse import open_traverse
+
+SIZE = (112, 80)
+
+
+@pytest.fixture(scope='module')
+def photographs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('photographs')
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+        picture = cv2.resize(noise, (240, 180), interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(folder / f'{number}.png'), picture)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory, photographs) -> Path:
+    folder = tmp_path_factory.mktemp('visits') / 'rooms3'
+    shelf = PhotoShelf(photographs)
+    render_place('rooms', 3, folder, visits=3, size=SIZE, spacing_m=1.5, shelf=shelf)
+    return folder
+
+
+def test_every_visit_is_a_folder_drive_of_the_same_place(rooms):
+    drives = [open_traverse(rooms / f'visit{number}') for number in range(3)]
+    ways = []
+    for number, drive in enumerate(drives):
+        frames = list(drive.frames())
+        assert len(frames) > 20
+        assert not drive.skipped
+        assert frames[0].read().shape == (SIZE[1], SIZE[0], 3)
+        camera = read_camera(rooms / f'visit{number}' / 'camera.yaml')
+        assert (camera.width, camera.height) == SIZE
+        ways.append(np.array([frame.T_map_cam[:3, 3] for frame in frames]))
+    for way in ways[1:]:
+        nearest = np.linalg.norm(way[:, None] - ways[0][None], axis=2).min(1)
+        assert np.median(nearest) < 1.0
+        assert nearest.max() > 0.05  # not the very same poses
+
+
+def test_visits_differ_in_light(rooms):
+    levels = []
+    for number in range(3):
+        images = sorted((rooms / f'visit{number}' / 'images').iterdir())
+        levels.append(np.mean([read_image(path).mean((0, 1)) for path in images[::5]], axis=0))
+    differences = [np.abs(a - b).max() for a, b in pairwise(levels)]
+    assert min(differences) > 4.0
+
+
+def test_the_same_seed_gives_the_same_pixels_and_another_seed_another_place(
+    tmp_path, rooms, photographs
+):
+    again = tmp_path / 'again'
+    shelf = PhotoShelf(photographs)
+    render_place('rooms', 3, again, visits=1, size=SIZE, spacing_m=1.5, shelf=shelf)
+    for path in sorted((again / 'visit0').rglob('*.*')):
+        if path.is_file():
+            assert path.read_bytes() == (rooms / path.relative_to(again)).read_bytes()
+    (visit,) = plan_visits(3, 1)
+    one, other = (VisitedRooms(seed, None).poses(visit, 1.5) for seed in (3, 4))
+    assert len(one) != len(other) or not np.allclose(one, other)
+
+
+def test_no_camera_stands_in_a_house_a_wall_or_a_car():
+    visits = plan_visits(5, 2)
+    place = VisitedTown(5, None)
+    for visit in visits:
+        boxes = place.town.on_day(visit.rng(1)).boxes
+        for T_map_cam in place.poses(visit, 1.5):
+            at = T_map_cam[:3, 3]
+            assert on_street((at[0], at[1]))
+            assert _clearance(at, boxes) > 0.1
+    rooms = VisitedRooms(5, None)
+    boxes = [box for zone in build_floor(5, MaterialShelf()) for box in zone.boxes]
+    for visit in visits:
+        for T_map_cam in rooms.poses(visit, 0.5):
+            assert _clearance(T_map_cam[:3, 3], boxes) > 0.1
+
+
+def test_leaves_turn_and_fall_and_walls_do_not():
+    leaves = np.zeros((60, 60, 4), np.uint8)
+    leaves[..., :3], leaves[..., 3] = (40, 130, 30), 255
+    tree = upright((0.0, 0.0), (1.0, 0.0), 0.0, 1.0, leaves, two_sided=True)
+    wall = upright((0.0, 0.0), (1.0, 0.0), 0.0, 1.0, leaves[..., :3].copy())
+    seen = {
+        season: dress([tree, wall], season, wet=False, sky=(0, 0, 0), seed=0) for season in SEASONS
+    }
+    assert all(quads[1] is wall for quads in seen.values())
+    assert seen['summer'][0] is tree
+    red, green, _ = seen['autumn'][0].texture[..., :3].mean((0, 1))
+    assert red > 1.5 * green
+    assert (seen['winter'][0].texture[..., 3] > 0).mean() < 0.4
+
+
+def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, monkeypatch, capsys):
+    with pytest.raises(NetvladError, match='exists already'):
+        render_place('rooms', 3, rooms, visits=1, size=SIZE, spacing_m=2.0)
+    (tmp_path / 'town4').mkdir()
+    (tmp_path / 'empty').mkdir()
+    wrong = {
+        'pass --overwrite': ['--seeds', '4:5'],
+        'FROM:TO': ['--seeds', '5:5'],
+        'is unknown': ['--seeds', '5:6', '--kind', 'forest'],
+        'holds no image': ['--seeds', '5:6', '--textures', str(tmp_path / 'empty')],
+    }
+    for expected, options in wrong.items():
+        monkeypatch.setattr(sys, 'argv', ['visits', '--out', str(tmp_path), *options])
+        assert main() == 1
+        sentence = capsys.readouterr().err
+        assert expected in sentence
+        assert sentence.count('\n') == 1
+
+
+def _clearance(at: np.ndarray, boxes: list[Box]) -> float:
+    low, high = (np.array([getattr(box, end) for box in boxes]) for end in ('low', 'high'))
+    outside = np.maximum(np.maximum(low - at, at - high), 0.0)
+    return float(np.linalg.norm(outside, axis=1).min())

@@ -1,115 +1,234 @@
-"""A whole training run, tiny: it resumes, it can be interrupted, it says what is wrong."""
+"""A whole training run, tiny: exact in any cut, it keeps the best, it says what is wrong."""
 
 from __future__ import annotations
 
 import csv
+import json
+import resource
 
-import cv2
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip('torch')
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from tiny_drive import pose, write_drive  # noqa: E402
+from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 
+from netvlad_ros import cli  # noqa: E402
 from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training import run  # noqa: E402
-from netvlad_ros.training.backbone import Backbone  # noqa: E402
+from netvlad_ros.training import run_state  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
-
-FLOORS, FRAMES = 4, 5
-
-
-@pytest.fixture(scope='module')
-def tiny_clips(tmp_path_factory):
-    """Four floors, one clip each: a window that slides over a texture."""
-    folder = tmp_path_factory.mktemp('clips')
-    rng = np.random.default_rng(0)
-    with (folder / 'frames.csv').open('w', newline='') as file:
-        table = csv.writer(file)
-        table.writerow(['image', 'floor', 'area', 'clip', 'frame_1hz'])
-        for floor in range(FLOORS):
-            coarse = rng.integers(0, 256, (8, 16, 3), dtype=np.uint8)
-            texture = cv2.resize(coarse, (128, 64), interpolation=cv2.INTER_CUBIC)
-            for frame in range(FRAMES):
-                name = f'{floor}_{frame}.png'
-                cv2.imwrite(str(folder / name), texture[:, 4 * frame : 4 * frame + 96])
-                table.writerow([name, f'f{floor}', f'area{floor}', f'clip{floor}', frame])
-    return folder
+from netvlad_ros.training.losses.triplet import TripletRankingLoss  # noqa: E402
+from netvlad_ros.training.run import run_training  # noqa: E402
+from netvlad_ros.training.validation import Recall, Validation  # noqa: E402
 
 
 @pytest.fixture(scope='module')
-def random_weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp('weights') / 'w.safetensors'
-    save_file(Backbone('mobilenet_v2').state_dict(), path)
-    return path
+def clips(tmp_path_factory):
+    return write_clips(tmp_path_factory.mktemp('clips'))
 
 
 @pytest.fixture
-def settings(tiny_clips, random_weights, tmp_path):
-    return {
-        'data': str(tiny_clips), 'weights': str(random_weights), 'out': str(tmp_path / 'runs'),
-        'threads': 1, 'name': 'tiny', 'clusters': 3, 'dim': 4, 'height': 64, 'width': 96,
-        'local_descriptors': 1000, 'held_out_floors': ('f2', 'f3'), 'negatives': 1, 'pool': 20,
-        'choice': 1, 'steps': 4, 'round_steps': 2, 'batch': 1, 'lr_backbone': 1e-4,
-        'lr_pooling': 1e-2, 'margin': 4.0,
-    }  # fmt: skip
+def train(clips, tmp_path):
+    """Runs with sections merged into the tiny settings; returns the folder of the run."""
+
+    def run(out='runs', resume=False, **sections):
+        config = TrainConfig.of(settings(clips, **sections), 'test')
+        return run_training(config, out=tmp_path / out, resume=resume).parent
+
+    return run
 
 
-def test_resumed_run_equals_the_uninterrupted_one(settings, tmp_path, monkeypatch):
-    whole = ModelBundle.load(run.run_training(TrainConfig(**settings)), device='cpu')
-    folder = whole.path.parent
-    assert {p.name for p in folder.iterdir()} == {
-        'config.yaml', 'log.csv', 'checkpoint.json', 'checkpoint_4.safetensors', 'tiny.onnx',
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_a_bundle_that_knows_its_origin(train):
+    folder = train(loop={'validate_every': 1})
+    files = {path.name for path in folder.iterdir()} - {'tensorboard'}
+    best = json.loads((folder / 'checkpoint.json').read_text())['best_step']
+    assert files == {
+        'config.yaml', 'environment.json', 'log.csv', 'checkpoint.json',
+        'checkpoint_4.safetensors', 'initial.json', 'initial.safetensors', f'best_{best}.json',
+        f'best_{best}.safetensors', 'network.json', 'network.safetensors', 'tiny.onnx',
     }  # fmt: skip
-    tensors = load_file(folder / 'checkpoint_4.safetensors')
+    metadata = ModelBundle.load(folder / 'tiny.onnx', device='cpu').metadata
+    assert metadata.name == 'tiny' and metadata.licence == 'Apache-2.0'
+    assert metadata.training['data'] == ['tiny']
+    assert metadata.training['data_licence'] == 'MIT'
+    with (folder / 'log.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['step'] for row in rows] == ['2', '4']
+    assert all(float(row['loss']) > 0 and 0 <= float(row['recall_at_5']) <= 1 for row in rows)
+
+
+def test_every_layer_trains(train):
+    folder = train()
+    weights, start = trained(folder), load_file(folder / 'initial.safetensors')
     still = [
         name
-        for name, before in tensors.items()
-        if name.startswith('initial.') and 'running' not in name and 'num_batches' not in name
-        and 'whitening' not in name
-        and torch.equal(before, tensors[name.replace('initial.', 'network.')])
+        for name, before in start.items()
+        if np.array_equal(before.numpy(), weights[f'network.{name}'])
+        and name.startswith(('backbone', 'pooling'))
+        and not any(word in name for word in ('running', 'num_batches'))
+    ]
+    assert not still
+
+
+@pytest.mark.parametrize('sections', [{}, GROUPS], ids=['triplet-partial', 'similarity-groups'])
+def test_chunks_and_worker_processes_change_nothing(train, sections):
+    whole = trained(train('whole', **sections))
+    parts = trained(train('parts', **sections, loop={'chunk': 2, 'workers': 2}))
+    assert same(whole, parts)
+
+
+def test_two_batches_accumulated_are_one_of_twice_the_size(train):
+    large = trained(train('large'))
+    small = trained(train('small', loop={'batch': 1, 'accumulate': 2}))
+    assert same(large, small)
+
+
+@pytest.mark.parametrize(
+    'kind', ['contrastive', 'sare_joint', 'sare_independent', 'classification']
+)
+def test_every_loss_goes_through(train, kind):
+    cells = {'validation_areas': []} if kind == 'classification' else {}
+    folder = train(loss={'kind': kind}, loop={'steps': 1, 'amp': 'bfloat16'}, supervision=cells)
+    assert all(np.isfinite(values).all() for values in trained(folder).values())
+
+
+def test_the_best_by_recall_at_5_is_exported_and_patience_ends_the_run(train, monkeypatch):
+    script = iter([(0.9, 0.2), (0.1, 0.5), (0.8, 0.4), (0.8, 0.5)])  # recall@1, recall@5
+
+    def scripted(*_):
+        at_1, at_5 = next(script)
+        return Recall(at_1, at_5, 1.0, queries=10)
+
+    monkeypatch.setattr(Validation, '__call__', scripted)
+    seen = []
+    save = run_state.save_checkpoint
+
+    def watched(folder, training, progress):
+        # Updated first, then saved: what the checkpoint calls the best lies there already.
+        assert (folder / f'best_{progress["best_step"]}.safetensors').is_file()
+        seen.append((progress['step'], progress['best_step'], progress['stale']))
+        save(folder, training, progress)
+
+    monkeypatch.setattr(run_state, 'save_checkpoint', watched)
+    loop = {'steps': 9, 'round_steps': 1, 'validate_every': 1, 'patience': 3}
+    monkeypatch.setattr(Recall, 'order', property(lambda self: (self.at_5,)))
+    with pytest.raises(StopIteration):
+        train(loop=loop)  # patience of 3 is not reached before the script ends
+    assert seen == [(0, 0, 0), (1, 1, 0), (2, 1, 1), (3, 1, 2)]
+
+
+def test_early_stopping_exports_the_best(train, monkeypatch):
+    script = iter([(0.9, 0.2), (0.1, 0.5), (0.8, 0.4), (0.1, 0.5)])
+    monkeypatch.setattr(Validation, '__call__', lambda *_: Recall(*next(script), 1.0, 10))
+    loop = {'steps': 9, 'round_steps': 1, 'validate_every': 1, 'patience': 2}
+    folder = train(loop=loop)
+    progress = json.loads((folder / 'checkpoint.json').read_text())
+    assert (progress['step'], progress['best_step']) == (3, 1)
+    best, out = (load_file(folder / f'{name}.safetensors') for name in ('best_1', 'network'))
+    assert all(torch.equal(best[k], out[k]) for k in best if 'whitening' not in k)
+    assert not same(trained(folder), {f'network.{k}': v.numpy() for k, v in best.items()})
+    training = ModelBundle.load(folder / 'tiny.onnx', device='cpu').metadata.training
+    assert training['steps'] == 1 and training['validation']['at_5'] == 0.5
+
+
+def test_keep_goes_part_of_the_way(train):
+    folder = train(loop={'keep': 0.25})
+    start, end = (load_file(folder / f'{name}.safetensors') for name in ('initial', 'network'))
+    last = trained(folder)
+    for name in ('pooling.centroids', 'backbone.features.0.0.weight'):
+        wanted = start[name].numpy() * 0.75 + last[f'network.{name}'] * 0.25
+        assert np.allclose(end[name].numpy(), wanted, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_the_images_and_keeps_the_checkpoint(train, monkeypatch):
+    value, calls = TripletRankingLoss._value, []
+
+    def diverging(self, descriptors, batch):
+        calls.append(batch)
+        return value(self, descriptors, batch) * (np.nan if len(calls) == 6 else 1.0)
+
+    monkeypatch.setattr(TripletRankingLoss, '_value', diverging)
+    with pytest.raises(NetvladError, match=r'the loss is nan on the batch of .*\d_\d\.png.*kept'):
+        train()
+    monkeypatch.setattr(TripletRankingLoss, '_value', value)
+    assert same(trained(train(resume=True)), trained(train('again')))
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(train, monkeypatch):
+    save, calls = run_state.save_checkpoint, []
+
+    def limited(folder, training, progress):
+        calls.append(folder)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if len(calls) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            save(folder, training, progress)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(run_state, 'save_checkpoint', limited)
+    with pytest.raises(NetvladError, match=r'checkpoint of step 4 cannot be written .* --resume'):
+        train()
+    assert sorted(p.name for p in calls[0].glob('*checkpoint*')) == [
+        'checkpoint.json', 'checkpoint_2.safetensors',
     ]  # fmt: skip
-    assert not still, 'every layer must have been trained'
-
-    parts = {**settings, 'out': str(tmp_path / 'parts')}
-    update, calls = run._update, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) == 4:  # in the middle of the second round
-            raise KeyboardInterrupt
-        return update(*args)
-
-    monkeypatch.setattr(run, '_update', interrupted)
-    with pytest.raises(NetvladError, match=r'interrupted at step 3; .* go on with --resume'):
-        run.run_training(TrainConfig(**parts))
-    monkeypatch.setattr(run, '_update', update)
-    with pytest.raises(NetvladError, match='started with another clusters'):
-        run.run_training(TrainConfig(**{**parts, 'clusters': 5, 'resume': True}))
-    resumed = run.run_training(TrainConfig(**parts, resume=True))
-    assert ModelBundle.load(resumed, device='cpu').metadata.model_id == whole.metadata.model_id
+    monkeypatch.setattr(run_state, 'save_checkpoint', save)
+    assert same(trained(train(resume=True)), trained(train('again')))
 
 
-def test_a_loss_that_is_not_finite_names_the_image_and_keeps_the_checkpoint(
-    settings, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(run, 'triplet_ranking_loss', lambda *_: torch.tensor(float('nan')))
-    with pytest.raises(NetvladError, match=r'the loss is nan at query .*\.png'):
-        run.run_training(TrainConfig(**settings))
-    assert (tmp_path / 'runs' / 'latest' / 'checkpoint_0.safetensors').is_file()
-
-
-def test_unusable_settings_get_one_sentence(settings, tmp_path):
-    def refused(match, **changes):
-        with pytest.raises(NetvladError, match=match):
-            run.run_training(TrainConfig(**{**settings, **changes}))
+def test_unusable_settings_get_one_sentence(clips, train, tmp_path):
+    def refused(match, **sections):
+        with pytest.raises(NetvladError, match=match) as error:
+            train(**sections)
+        assert '\n' not in str(error.value)
 
     refused('holds no run to resume', resume=True)
-    refused('training needs --data', data='')
-    refused('cannot be read as a table of clips', data=str(tmp_path))
-    refused("names 'f9', which has no frames", held_out_floors=('f9',))
-    refused('none of the 10 training frames has a positive', positive_gap_min_s=90.0,
-            positive_gap_max_s=99.0)  # fmt: skip
+    refused('give --data', sources=[])
+    refused('needs --weights', network={'weights': ''})
+    refused('does not exist', sources=[{'path': str(tmp_path / 'gone')}])
+    refused("loop: unknown setting 'stpes'", loop={'stpes': 3})
+    refused('mining: must be a mapping', mining=[])
+    refused("unknown setting 'lop'", lop=3)
+    refused('name .* letters', name='../x')
+    refused('float16 needs a CUDA device', loop={'amp': 'float16'})
+    refused('triplet ranks tuples', mining={'mode': 'groups'})
+    refused('nothing of this network trains', network={
+        'trainable_layers': 0, 'pooling': 'mac', 'dim': 4})  # fmt: skip
+    config = TrainConfig.of(settings(clips), 'test')
+    for change in ('loop.steps', 'loop=', 'x.y=1', 'loop.steps=[', 'loop.steps=a'):
+        with pytest.raises(NetvladError, match='--set'):
+            config.changed([change])
+    assert config.changed(['loop.steps=7', 'seed=3']).loop.steps == 7
+    again = TrainConfig.of(yaml.safe_load(config.to_yaml()), 'again')
+    assert again == config
+
+
+def test_a_resumed_run_must_be_the_same_one(train):
+    train(loop={'steps': 2})
+    with pytest.raises(NetvladError, match=r'started with another network\.clusters'):
+        train(resume=True, network={'clusters': 5})
+    assert (train(resume=True, loop={'steps': 4}) / 'checkpoint_4.safetensors').is_file()
+
+
+def test_an_engineer_trains_on_a_drive_without_a_configuration(tmp_path, capsys):
+    poses = [pose(x=4.0 * (i % 15)) for i in range(45)]  # three laps
+    write_drive(tmp_path / 'drive', poses, seeds=[i % 15 for i in range(45)])
+    changes = ['network.clusters=2', 'network.height=64', 'network.width=64', 'network.dim=3',
+               'loop.workers=0', 'threads=1', 'mining.negatives=2']  # fmt: skip
+    command = ['train', '--data', f'{tmp_path}/drive', '--weights', 'none', '--steps', '1']
+    command += ['--out', f'{tmp_path}/runs']
+    for change in changes:
+        command += ['--set', change]
+    with pytest.raises(SystemExit) as end:
+        cli.main(command)
+    assert not end.value.code
+    ModelBundle.load(capsys.readouterr().out.strip(), device='cpu')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -41,6 +42,13 @@ class TrainConfig(Settings):
     mining: MiningConfig = field(default_factory=MiningConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r'\w[\w.-]*', self.name):
+            raise NetvladError(
+                f'name {self.name!r} names files: use letters, digits, dots, - and _ alone'
+            )
 
     @classmethod
     def of(cls, mapping: Any, where: str) -> TrainConfig:

@@ -14,10 +14,16 @@ from datetime import timedelta
 import numpy as np
 import torch
 from torch import distributed, nn
+from torch.distributed.rendezvous import rendezvous
 
 from netvlad_ros.core.errors import NetvladError
 
 PATIENCE = timedelta(hours=4)  # k-means and whitening happen on one process, the others wait
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and talks, by torchrun's environment."""
+    return int(os.environ.get('RANK', '0')) == 0
 
 
 class Processes:
@@ -39,10 +45,17 @@ class Processes:
             local = int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()
             self.device = torch.device('cuda', local)
             torch.cuda.set_device(self.device)
-        if self.count > 1 and not distributed.is_initialized():
+        if self.count > 1:
             backend = 'nccl' if self.device.type == 'cuda' else 'gloo'
             try:
-                distributed.init_process_group(backend, timeout=PATIENCE)
+                self._store, _, _ = next(rendezvous('env://', timeout=PATIENCE))
+                distributed.init_process_group(
+                    backend,
+                    store=self._store,
+                    rank=self.rank,
+                    world_size=self.count,
+                    timeout=PATIENCE,
+                )
             except (RuntimeError, ValueError) as error:
                 raise NetvladError(
                     f'the {self.count} processes of torchrun cannot reach one another: {error}'
@@ -97,6 +110,18 @@ class Processes:
         yield
         if self.count > 1 and self.first:
             distributed.barrier()
+
+    def same_text(self, text: str) -> str:
+        """The text that the first process gives, in every process."""
+        if self.count > 1:
+            told = [text]
+            distributed.broadcast_object_list(told, src=0)
+            return told[0]
+        return text
+
+    def may_complain(self) -> bool:
+        """True in the process that asks first: a run that ends in an error says one sentence."""
+        return self.count == 1 or self._store.add('complaints', 1) == 1
 
     def leave(self) -> None:
         """Takes leave of the others."""

@@ -61,10 +61,15 @@ def run_training(config: TrainConfig, *, out: Path = Path('runs'), resume: bool 
     processes = Processes()
     try:
         return _Run(config, processes, out, resume).run()
-    except NetvladError:
-        if processes.first:
-            raise
-        sys.exit(1)  # the first process says the sentence
+    except (NetvladError, RuntimeError) as error:
+        if not processes.may_complain():
+            sys.exit(1)
+        if processes.count > 1 and 'onnection' in str(error):
+            raise NetvladError(
+                'another process of this run was lost; the last checkpoint is kept: go on with '
+                '--resume'
+            ) from error
+        raise
     finally:
         processes.leave()
 
@@ -180,7 +185,8 @@ class _Run:
 
     def _start(self, out: Path) -> None:
         """A new folder, and the weights that training starts from."""
-        self.folder = new_run(self.config, out) if self.processes.first else out
+        made = str(new_run(self.config, out)) if self.processes.first else ''
+        self.folder = Path(self.processes.same_text(made))
         if self.processes.first:
             self.display.say(f'run {self.folder}, {self.processes}')
             with self.display.working('initialising') as progress:

@@ -46,9 +46,11 @@ class StepImages(Dataset[Any]):
         draw = np.random.SeedSequence((self._seed, key.step, key.position)).generate_state(2)
         torch.manual_seed(int(draw[0]) << 32 | int(draw[1]))
         try:
-            return self._augment(read_image(self._images[key.image])).numpy()
+            image = self._augment(read_image(self._images[key.image]))
         except NetvladError as error:
             return error
+        # One memory layout, whichever process made it: another one rounds differently.
+        return image.contiguous().numpy()
 
     def chunks(
         self, keys: Sequence[Sequence[ImageKey]], workers: int

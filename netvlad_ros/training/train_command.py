@@ -62,6 +62,7 @@ def train(
     and one batch is shared by all processes: the result is that of one process.
     """
     try:
+        from netvlad_ros.training.distributed import is_first
         from netvlad_ros.training.run import TrainConfig, run_training
     except ImportError as error:
         raise NetvladError(
@@ -76,4 +77,6 @@ def train(
     settings = TrainConfig() if config is None else TrainConfig.load(config)
     if data:
         settings = settings.with_sources(data)
-    typer.echo(run_training(settings.changed(asked), out=out, resume=resume))
+    path = run_training(settings.changed(asked), out=out, resume=resume)
+    if is_first():
+        typer.echo(path)

@@ -37,7 +37,7 @@ def test_two_processes_equal_one(tmp_path, sections):
     clips = write_clips(tmp_path / 'clips')
     # Three tuples, or places of three images, do not divide by two. SGD: the first steps of Adam
     # have the size of the learning rate, however small a gradient and its rounding are.
-    loop = {'batch': 3, 'optimizer': 'sgd', 'lr_backbone': 1e-5, 'validate_every': 1}
+    loop = {'batch': 3, 'optimizer': 'sgd', 'lr_backbone': 3e-6, 'validate_every': 1}
     loop['lr_pooling'] = 1e-3
     config = settings(clips, **sections, loop=loop)
     done = torchrun(config, tmp_path / 'two')

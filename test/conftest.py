@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ MODEL = ROOT / 'models' / 'mobilenetv2_netvlad_512.onnx'
 # Before any rclpy import: the tests never talk to a robot on the network, nor to one another.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
+
+# Started in the background by a shell, the tests would inherit that Ctrl-C is ignored, and so would
+# the processes that they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

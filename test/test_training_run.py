@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,15 @@ from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 from netvlad_ros import cli  # noqa: E402
 from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training import run_state  # noqa: E402
+from netvlad_ros.training import describer, run_state  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
+from netvlad_ros.training.describer import Describer  # noqa: E402
 from netvlad_ros.training.losses.triplet import TripletRankingLoss  # noqa: E402
+from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
 from netvlad_ros.training.run import run_training  # noqa: E402
 from netvlad_ros.training.validation import Recall, Validation  # noqa: E402
+
+RECIPES = Path(__file__).resolve().parent.parent / 'config'
 
 
 @pytest.fixture(scope='module')
@@ -212,6 +217,13 @@ def test_unusable_settings_get_one_sentence(clips, train, tmp_path):
     assert again == config
 
 
+@pytest.mark.parametrize('path', sorted(RECIPES.glob('train*.yaml')), ids=lambda path: path.stem)
+def test_every_recipe_can_be_read(path):
+    config = TrainConfig.load(path)
+    assert config.sources
+    assert TrainConfig.of(yaml.safe_load(config.to_yaml()), 'again') == config
+
+
 def test_a_resumed_run_must_be_the_same_one(train):
     train(loop={'steps': 2})
     with pytest.raises(NetvladError, match=r'started with another network\.clusters'):
@@ -232,3 +244,31 @@ def test_an_engineer_trains_on_a_drive_without_a_configuration(tmp_path, capsys)
         cli.main(command)
     assert not end.value.code
     ModelBundle.load(capsys.readouterr().out.strip(), device='cpu')
+
+
+@pytest.mark.parametrize('method', ['rank', 'pool'])
+def test_many_images_are_described_as_few_are(clips, method, monkeypatch):
+    torch.manual_seed(0)
+    network = PlaceNetwork(TrainConfig.of(settings(clips), 'test').network)
+    images = sorted(clips.glob('*.png'))
+    few = Describer(network, method)(images)
+    monkeypatch.setattr(describer, 'EXPORT_FROM', 1)
+    many = Describer(network, method)(images)
+    assert few.shape == (30, 288) and np.allclose(few, many, atol=1e-4)
+    with pytest.raises(NetvladError, match=r'gone\.png'):
+        Describer(network, method)([*images, clips / 'gone.png'])
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_an_image_that_breaks_is_named(train, clips, tmp_path, workers):
+    broken = write_clips(tmp_path / 'broken')
+    for path in broken.glob('*_2.png'):
+        path.write_bytes(b'\x89PNG no more')
+    with pytest.raises(NetvladError, match=r'_2\.png.* is not a readable image') as error:
+        train(
+            sources=[{'path': str(broken)}],
+            mining={'mode': 'random'},
+            network={'pooling': 'gem', 'dim': 4},
+            loop={'workers': workers},
+        )
+    assert '\n' not in str(error.value)

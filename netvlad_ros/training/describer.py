@@ -1,4 +1,4 @@
-"""Descriptors of many images by the network as it stands: for mining and validation."""
+"""Descriptors of many images by the network as it stands: for mining, validation, whitening."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
-from netvlad_ros.training.distributed import Processes
+from netvlad_ros.training.graph_session import GraphSession
 from netvlad_ros.training.images import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
-from netvlad_ros.training.rank_session import RankSession
 
 EXPORT_FROM = 200  # images; exporting to onnxruntime takes as long as some hundred of them save
 GPU_BATCH = 32
@@ -27,56 +25,59 @@ Result = TypeVar('Result')
 
 
 class Describer:
-    """What the loss compares (network.rank), for any number of images, in bounded memory.
+    """What one method of the network answers, for any number of images, in bounded memory.
 
     On the CPU many images go through onnxruntime, one image on each thread: the fastest way that
     was measured, and one whose numbers depend neither on the threads nor on the neighbours in a
-    batch. Elsewhere torch describes batches, and threads decode ahead. Processes share the work.
+    batch. Elsewhere torch describes batches, and threads decode ahead.
 
     Args:
-        network: on the device of processes; read at each call.
-        processes: of which each describes its share.
+        network: read at each call, left in evaluation mode.
+        method: 'rank', what the loss compares, or 'pool', what the whitening takes.
     """
 
-    def __init__(self, network: PlaceNetwork, processes: Processes) -> None:
+    def __init__(self, network: PlaceNetwork, method: str = 'rank') -> None:
         self._network = network
-        self._processes = processes
-        self._session: RankSession | None = None
+        self._method = method
+        self._session: GraphSession | None = None
+        self.dim = network.rank_dim if method == 'rank' else network.pooling.dim
 
     def forget(self) -> None:
         """Call when the weights have changed."""
         self._session = None
 
-    def __call__(self, images: Sequence[Path], progress: Progress = no_progress) -> np.ndarray:
-        """Descriptors float32 (N, D), unit rows, in order; the same in every process.
+    def __call__(
+        self,
+        images: Sequence[Path],
+        progress: Progress = no_progress,
+        *,
+        expected: int | None = None,
+    ) -> np.ndarray:
+        """Unit rows float32 (N, dim), in order.
+
+        Args:
+            images: N paths.
+            progress: is told (images done, N).
+            expected: of how many in all these are a share; decides the way they are described.
 
         Raises:
-            NetvladError: an image that cannot be read, by name, or a descriptor that is not finite.
+            NetvladError: an image that cannot be read, by name.
         """
-        share = self._processes.share(len(images))
-        own = images[share]
-        rows = np.empty((len(own), self._network.rank_dim), np.float32)
+        rows = np.empty((len(images), self.dim), np.float32)
         done = 0
         self._network.eval()
-        for part in self._parts(own, many=len(images) >= EXPORT_FROM):
+        many = (len(images) if expected is None else expected) >= EXPORT_FROM
+        for part in self._parts(images, many):
             rows[done : done + len(part)] = part
             done += len(part)
-            progress(share.start + done, len(images))
-        self._network.train()
-        found = self._processes.gather_rows(rows, len(images))
-        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
-        if len(bad):
-            raise NetvladError(
-                f'the network answers {images[bad[0]]} with numbers that are not finite: training '
-                'has diverged; the last checkpoint is kept, lower the learning rates'
-            )
-        return found
+            progress(done, len(images))
+        return rows
 
     def _parts(self, images: Sequence[Path], many: bool) -> Iterator[np.ndarray]:
-        if self._processes.device.type != 'cpu':
+        if next(self._network.parameters()).device.type != 'cpu':
             yield from self._on_gpu(images)
         elif many or self._session is not None:
-            session = self._session = self._session or RankSession(self._network)
+            session = self._session = self._session or GraphSession(self._network, self._method)
             threads = torch.get_num_threads()
             yield from _ahead(lambda path: session(self._read(path)), images, threads)
         else:
@@ -94,12 +95,21 @@ class Describer:
             yield self._torch(batch)
 
     def _read(self, path: Path) -> np.ndarray:
-        return self._network.config.preprocessing(read_image(path))
+        return self._network.preprocessing(read_image(path))
 
     @torch.no_grad()
     def _torch(self, images: list[np.ndarray]) -> np.ndarray:
-        pixels = torch.from_numpy(np.stack(images)).to(self._processes.device)
-        return self._network.rank(pixels).float().cpu().numpy()
+        device = next(self._network.parameters()).device
+        pixels = torch.from_numpy(np.stack(images)).to(device)
+        found: torch.Tensor = getattr(self._network, self._method)(pixels)
+        return found.float().cpu().numpy()
+
+
+def pooled_descriptors(
+    network: PlaceNetwork, images: Sequence[Path], *, progress: Progress = no_progress
+) -> np.ndarray:
+    """Pooled descriptors before whitening, float32 (N, pooling.dim), unit rows."""
+    return Describer(network, 'pool')(images, progress)
 
 
 def _ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

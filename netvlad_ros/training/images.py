@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from netvlad_ros.core.image import Preprocessing, read_image
-from netvlad_ros.training.network import PlaceNetwork
 
 Progress = Callable[[int, int], None]  # images done, images in all
 
@@ -37,19 +36,3 @@ def batches(
         batch.append(image)
     if batch:
         yield torch.from_numpy(np.stack(batch))
-
-
-@torch.no_grad()
-def pooled_descriptors(
-    network: PlaceNetwork, images: Sequence[Path], *, progress: Progress = no_progress
-) -> np.ndarray:
-    """Pooled descriptors before whitening, float32 (N, pooling.dim), unit rows."""
-    network.eval()
-    device = next(network.parameters()).device
-    pooled = np.empty((len(images), network.pooling.dim), np.float32)
-    done = 0
-    for batch in batches(images, network.config.preprocessing):
-        pooled[done : done + len(batch)] = network.pool(batch.to(device)).cpu().numpy()
-        done += len(batch)
-        progress(done, len(images))
-    return pooled

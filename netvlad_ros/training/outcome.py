@@ -15,8 +15,8 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.training.calibration import BestMatches, fit_calibration
 from netvlad_ros.training.config import TrainConfig
+from netvlad_ros.training.describer import pooled_descriptors
 from netvlad_ros.training.export import export_bundle
-from netvlad_ros.training.images import pooled_descriptors
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.network_file import load_network, save_network
 from netvlad_ros.training.progress_display import ProgressDisplay

@@ -15,7 +15,6 @@ from netvlad_ros.training.augmentation import Augmentation
 from netvlad_ros.training.batch import TrainingBatch
 from netvlad_ros.training.checkpoint import Training
 from netvlad_ros.training.config import TrainConfig
-from netvlad_ros.training.describer import Describer
 from netvlad_ros.training.distributed import Processes
 from netvlad_ros.training.initialisation import initialise_network
 from netvlad_ros.training.loss import make_loss
@@ -29,6 +28,7 @@ from netvlad_ros.training.progress_display import ProgressDisplay
 from netvlad_ros.training.run_folder import latest_run, new_run
 from netvlad_ros.training.run_state import RunState
 from netvlad_ros.training.scalars import Scalars
+from netvlad_ros.training.shared_describer import SharedDescriber
 from netvlad_ros.training.step import Stepper
 from netvlad_ros.training.step_images import StepImages
 from netvlad_ros.training.supervision import Supervision
@@ -103,7 +103,7 @@ class _Run:
         loss = make_loss(config.loss, self.network.rank_dim, self.supervision.cells()[1])
         loss = loss.to(processes.device)
         self.optimizer = Optimizer(self.loop, self.network, loss)
-        self.describer = Describer(self.network, processes)
+        self.describer = SharedDescriber(self.network, processes)
         self.miner = make_miner(
             config.mining,
             self.supervision,
@@ -124,48 +124,54 @@ class _Run:
         self.state = RunState(
             Training(self.network, loss, self.optimizer.inner), self.miner, precision
         )
-
-        if resume:
-            self.folder = latest_run(config, out)
-            self.state.load(self.folder)
-            self.display.say(f'{self.folder}: goes on at step {self.state.step}')
-        else:
-            self._start(out)
+        self.out, self.resume, self.folder = out, resume, out
 
     def run(self) -> Path:
         """All rounds that are left, then the bundle."""
+        state = self.state
+        try:
+            if self.resume:
+                self.folder = latest_run(self.config, self.out)
+                state.load(self.folder)
+                self.display.say(f'{self.folder}: goes on at step {state.step}')
+            else:
+                self._start()
+            self._train()
+            path = self.folder / f'{self.config.name}.onnx'
+            if self.processes.first:
+                state.take_best(self.folder)
+                write_outcome(
+                    self.network,
+                    self.config,
+                    self.supervision,
+                    self.held_out,
+                    state,
+                    path,
+                    self.display,
+                )
+            return path
+        except KeyboardInterrupt as error:
+            if state.saved is None:
+                raise NetvladError('interrupted before the first step: start again') from error
+            raise NetvladError(
+                f'interrupted after step {state.step}; the checkpoint of step {state.saved} is '
+                f'kept in {self.folder}: go on with --resume'
+            ) from error
+
+    def _train(self) -> None:
         state, loop = self.state, self.loop
         scalars = Scalars(self.folder, state.step) if self.processes.first else None
         try:
             with self.display.steps(state.step, loop.steps):
                 while state.step < loop.steps and not state.stops(loop.patience):
                     self._round(scalars)
-            if state.step < loop.steps:
-                self.display.say(
-                    f'stopped at step {state.step}: {state.stale} validations without a better '
-                    'recall@5'
-                )
-        except KeyboardInterrupt as error:
-            raise NetvladError(
-                f'interrupted after step {state.step}; the checkpoint of step {state.saved} is '
-                f'kept in {self.folder}: go on with --resume'
-            ) from error
         finally:
             if scalars is not None:
                 scalars.close()
-        path = self.folder / f'{self.config.name}.onnx'
-        if self.processes.first:
-            state.take_best(self.folder)
-            write_outcome(
-                self.network,
-                self.config,
-                self.supervision,
-                self.held_out,
-                state,
-                path,
-                self.display,
+        if state.step < loop.steps:
+            self.display.say(
+                f'stopped at step {state.step}: {state.stale} validations without a better recall@5'
             )
-        return path
 
     def _read_sources(self, out: Path) -> tuple[Supervision, Supervision]:
         config = self.config
@@ -183,9 +189,9 @@ class _Run:
                 self.display.say(f'{name}: {sentence}')
         return sides
 
-    def _start(self, out: Path) -> None:
+    def _start(self) -> None:
         """A new folder, and the weights that training starts from."""
-        made = str(new_run(self.config, out)) if self.processes.first else ''
+        made = str(new_run(self.config, self.out)) if self.processes.first else ''
         self.folder = Path(self.processes.same_text(made))
         if self.processes.first:
             self.display.say(f'run {self.folder}, {self.processes}')

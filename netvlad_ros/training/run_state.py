@@ -20,7 +20,7 @@ class RunState:
 
     Attributes:
         step: updates made.
-        saved: step of the last checkpoint.
+        saved: step of the last checkpoint, None before the first.
         round: mined caches used up.
         best: recall of the best network so far, None without validation.
         best_step: its step.
@@ -31,7 +31,8 @@ class RunState:
         self._training = training
         self._miner = miner
         self._precision = precision
-        self.step = self.saved = self.round = self.stale = self.best_step = 0
+        self.step = self.round = self.stale = self.best_step = 0
+        self.saved: int | None = None
         self.best: Recall | None = None
 
     def judge(self, recall: Recall) -> bool:

@@ -13,24 +13,26 @@ from netvlad_ros.training.export import trace
 from netvlad_ros.training.network import PlaceNetwork
 
 
-class _Rank(nn.Module):
-    def __init__(self, network: PlaceNetwork) -> None:
+class _Method(nn.Module):
+    def __init__(self, network: PlaceNetwork, method: str) -> None:
         super().__init__()
         self.network = network
+        self.method = method
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.network.rank(images)
+        return getattr(self.network, self.method)(images)
 
 
-class RankSession:
-    """network.rank, frozen; call it from as many threads as there are cores.
+class GraphSession:
+    """One method of the network, frozen; call it from as many threads as there are cores.
 
     Args:
         network: on the CPU; is not changed.
+        method: 'rank' or 'pool'.
     """
 
-    def __init__(self, network: PlaceNetwork) -> None:
-        graph = trace(_Rank(copy.deepcopy(network)).eval(), network.preprocessing)
+    def __init__(self, network: PlaceNetwork, method: str) -> None:
+        graph = trace(_Method(copy.deepcopy(network), method).eval(), network.preprocessing)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1  # each caller is a thread

@@ -109,7 +109,7 @@ def expected_pooling(name, x):
         salience = np.sqrt(salience / np.sqrt((salience**2).sum()))
         share = (x > 0).mean((1, 2))
         return unit((x * salience).sum((1, 2)) * np.log(share.sum() / share))
-    parts = [x[:, t : t + h, left : left + w] for t, left, h, w in regions(*x.shape[1:])]
+    parts = [x[:, t : t + s, left : left + s] for t, left, s in regions(*x.shape[1:])] + [x]
     return unit(sum(unit(part.max((1, 2))) for part in parts))
 
 
@@ -123,11 +123,10 @@ def test_poolings_without_clusters_are_those_of_their_papers(name):
 
 def test_regions_of_rmac_cover_the_grid_and_overlap():
     found = regions(22, 29)
-    assert found[0] == (0, 0, 22, 29)
-    assert [sum(side == r[2] for r in found[1:]) for side in (22, 14, 11)] == [2, 6, 12]
-    for top, left, height, width in found:
-        assert 0 <= top <= 22 - height and 0 <= left <= 29 - width
-    assert {r[:2] for r in found if r[2] == 22 and r[3] == 22} == {(0, 0), (0, 7)}
+    assert [sum(side == s for _, _, s in found) for side in (22, 14, 11)] == [2, 6, 12]
+    for top, left, side in found:
+        assert 0 <= top <= 22 - side and 0 <= left <= 29 - side
+    assert [r[:2] for r in found if r[2] == 22] == [(0, 0), (0, 7)]
 
 
 def test_reweighting_starts_as_plain_netvlad():

@@ -5,9 +5,10 @@ Each maps local descriptors (N, D, H, W) to (N, D).
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
+
+from netvlad_ros.training.poolings.rmac import regions
 
 
 class GeneralisedMean(nn.Module):
@@ -60,34 +61,3 @@ class RegionalMaximum(nn.Module):
 
 def _unit(x: torch.Tensor) -> torch.Tensor:
     return x / (x.norm(dim=1, keepdim=True) + 1e-6)
-
-
-def regions(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]:
-    """Squares (top, left, side) of a grid: at level l their side is 2 min(height, width) / (l + 1).
-
-    Along the longer axis a level has as many more squares as let those of level 1 overlap nearest
-    to 40 %. Single precision throughout, as where the files come from: a position is rounded down,
-    and may lie on the brink.
-    """
-    short, extra = min(height, width), 0
-    if height != width:
-        counts = np.arange(2, 8, dtype=np.float32)
-        steps = np.float32(max(height, width) - short) / (counts - 1)
-        overlap = (np.float32(short**2) - np.float32(short) * steps) / np.float32(short**2)
-        extra = int(np.abs(overlap - np.float32(0.4)).argmin()) + 1
-    squares = []
-    for level in range(1, levels + 1):
-        side = 2 * short // (level + 1)
-        if side == 0:
-            continue
-        tops = _starts(height, side, level + (extra if height > width else 0))
-        lefts = _starts(width, side, level + (extra if width > height else 0))
-        squares += [(top, left, side) for top in tops for left in lefts]
-    return squares
-
-
-def _starts(length: int, side: int, count: int) -> list[int]:
-    half = side // 2 - 1
-    step = np.float32(0.0 if count == 1 else (length - side) / (count - 1))
-    centres = np.floor(np.float32(half) + np.arange(count, dtype=np.float32) * step)
-    return [int(centre) - half for centre in centres]

@@ -11,16 +11,21 @@ from netvlad_ros.training.network_config import NetworkConfig
 class Pooling(nn.Module):
     """A grid of local descriptors to one unit vector.
 
+    Args:
+        dim: width of the answer; most answer one number a channel.
+
     Attributes:
-        dim: width of the answer.
+        dim: that.
     """
 
-    dim: int
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
 
     @classmethod
     def of(cls, config: NetworkConfig, channels: int) -> Pooling:
         """As a configuration wants it, for local descriptors of so many channels."""
-        raise NotImplementedError
+        return cls(channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Pools local descriptors (N, channels, H, W) to unit rows (N, dim)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.poolings.base import Pooling
 
 _EPSILON = 1e-6
@@ -17,19 +16,7 @@ class CroW(Pooling):
     With X >= 0 (negative answers are cut off): S' = sum over channels; the weight of a position is
     (S' / |S'|_2)^(1/2) (section 4.1, a = b = 2). Q_k is the share of positions where channel k
     answers; its weight is log(sum_h Q_h / Q_k) (section 4.2).
-
-    Args:
-        channels: D, width of the local descriptors, and of the answer.
     """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.dim = channels
-
-    @classmethod
-    def of(cls, config: NetworkConfig, channels: int) -> CroW:
-        """As a configuration wants it."""
-        return cls(channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Pools local descriptors (N, D, H, W) to unit rows (N, D)."""

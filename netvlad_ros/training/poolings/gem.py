@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.poolings.base import Pooling
 
 _FLOOR = 1e-6  # negative answers count as this: a power of them has no real value
@@ -21,14 +20,8 @@ class GeM(Pooling):
     """
 
     def __init__(self, channels: int, p: float = 3.0) -> None:
-        super().__init__()
-        self.dim = channels
+        super().__init__(channels)
         self.p = nn.Parameter(torch.tensor([p]))
-
-    @classmethod
-    def of(cls, config: NetworkConfig, channels: int) -> GeM:
-        """As a configuration wants it."""
-        return cls(channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Pools local descriptors (N, D, H, W) to unit rows (N, D)."""

@@ -43,10 +43,9 @@ class NetVLAD(Pooling):
         decoupled_bias: bool = True,
         intra_normalise: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(clusters * channels)
         self.channels, self.clusters, self.ghost_clusters = channels, clusters, ghost_clusters
         self.intra_normalise = intra_normalise
-        self.dim = clusters * channels
         self.assignment = nn.Conv2d(
             channels, clusters + ghost_clusters, kernel_size=1, bias=decoupled_bias
         )

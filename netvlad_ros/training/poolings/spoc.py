@@ -5,25 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.poolings.base import Pooling
 
 
 class SPoC(Pooling):
-    """The mean answer of each channel; without the paper's prior for the middle of the image.
-
-    Args:
-        channels: D, width of the local descriptors, and of the answer.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.dim = channels
-
-    @classmethod
-    def of(cls, config: NetworkConfig, channels: int) -> SPoC:
-        """As a configuration wants it."""
-        return cls(channels)
+    """The mean answer of each channel; without the paper's prior for the middle of the image."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Pools local descriptors (N, D, H, W) to unit rows (N, D)."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from netvlad_ros.core.image import read_image
+from netvlad_ros.training.mining_positive import Indices, Similarities
 
 LONGEST_SIDE_PX = 640
 KEYPOINTS = 1000
@@ -46,11 +48,7 @@ class GeometricPositive:
         self._features = lru_cache(maxsize=REMEMBERED_IMAGES)(self._extract)
 
     def __call__(
-        self,
-        query: int,
-        potential: NDArray[np.int64],
-        similar: NDArray[np.float32],
-        rng: np.random.Generator,
+        self, query: int, potential: Indices, similar: Similarities, rng: Generator
     ) -> int:
         """See PositiveChoice; an image that cannot be read is an error that names it."""
         nearest = np.argsort(-similar, kind='stable')[: self._candidates]

@@ -13,7 +13,7 @@ from netvlad_ros.training.miner_groups import GroupMiner
 from netvlad_ros.training.miner_hard import HardMiner
 from netvlad_ros.training.miner_random import RandomMiner
 from netvlad_ros.training.mining_config import MiningConfig
-from netvlad_ros.training.mining_positive import BestPositive, PositiveChoice, RandomPositive
+from netvlad_ros.training.mining_positive import PositiveChoice, best_positive, random_positive
 from netvlad_ros.training.supervision import Supervision
 
 __all__ = ['Miner', 'MiningConfig', 'make_miner']
@@ -37,8 +37,8 @@ class Miner(Protocol):
 
 
 POSITIVES: dict[str, Callable[[MiningConfig, Supervision], PositiveChoice]] = {
-    'best': lambda config, supervision: BestPositive(),
-    'random': lambda config, supervision: RandomPositive(),
+    'best': lambda config, supervision: best_positive,
+    'random': lambda config, supervision: random_positive,
     'geometric': lambda config, supervision: GeometricPositive(
         supervision.images, config.geometric_candidates, config.geometric_inliers
     ),

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+Indices = NDArray[np.int64]
+Similarities = NDArray[np.float32]
 
-class PositiveChoice(Protocol):
-    """A rule. Potential positives are only near: they need not show the same thing."""
-
-    def __call__(
-        self,
-        query: int,
-        potential: NDArray[np.int64],
-        similar: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> int:
-        """The position in `potential` (P,) that is taken, by similarity to the query (P,)."""
+# The position in the potential positives (P,) that is taken; they are only near, and need not show
+# the same thing. Arguments: the query, they, their similarities to it (P,), and luck.
+PositiveChoice = Callable[[int, Indices, Similarities, Generator], int]
 
 
-class BestPositive:
+def best_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
     """The most similar one (paper, equation 5)."""
-
-    def __call__(
-        self,
-        query: int,
-        potential: NDArray[np.int64],
-        similar: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> int:
-        """See PositiveChoice."""
-        return int(similar.argmax())
+    return int(similar.argmax())
 
 
-class RandomPositive:
+def random_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
     """Any: the ablation of the choice."""
-
-    def __call__(
-        self,
-        query: int,
-        potential: NDArray[np.int64],
-        similar: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> int:
-        """See PositiveChoice."""
-        return int(rng.integers(len(potential)))
+    return int(rng.integers(len(potential)))

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip('torch')
 
+from tiny_places import place_images
+
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.place_images import PlaceImages
 from netvlad_ros.training import descriptor_cache
 from netvlad_ros.training.descriptor_cache import DescriptorCache
 from netvlad_ros.training.geometric_positive import GeometricPositive
@@ -24,19 +25,13 @@ from netvlad_ros.training.supervision_config import SupervisionConfig
 
 def supervision(positions, images=(), *, is_query=None, is_database=None):
     """Images along one line [m], each its own recording."""
-    count = len(positions)
-    everyone = np.ones(count, bool)
-    source = PlaceImages(
-        name='line',
-        images=tuple(images) or tuple(range(count)),
-        recordings=np.arange(count).astype(str),
-        areas=np.full(count, 'a'),
-        positions_m=np.stack([np.array(positions, float), np.zeros(count)], axis=1),
-        headings_deg=None,
-        times_s=None,
-        places=None,
-        is_query=everyone if is_query is None else np.array(is_query, bool),
-        is_database=everyone if is_database is None else np.array(is_database, bool),
+    source = place_images(
+        positions_m=[[x, 0] for x in positions],
+        images=images,
+        recordings=range(len(positions)),
+        areas='a' * len(positions),
+        is_query=is_query,
+        is_database=is_database,
     )
     return Supervision([source], SupervisionConfig(positive_radius_m=10, negative_radius_m=25))
 

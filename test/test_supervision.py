@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,45 +11,15 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from tiny_drive import picture, pose, write_drive  # noqa: E402
+from tiny_places import clip_images, place_images  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.image import Preprocessing  # noqa: E402
-from netvlad_ros.offline.place_images import PlaceImages  # noqa: E402
 from netvlad_ros.training.augmentation import Augmentation, AugmentationConfig  # noqa: E402
 from netvlad_ros.training.calibration import BestMatches, fit_calibration  # noqa: E402
 from netvlad_ros.training.source import Source  # noqa: E402
 from netvlad_ros.training.supervision import Supervision  # noqa: E402
 from netvlad_ros.training.supervision_config import SupervisionConfig  # noqa: E402
-
-
-def place_images(name='set', count=0, **columns):
-    """Images with what is given; texts of one letter an image may be given as a string."""
-    given = {k: v for k, v in columns.items() if v is not None}
-    count = count or len(next(iter(given.values())))
-    texts = {
-        k: np.array(list(given.get(k, [name] * count)), dtype=str) for k in ('recordings', 'areas')
-    }
-    numbers = {
-        k: None if k not in given else np.array(given[k], dtype=np.float64)
-        for k in ('positions_m', 'headings_deg', 'times_s')
-    }
-    places = given.get('places')
-    return PlaceImages(
-        name=name,
-        images=tuple(Path(f'{name}_{i}.jpg') for i in range(count)),
-        places=None if places is None else np.array(places, dtype=np.int64),
-        is_query=np.array(given.get('is_query', np.ones(count)), dtype=bool),
-        is_database=np.array(given.get('is_database', np.ones(count)), dtype=bool),
-        apart=tuple(np.array(column, dtype=str) for column in given.get('apart', ())),
-        **texts,
-        **numbers,
-    )
-
-
-def clip_images(rows, name='clips'):
-    """rows: clip, second, floor, area."""
-    clips, seconds, floors, areas = zip(*rows, strict=True)
-    return place_images(name, recordings=clips, times_s=seconds, apart=(floors, areas, clips))
 
 
 def everyone(supervision):

@@ -41,8 +41,7 @@ class Recall:
 class Validation:
     """Recall of validation queries in the validation database.
 
-    An image is never an answer to itself, nor is one of its own recording that was taken less than
-    the shortest gap before or after; with multi_visit nothing of its recording is.
+    What is no revisit of a query (Supervision.is_same_visit) is never an answer to it.
 
     Args:
         supervision: of the held-out images; has queries.
@@ -52,13 +51,6 @@ class Validation:
     def __init__(self, supervision: Supervision, cache_mb: int) -> None:
         self._supervision = supervision
         self._cache_mb = cache_mb
-        self._recording = np.unique(supervision.recordings, return_inverse=True)[1]
-        self._times = np.concatenate(
-            [
-                np.full(len(source), np.nan) if source.times_s is None else source.times_s
-                for source in supervision.sources
-            ]
-        )
 
     def __call__(self, describe: Callable[[NDArray[np.int64]], np.ndarray]) -> Recall:
         """Ranks the database for every query.
@@ -73,20 +65,12 @@ class Validation:
         for start in range(0, len(queries), BLOCK):
             block = queries[start : start + BLOCK]
             similarity = cache.similarities(block, database)
-            similarity[self._same_moment(block)] = -np.inf
-            for query, row in zip(block, similarity, strict=True):
-                positives = np.searchsorted(database, self._supervision.positives(int(query)))
+            for query, row in zip(block.tolist(), similarity, strict=True):
+                row[self._supervision.is_same_visit(query, database)] = -np.inf
+                positives = np.searchsorted(database, self._supervision.positives(query))
                 best = row[positives].max()
                 row[positives] = -np.inf
                 before.append(int((row >= best).sum()))  # ties count against the network
         ranks = np.array(before)
         at_1, at_5, at_10 = (float((ranks < n).mean()) for n in RANKS)
         return Recall(at_1, at_5, at_10, len(queries))
-
-    def _same_moment(self, queries: NDArray[np.int64]) -> NDArray[np.bool_]:
-        database, config = self._supervision.database, self._supervision.config
-        same = self._recording[queries][:, None] == self._recording[database]
-        if not config.multi_visit:
-            gap = np.abs(self._times[queries][:, None] - self._times[database])
-            same &= gap < config.positive_gap_min_s
-        return same | (queries[:, None] == database)

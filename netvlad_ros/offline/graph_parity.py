@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,9 +11,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.image import Preprocessing, read_image
+from netvlad_ros.offline.image_folder import image_names
 
 PARITY = 0.9999  # smallest cosine between two sides that are taken for the same
+COMPARED = 8  # most images of a folder that both sides describe
 
 # uint8 (h, w, 3) RGB images of one working size -> (N, D)
 Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]]
@@ -75,6 +78,19 @@ def graph_describer(model: onnx.ModelProto, output: str, preprocessing: Preproce
         return np.concatenate(rows)
 
     return describe
+
+
+def images_of_folder(folder: Path) -> list[NDArray[np.uint8]]:
+    """Images to compare on, uint8 (h, w, 3) RGB, evenly spaced in the order of a folder.
+
+    Raises:
+        NetvladError: there are fewer than two, or one cannot be read.
+    """
+    names = image_names(folder)
+    if len(names) < 2:
+        raise NetvladError(f'{folder}: the comparison needs two images or more, found {len(names)}')
+    count = min(COMPARED, len(names))
+    return [read_image(folder / names[i * len(names) // count]) for i in range(count)]
 
 
 def stand_in_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_COMPARED = 8  # images of a folder that both sides describe
-
 
 def export(
     source: Annotated[
@@ -43,11 +41,12 @@ def export(
     dimensions move every similarity, so a calibration does not survive a cut.
     """
     from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.offline.graph_parity import images_of_folder
     from netvlad_ros.offline.revised_bundle import revise_bundle
 
     if out.suffix != '.onnx':
         raise NetvladError(f'--out {out}: the name of a bundle ends in .onnx')
-    compared = _pictures(images)
+    compared = [] if images is None else images_of_folder(images)
     if source.suffix == '.onnx':
         model_id, dropped = revise_bundle(source, out, dim=dim, half=half, images=compared)
     elif dim is None and not half:
@@ -91,18 +90,3 @@ def _export_network(source: Path, out: Path, images: list[NDArray[np.uint8]]) ->
         raise NetvladError(f'network {path}: its metadata is no JSON object')
     real = images or stand_in_images(network.preprocessing)
     return export_bundle(network, real, {**facts, **given}, out)
-
-
-def _pictures(folder: Path | None) -> list[NDArray[np.uint8]]:
-    """Images of a folder, evenly spaced in its order; none without a folder."""
-    from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.image import read_image
-    from netvlad_ros.offline.image_folder import image_names
-
-    if folder is None:
-        return []
-    names = image_names(folder)
-    if not names:
-        raise NetvladError(f'--images {folder}: holds no image')
-    count = min(_COMPARED, len(names))
-    return [read_image(folder / names[i * len(names) // count]) for i in range(count)]

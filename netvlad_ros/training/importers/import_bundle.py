@@ -5,17 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing, read_image
-from netvlad_ros.offline.graph_parity import stand_in_images
-from netvlad_ros.offline.image_folder import image_names
+from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.offline.graph_parity import images_of_folder, stand_in_images
 from netvlad_ros.training.export import export_bundle
 from netvlad_ros.training.importers.public_model import read_public_model
-
-_COMPARED = 4  # images of a folder that the parity gate looks at
 
 _ORIGINS = {
     'matlab_netvlad': 'MATLAB release of the NetVLAD authors (Arandjelovic et al., CVPR 2016)',
@@ -64,7 +58,7 @@ def import_bundle(
             'file_sha256': _sha256(source),
         },
     }
-    compared = stand_in_images(preprocessing) if images is None else _pictures(images)
+    compared = stand_in_images(preprocessing) if images is None else images_of_folder(images)
     try:
         model_id = export_bundle(network, compared, metadata, out)
     except RuntimeError as error:  # of torch: a grid shrank to nothing, layers do not fit
@@ -77,14 +71,6 @@ def import_bundle(
         f'{out}: {facts["backbone"]}, {facts["pooling"]}, whitening {facts["whitening"]}, '
         f'{network.dim} dimensions, licence {licence}, model {model_id[:12]}'
     )
-
-
-def _pictures(folder: Path) -> list[NDArray[np.uint8]]:
-    names = image_names(folder)
-    if len(names) < 2:
-        raise NetvladError(f'{folder}: the comparison needs two images or more, found {len(names)}')
-    chosen = np.linspace(0, len(names) - 1, min(_COMPARED, len(names))).astype(int)
-    return [read_image(folder / names[index]) for index in chosen]
 
 
 def _sha256(path: Path) -> str:

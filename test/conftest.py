@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,3 +48,36 @@ def shared_weights() -> Path:
 def model_path() -> Path:
     """The committed model bundle."""
     return MODEL
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Draws the same numbers in every test."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def seeded_torch() -> Iterator[None]:
+    """Weights that are drawn are the same in every test; one thread."""
+    torch = pytest.importorskip('torch')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_gradients() -> Iterator[None]:
+    """Evaluation only."""
+    with pytest.importorskip('torch').no_grad():
+        yield
+
+
+@pytest.fixture(scope='session')
+def image_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files of small pictures, in order."""
+    pytest.importorskip('torch')
+    from tiny_network import write_pictures
+
+    return write_pictures(tmp_path_factory.mktemp('pictures'))

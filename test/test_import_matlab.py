@@ -15,16 +15,7 @@ from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.importers.import_bundle import import_bundle  # noqa: E402
 
 VGG16 = [64, 64, 'M', 128, 128, 'M', 256, 256, 256, 'M', 512, 512, 512, 'M', 512, 512, 512]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('seeded_torch', 'no_gradients')
 
 
 def matlab_net(clusters_count=4, dim=16, bias=False, slimmer=1):

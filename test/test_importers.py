@@ -17,15 +17,7 @@ from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.importers.import_bundle import import_bundle  # noqa: E402
 from netvlad_ros.training.vision import torchvision  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('seeded_torch', 'no_gradients')
 
 
 def random_trunk(layers):

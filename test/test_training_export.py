@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 
-from tiny_network import METADATA, make_network, pictures, write_pictures  # noqa: E402
+from tiny_network import METADATA, make_network, pictures  # noqa: E402
 
 from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
@@ -19,20 +19,7 @@ from netvlad_ros.training.export import export_bundle  # noqa: E402
 from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
 from netvlad_ros.training.network_file import save_network  # noqa: E402
 
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    global RNG
-    RNG = np.random.default_rng(0)
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope='module')
-def image_files(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp('images'))
+pytestmark = pytest.mark.usefixtures('seeded_torch')
 
 
 def unit(row):

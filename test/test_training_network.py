@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from safetensors.torch import load_file, save_file  # noqa: E402
-from tiny_network import SMALL, make_network, pictures, write_pictures  # noqa: E402
+from tiny_network import SMALL, make_network, pictures  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.backbone import Backbone  # noqa: E402
@@ -25,20 +25,7 @@ from netvlad_ros.training.network_file import load_network, save_network  # noqa
 from netvlad_ros.training.poolings.netvlad import NetVLAD  # noqa: E402
 from netvlad_ros.training.vision import torchvision  # noqa: E402
 
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    global RNG
-    RNG = np.random.default_rng(0)
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope='module')
-def image_files(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp('images'))
+pytestmark = pytest.mark.usefixtures('seeded_torch')
 
 
 @pytest.mark.parametrize('name', ['alexnet', 'resnet18', 'mobilenet_v3_large', 'efficientnet_b0'])

@@ -20,15 +20,7 @@ from netvlad_ros.training.poolings.contextual_reweighting import CRN  # noqa: E4
 from netvlad_ros.training.poolings.netvlad import NetVLAD  # noqa: E402
 from netvlad_ros.training.poolings.rmac import regions  # noqa: E402
 
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    global RNG
-    RNG = np.random.default_rng(0)
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures('seeded_torch')
 
 
 def loop_netvlad(layer, features):
@@ -62,12 +54,12 @@ def loop_netvlad(layer, features):
         (CRN, {'ghost_clusters': 1}),
     ],
 )
-def test_netvlad_and_its_gradient_are_those_of_the_loop_over_clusters(kind, options):
+def test_netvlad_and_its_gradient_are_those_of_the_loop_over_clusters(rng, kind, options):
     layer = kind(8, 5, **options).double()
-    layer.initialise(torch.from_numpy(RNG.normal(size=(5 + layer.ghost_clusters, 8))), alpha=0.7)
-    features = torch.from_numpy(RNG.normal(size=(3, 8, 4, 6))).requires_grad_()
+    layer.initialise(torch.from_numpy(rng.normal(size=(5 + layer.ghost_clusters, 8))), alpha=0.7)
+    features = torch.from_numpy(rng.normal(size=(3, 8, 4, 6))).requires_grad_()
     wanted = (features, *layer.parameters())
-    direction = torch.from_numpy(RNG.normal(size=(3, 40)))
+    direction = torch.from_numpy(rng.normal(size=(3, 40)))
     found, expected = layer(features), loop_netvlad(layer, features)
     assert (found - expected).abs().max() < 1e-6
     gradients = torch.autograd.grad((found * direction).sum(), wanted)
@@ -114,8 +106,8 @@ def expected_pooling(name, x):
 
 
 @pytest.mark.parametrize('name', ['mac', 'spoc', 'gem', 'crow', 'rmac'])
-def test_poolings_without_clusters_are_those_of_their_papers(name):
-    x = RNG.normal(size=(2, 7, 6, 9))
+def test_poolings_without_clusters_are_those_of_their_papers(rng, name):
+    x = rng.normal(size=(2, 7, 6, 9))
     layer = POOLINGS[name].of(NetworkConfig(), 7)
     found = layer(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(found, [expected_pooling(name, image) for image in x], atol=1e-4)
@@ -149,11 +141,11 @@ def test_alpha_comes_from_distances_not_from_indices():
     assert np.mean(np.log(largest / second)) == pytest.approx(np.log(100.0))
 
 
-def test_initialised_layer_assigns_by_distance():
+def test_initialised_layer_assigns_by_distance(rng):
     layer = NetVLAD(4, 3).double()
-    centroids = RNG.normal(size=(3, 4))
+    centroids = rng.normal(size=(3, 4))
     layer.initialise(torch.from_numpy(centroids), alpha=2.0)
-    x = unit(RNG.normal(size=4))
+    x = unit(rng.normal(size=4))
     found = layer.soft_assignment(3.0 * torch.from_numpy(x)[None, :, None, None])[0, :, 0, 0]
     expected = np.exp(-2.0 * ((x - centroids) ** 2).sum(1))
     np.testing.assert_allclose(found.detach().numpy(), expected / expected.sum(), atol=1e-12)

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 
-from tiny_network import make_network, write_pictures  # noqa: E402
+from tiny_network import make_network  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.pca_whitening import pca_whitening  # noqa: E402
@@ -16,25 +16,12 @@ from netvlad_ros.training.supervised_whitening import supervised_whitening  # no
 from netvlad_ros.training.whitening import Whitening  # noqa: E402
 from netvlad_ros.training.whitening_fit import fit_whitening  # noqa: E402
 
-RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    global RNG
-    RNG = np.random.default_rng(0)
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope='module')
-def image_files(tmp_path_factory):
-    return write_pictures(tmp_path_factory.mktemp('images'))
+pytestmark = pytest.mark.usefixtures('seeded_torch')
 
 
 @pytest.mark.parametrize('count', [40, 400])  # fewer and more images than dimensions
-def test_whitening_makes_the_kept_directions_orthonormal(count):
-    x = RNG.normal(size=(count, 60)) @ RNG.normal(size=(60, 60)) + 3.0
+def test_whitening_makes_the_kept_directions_orthonormal(rng, count):
+    x = rng.normal(size=(count, 60)) @ rng.normal(size=(60, 60)) + 3.0
     layer = Whitening(60, 8).double()
     assert not layer.fitted
     layer.set(pca_whitening(x, 8))
@@ -49,11 +36,11 @@ def test_whitening_makes_the_kept_directions_orthonormal(count):
     np.testing.assert_allclose(rotated @ rotated.T, np.eye(8), atol=1e-8)
 
 
-def test_supervised_whitening_solves_the_generalised_eigenproblem():
+def test_supervised_whitening_solves_the_generalised_eigenproblem(rng):
     count, width, dim = 3000, 12, 5
-    nuisance = np.eye(width) + 0.3 * RNG.normal(size=(width, width))
-    places = RNG.normal(size=(count // 2, width)) * np.linspace(2.0, 0.5, width)
-    x = np.repeat(places, 2, axis=0) + RNG.normal(size=(count, width)) @ nuisance
+    nuisance = np.eye(width) + 0.3 * rng.normal(size=(width, width))
+    places = rng.normal(size=(count // 2, width)) * np.linspace(2.0, 0.5, width)
+    x = np.repeat(places, 2, axis=0) + rng.normal(size=(count, width)) @ nuisance
     pairs = np.arange(count).reshape(-1, 2)
     matrix, mean = supervised_whitening(x.astype(np.float32), pairs, dim)
     np.testing.assert_allclose(mean, x.mean(0), atol=1e-5)
@@ -72,10 +59,10 @@ def test_supervised_whitening_solves_the_generalised_eigenproblem():
     np.testing.assert_allclose(whitened / whitened[0, 0], np.eye(width), atol=1e-6)
 
 
-def test_supervised_whitening_finds_places_where_pca_finds_lighting():
-    places = RNG.normal(size=(200, 30))
-    light = 3.0 * RNG.normal(size=(400, 8)) @ RNG.normal(size=(8, 30))
-    x = np.repeat(places, 2, axis=0) + light + 0.3 * RNG.normal(size=(400, 30))
+def test_supervised_whitening_finds_places_where_pca_finds_lighting(rng):
+    places = rng.normal(size=(200, 30))
+    light = 3.0 * rng.normal(size=(400, 8)) @ rng.normal(size=(8, 30))
+    x = np.repeat(places, 2, axis=0) + light + 0.3 * rng.normal(size=(400, 30))
 
     def recall(projection):
         y = (x - projection.mean) @ projection.matrix.T
@@ -87,15 +74,15 @@ def test_supervised_whitening_finds_places_where_pca_finds_lighting():
     assert recall(supervised_whitening(x, train, 12)) > recall(pca_whitening(x, 12)) + 0.1
 
 
-def test_whitening_refuses_what_does_not_span_it():
+def test_whitening_refuses_what_does_not_span_it(rng):
     with pytest.raises(NetvladError, match='needs more than 8'):
         pca_whitening(np.ones((8, 60)), 8)
     with pytest.raises(NetvladError, match='fewer than 8 directions'):
-        pca_whitening(RNG.normal(size=(40, 3)) @ RNG.normal(size=(3, 60)), 8)
+        pca_whitening(rng.normal(size=(40, 3)) @ rng.normal(size=(3, 60)), 8)
     with pytest.raises(NetvladError, match='needs pairs'):
         supervised_whitening(np.ones((40, 3)), np.empty((0, 2), np.int64), 2)
     with pytest.raises(NetvladError, match='names an image that is not there'):
-        supervised_whitening(RNG.normal(size=(40, 3)), np.array([[0, 40]]), 2)
+        supervised_whitening(rng.normal(size=(40, 3)), np.array([[0, 40]]), 2)
     with pytest.raises(NetvladError, match='not finite'):
         pca_whitening(np.full((40, 3), np.nan), 2)
 

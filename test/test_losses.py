@@ -13,7 +13,8 @@ from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.batch import TrainingBatch, TrainingTuple, tuple_positions  # noqa: E402
 from netvlad_ros.training.loss import LOSSES, LossConfig, make_loss  # noqa: E402
 
-DIM, CELLS = 6, 3
+DIM = 6
+CELLS = np.zeros(3, np.int64)  # the group of each
 
 
 def unit(rows):
@@ -165,12 +166,35 @@ def test_separable_losses_are_the_mean_of_their_parts(kind, tuples, descriptors)
 
 def test_contrastive_loss_of_groups_is_over_marked_pairs(tuples, descriptors):
     group = replace(tuples, tuples=np.empty((0, 2), np.int64))
-    loss = make_loss(config('contrastive'), DIM, 0).double()
+    loss = make_loss(config('contrastive'), DIM, CELLS).double()
     expected = loop_contrastive_of_pairs(descriptors, group, config('contrastive'))
     x = torch.from_numpy(descriptors).requires_grad_()
     assert loss(x, group).item() == pytest.approx(expected, rel=1e-12)
     assert torch.autograd.gradcheck(lambda rows: loss(rows, group), x)
     assert group.parts() == [group]
+
+
+def test_each_group_of_cells_has_a_classifier_of_its_own(tuples, descriptors):
+    groups = np.array([1, 0, 1, 0, 2])
+    batch = replace(tuples, labels=np.array([0, 2, 1, 3, 4, 0, -1, 1, 3, 3, 2, 2, 1, 0]))
+    loss = make_loss(config('classification'), DIM, groups).double()
+    weight = loss.weight.detach().numpy()
+    total = 0.0  # a group of one cell teaches nothing
+    for group in (0, 1):
+        cells = np.flatnonzero(groups == group)
+        members = np.flatnonzero(np.isin(batch.labels, cells))
+        part = replace(batch, labels=np.searchsorted(cells, batch.labels[members]))
+        mean = loop_classification(
+            descriptors[members], part, config('classification'), weight[cells]
+        )
+        total += mean * len(members)
+    x = torch.from_numpy(descriptors).requires_grad_()
+    assert loss(x, batch).item() == pytest.approx(total / 13, rel=1e-12)
+    assert torch.autograd.gradcheck(lambda rows, _: loss(rows, batch), (x, loss.weight))
+    assert list(loss.state_dict()) == ['weight']
+    only = replace(batch, labels=np.where(batch.labels == 3, 3, -1))
+    (felt,) = torch.autograd.grad(loss(x, only), loss.weight)
+    assert felt.any(dim=1).tolist() == [False, True, False, True, False]
 
 
 def test_identical_descriptors_leave_every_gradient_finite(tuples):
@@ -212,7 +236,9 @@ def test_misfits_get_one_sentence(tuples, descriptors):
         if config(kind).needs_tuples:
             with pytest.raises(NetvladError, match='ranks tuples, and mining by groups draws none'):
                 make_loss(config(kind), DIM, CELLS)(x, group)
-    with pytest.raises(NetvladError, match='two spatial cells at least, the data has 1'):
-        make_loss(config('classification'), DIM, 1)
+    with pytest.raises(
+        NetvladError, match='two spatial cells in a group at least, the data has 3 in 3'
+    ):
+        make_loss(config('classification'), DIM, np.arange(3))
     with pytest.raises(NetvladError, match='13 descriptors for 14 images'):
-        make_loss(config('triplet'), DIM, 0)(x[1:], tuples)
+        make_loss(config('triplet'), DIM, CELLS)(x[1:], tuples)

@@ -133,11 +133,42 @@ def test_cells_are_labels_positions_with_heading_or_spans_of_time():
         [('a', 0, 'f', 'h'), ('a', 4, 'f', 'h'), ('a', 5, 'f', 'h'), ('b', 0, 'f', 'h')]
     )
     labelled = place_images('labelled', places=[3, -1, 3])
-    labels, count = Supervision([posed, clips, labelled], SupervisionConfig()).cells()
-    assert count == 7 and labels[9] == -1 and set(labels) == {-1, *range(7)}
+    labels, groups = Supervision([posed, clips, labelled], SupervisionConfig()).cells()
+    assert groups.tolist() == [0] * 7 and labels[9] == -1 and set(labels) == {-1, *range(7)}
     assert labels[0] == labels[1] and len(set(labels[:4])) == 3
     assert labels[4] == labels[5] and len(set(labels[4:8])) == 3
     assert labels[8] == labels[10]
+
+
+def test_cells_of_one_group_are_never_neighbours():
+    rng = np.random.default_rng(0)
+    at = rng.uniform(-80, 80, (2000, 3)) * (1, 1, 0.2)
+    turn = np.where(rng.random(2000) < 0.1, np.nan, rng.uniform(-180, 540, 2000))
+    images = place_images(positions_m=at, headings_deg=turn, recordings=range(2000))
+    clips = clip_images([('a', s, 'f', 'h') for s in range(60)])
+    whole = Supervision([images, clips], SupervisionConfig())
+    config = SupervisionConfig(cell_groups=3, cell_heading_groups=2)
+    labels, groups = Supervision([images, clips], config).cells()
+    assert (labels == whole.cells()[0]).all()
+    keys = {}  # of each class: where its cell lies
+    for label, (x, y, z), h in zip(labels, at, turn, strict=False):
+        heading = None if np.isnan(h) else int(h % 360 // 30)
+        key = (int(x // 10), int(y // 10), round(z / 10), heading)
+        assert keys.setdefault(label, key) == key
+    assert len(keys) > 1000
+    posed = sorted(keys)
+    for one in posed[::10]:
+        for two in posed:
+            if one != two and groups[one] == groups[two]:
+                *a, turn_a = keys[one]
+                *b, turn_b = keys[two]
+                apart = np.abs(np.subtract(a, b))
+                assert (apart % 3 == 0).all()
+                if (apart == 0).all():
+                    assert None not in (turn_a, turn_b)
+                    assert 2 <= (turn_a - turn_b) % 12 <= 10
+    spans = groups[labels[2000::5]]
+    assert all(spans[i] == spans[i + 3] and len(set(spans[i : i + 3])) == 3 for i in range(9))
 
 
 def floors(count=6):
@@ -192,6 +223,7 @@ def test_split_by_marked_source_by_city_and_by_whole_recordings():
         ({'positive_gap_min_s': 9}, 'positive_gap_min_s is larger'),
         ({'positive_radius_m': 99}, 'positive_radius_m is larger'),
         ({'cell_m': 0}, 'cell_m is 0.0, outside'),
+        ({'cell_heading_groups': 5}, 'does not divide the 12 directions'),
         ({'validation_floor': []}, "unknown setting 'validation_floor'"),
     ],
 )

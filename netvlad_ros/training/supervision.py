@@ -157,8 +157,8 @@ class Supervision:
         differs = (unit >= 0) & (unit != self._table.apart[query, 0])
         return differs | (self._table.area[candidates] != self._table.area[query])
 
-    def cells(self) -> tuple[Indices, int]:
-        """Classes of the classification loss, (N,) int64, -1 none, and their number."""
+    def cells(self) -> tuple[Indices, Indices]:
+        """Classes of the classification loss, (N,) int64, -1 none, and their groups, (C,) int64."""
         return place_cells(self._table, self.config)
 
     def split(self, config: SupervisionConfig) -> tuple[Supervision, Supervision]:

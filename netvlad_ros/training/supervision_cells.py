@@ -13,11 +13,16 @@ SHORTEST_SPAN_S = 1e-3
 
 def place_cells(
     table: SupervisionTable, config: SupervisionConfig
-) -> tuple[NDArray[np.int64], int]:
-    """Class of each image, (N,) int64, -1 none, and the number of classes.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Class of each image, (N,) int64, -1 none, and the group of each class, (C,) int64.
 
-    The label of the place where there is one; else a cell of position and heading within an area
-    (CosPlace: Berton et al., CVPR 2022, equation 1); else a span of time of a recording.
+    A class is the label of a place where there is one; else a cell of position and heading within
+    an area (CosPlace: Berton et al., "Rethinking visual geo-localization for large-scale
+    applications", CVPR 2022, equation 1); else a span of time of a recording.
+
+    Images on either side of a border look alike, yet lie in different cells. So cells are dealt out
+    to groups, and only those of one group compete: they are a multiple of cell_groups cells apart
+    along every axis and in time, and of cell_heading_groups in heading (N and L in CosPlace).
     """
     keys = np.full((len(table.images), 6), -1, dtype=np.int64)
     labelled = table.places >= 0
@@ -40,4 +45,10 @@ def place_cells(
     labels = np.full(len(keys), -1, dtype=np.int64)
     cells, codes = np.unique(keys[known], axis=0, return_inverse=True)
     labels[known] = codes.ravel()
-    return labels, len(cells)
+    along, turns = config.cell_groups, config.cell_heading_groups
+    remainders = cells[:, 2:] % (along, along, along, turns)
+    if turns > 1:
+        # Where the heading is unknown, the cell overlaps with those of all headings.
+        remainders[cells[:, 5] < 0, 3] = turns
+    groups = np.unique(remainders, axis=0, return_inverse=True)[1]
+    return labels, groups.reshape(-1).astype(np.int64)

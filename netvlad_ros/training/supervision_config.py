@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from netvlad_ros.core.errors import NetvladError
@@ -44,6 +45,15 @@ class SupervisionConfig(Settings):
     cell_heading_deg: float = setting(
         30.0, 'directions of view that one class spans [deg]', 1.0, 360.0
     )
+    cell_groups: int = setting(
+        1,
+        'classes compete if so many cells apart along each axis; 1 = all do, 5 in CosPlace',
+        1,
+        100,
+    )
+    cell_heading_groups: int = setting(
+        1, 'and so many directions apart; 1 = all do, 2 in CosPlace', 1, 360
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,3 +61,9 @@ class SupervisionConfig(Settings):
             raise NetvladError('positive_gap_min_s is larger than positive_gap_max_s')
         if self.positive_radius_m > self.negative_radius_m:
             raise NetvladError('positive_radius_m is larger than negative_radius_m')
+        directions = math.ceil(360.0 / self.cell_heading_deg)
+        if directions % self.cell_heading_groups:
+            raise NetvladError(
+                f'cell_heading_groups {self.cell_heading_groups} does not divide the {directions} '
+                'directions of cell_heading_deg: the last would be next to the first of its group'
+            )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -12,28 +14,40 @@ from netvlad_ros.training.losses.base import Loss
 
 
 class ClassificationLoss(Loss):
-    """Cross entropy of scale * (cos(d, w_c) - margin [c is d's cell]) over all cells c.
+    """Cross entropy of scale * (cos(d, w_c) - margin [c is d's cell]) over the cells c of a group.
 
     The large margin cosine loss of CosFace (Wang et al., CVPR 2018, equation 4), its mean over the
     images that have a cell. The w_c are parameters, to be trained along and then thrown away.
 
+    An image competes for its cell with those of the cell's own group alone: one classifier for each
+    group, as in CosPlace. There one group trains for a while, then the next; here a batch may hold
+    images of all.
+
     Args:
-        dim: D. classes: number of cells. scale, margin: 30 and 0.4 in CosPlace.
+        dim: D.
+        groups: (C,) int64, the group of each cell.
+        scale, margin: 30 and 0.4 in CosPlace.
 
     Raises:
-        NetvladError: fewer than two cells.
+        NetvladError: no group has two cells.
     """
 
-    def __init__(self, dim: int, classes: int, scale: float = 30.0, margin: float = 0.4) -> None:
+    groups: torch.Tensor
+
+    def __init__(
+        self, dim: int, groups: NDArray[np.int64], scale: float = 30.0, margin: float = 0.4
+    ) -> None:
         super().__init__()
-        if classes < 2:
+        if np.bincount(groups, minlength=1).max() < 2:
             raise NetvladError(
-                f'the classification loss needs two spatial cells at least, the data has {classes}:'
-                ' give images with positions or place labels, or choose another loss'
+                'the classification loss needs two spatial cells in a group at least, the data has '
+                f'{len(groups)} in {len(np.unique(groups))} groups: give images with positions or '
+                'place labels, lower cell_groups, or choose another loss'
             )
         self.scale = scale
         self.margin = margin
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(classes, dim)))
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(len(groups), dim)))
+        self.register_buffer('groups', torch.from_numpy(groups), persistent=False)
 
     def _value(self, descriptors: torch.Tensor, batch: TrainingBatch) -> torch.Tensor:
         labels = torch.from_numpy(batch.labels).to(descriptors.device)
@@ -43,4 +57,6 @@ class ClassificationLoss(Loss):
         labels = labels[known]
         cosines = functional.linear(descriptors[known], functional.normalize(self.weight, dim=1))
         margins = self.margin * functional.one_hot(labels, len(self.weight)).to(cosines)
-        return functional.cross_entropy(self.scale * (cosines - margins), labels)
+        other_group = self.groups != self.groups[labels, None]
+        scores = (self.scale * (cosines - margins)).masked_fill(other_group, -torch.inf)
+        return functional.cross_entropy(scores, labels)

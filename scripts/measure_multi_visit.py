@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Does it help to train on positives from another time? The paper's Time Machine, in a made world.
+
+    OMP_NUM_THREADS=1 python scripts/measure_multi_visit.py --markdown
+
+Arandjelovic et al. 2016, section 5.2: a network whose positives were all taken at the time of their
+query learns that light and moved things tell places apart. Here towns are rendered, each visited in
+several lights and seasons, and the same loop trains on them, for as many steps on as many images:
+
+  one visit           a town is seen in one light only, four times as densely: who never comes back.
+                      This is the paper's ablation. (Calling each of several visits an area of its
+                      own would be none: the same wall in another light would be a negative.)
+  multi_visit: false  all visits in one map; positives from any, those beside the query in its own
+                      light included, and of these the miner takes the most similar. The flag alone:
+                      images, negatives and all the rest are those of the last row.
+  multi_visit: true   the same images; positives from another visit only.
+
+Positives of one visit are 2 m or more apart in all arms. Nothing is augmented, as in the paper, as
+that would feign other lights. Last weights are taken, nothing is chosen by validation.
+
+Centroids and whitening are fitted on the images of the arm, so each is compared with what it began
+from. Where the loss is near 0 there was little to learn: such positives are too easy.
+
+Judged on towns that no arm saw, on the exported bundles: every image of one visit is looked for
+among all towns' images of another visit. The interval of a difference is a bootstrap over towns and
+seeds of training; of few seeds it is rather too narrow. Folders that are there already are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.image import read_image
+from netvlad_ros.demo.visited_place import render_place
+from netvlad_ros.offline.command_options import parse_slice
+from netvlad_ros.offline.open_place_images import read_place_images
+from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.training.config import TrainConfig
+from netvlad_ros.training.run import run_training
+
+HEIGHT, WIDTH = 192, 256  # [px]
+VISITS, SPACING_M = 4, 2.0  # of a training town; the dense single visit has as many images
+JUDGED_VISITS = 3
+RADIUS_M, HEADING_DEG = 3.0, 30.0  # what is the same place, in training and when judged
+RANKS = (1, 5)
+DRAWS = 10_000
+
+RECIPE: dict[str, Any] = {
+    'name': 'town',
+    'threads': 1,
+    'network': {
+        'weights': '../shared/weights/mobilenet_v2_imagenet.safetensors',
+        'clusters': 64,
+        'dim': 256,
+        'height': HEIGHT,
+        'width': WIDTH,
+        'local_descriptors': 40_000,
+    },
+    'supervision': {
+        'positive_radius_m': RADIUS_M,
+        'positive_heading_deg': HEADING_DEG,
+        'negative_radius_m': 10.0,
+    },
+    'augmentation': {'strength': 0.0},
+    'mining': {'mode': 'partial', 'pool': 400, 'negatives': 5},
+    'loss': {'kind': 'triplet', 'margin': 0.1},
+    'loop': {
+        'steps': 60,
+        'round_steps': 30,
+        'batch': 2,
+        'workers': 0,
+        'amp': 'bfloat16',
+        'lr_backbone': 3e-5,
+        'lr_pooling': 3e-4,
+        'validate_every': 0,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train.
+
+    gap_s: shortest time between images of one visit that may match [s]; rendered images are half a
+    second apart, however far the camera went. start: title of the arm that trains no step.
+    """
+
+    title: str
+    visits: int
+    multi_visit: bool
+    gap_s: float
+    start: str = ''
+
+    @property
+    def spacing_m(self) -> float:
+        """Between images, so that all arms have as many."""
+        return SPACING_M * self.visits / VISITS
+
+
+ARMS = (
+    Arm('start of one visit', 1, False, 2.0),
+    Arm('one visit', 1, False, 2.0, 'start of one visit'),
+    Arm('start of all visits', VISITS, False, 0.5),
+    Arm('multi_visit: false', VISITS, False, 0.5, 'start of all visits'),
+    Arm('multi_visit: true', VISITS, True, 0.5, 'start of all visits'),
+)
+
+
+def render(out: Path, seeds: range, visits: int, spacing_m: float) -> list[Path]:
+    """Folders of the towns of these seeds; rendered if they are not there."""
+    towns = [out / f'towns-{visits}x{spacing_m:g}m' / f'town{seed}' for seed in seeds]
+    for seed, folder in zip(seeds, towns, strict=True):
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            size = (WIDTH, HEIGHT)
+            render_place('town', seed, folder, visits=visits, size=size, spacing_m=spacing_m)
+    return towns
+
+
+def train(arm: Arm, seed: int, towns: Sequence[Path], options: argparse.Namespace) -> Path:
+    """The bundle of an arm; trained if it is not there with the same settings."""
+    changes = [*options.changes, f'seed={seed}', f'supervision.multi_visit={arm.multi_visit}']
+    changes += [f'supervision.positive_gap_min_s={arm.gap_s}']
+    if not arm.start:
+        changes += ['loop.steps=0']
+    sources = [
+        {'path': str(town / f'visit{visit}'), 'name': f'{town.name}-{visit}', 'area': town.name}
+        for town in towns
+        for visit in range(arm.visits)
+    ]
+    config = TrainConfig.of(RECIPE | {'sources': sources}, 'recipe').changed(changes)
+    out = options.out / 'runs' / re.sub(r'\W+', '-', f'{arm.title} {seed}')
+    bundle = out / 'latest' / f'{config.name}.onnx'
+    if bundle.is_file() and TrainConfig.load(bundle.parent / 'config.yaml') == config:
+        return bundle
+    return run_training(config, out=out)
+
+
+def judge(path: Path, towns: Sequence[Sequence[PlaceImages]]) -> NDArray[np.float64]:
+    """Recall at RANKS of each town's queries, over all ordered pairs of visits; (towns, ranks)."""
+    bundle = ModelBundle.load(path, device='cpu', threads=1)
+    rows = [
+        [np.stack([bundle.describe(read_image(image)) for image in visit.images]) for visit in town]
+        for town in towns
+    ]
+    hits: list[list[NDArray[np.bool_]]] = [[] for _ in towns]
+    for seen in range(JUDGED_VISITS):
+        database = np.concatenate([town[seen] for town in rows])
+        owner = np.repeat(np.arange(len(towns)), [len(town[seen]) for town in rows])
+        for index, town in enumerate(towns):
+            for asked in range(JUDGED_VISITS):
+                if asked == seen:
+                    continue
+                right = np.zeros((len(town[asked]), len(database)), dtype=bool)
+                right[:, owner == index] = same_place(town[asked], town[seen])
+                similar = rows[index][asked] @ database.T
+                order = np.argsort(-similar, axis=1, kind='stable')[:, : max(RANKS)]
+                found = np.take_along_axis(right, order, axis=1)[right.any(axis=1)]
+                hits[index].append(np.stack([found[:, :rank].any(axis=1) for rank in RANKS], 1))
+    return np.array([np.concatenate(of_town).mean(axis=0) for of_town in hits])
+
+
+def same_place(queries: PlaceImages, database: PlaceImages) -> NDArray[np.bool_]:
+    """(Q, D): near, and looking the same way."""
+    assert queries.positions_m is not None and queries.headings_deg is not None
+    assert database.positions_m is not None and database.headings_deg is not None
+    step = queries.positions_m[:, None] - database.positions_m
+    turn = queries.headings_deg[:, None] - database.headings_deg
+    apart = np.abs((turn + 180.0) % 360.0 - 180.0)
+    return np.asarray((np.linalg.norm(step, axis=2) <= RADIUS_M) & (apart <= HEADING_DEG))
+
+
+def difference(recall: NDArray[np.float64]) -> str:
+    """Mean of paired differences (seeds, towns) and its bootstrap 95 % interval, in points."""
+    rng = np.random.default_rng(0)
+    seeds, towns = recall.shape
+    of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS) / seeds
+    of_towns = rng.multinomial(towns, np.full(towns, 1 / towns), DRAWS) / towns
+    drawn = np.einsum('ns,st,nt->n', of_seeds, recall, of_towns)
+    low, high = np.percentile(drawn, (2.5, 97.5)) * 100
+    return f'{recall.mean() * 100:+.1f} [{low:+.1f}, {high:+.1f}]'
+
+
+def mean_loss(bundle: Path) -> float:
+    """Over all steps of the run that left a bundle; NaN of one without steps."""
+    with (bundle.parent / 'log.csv').open(encoding='utf-8') as file:
+        return float(np.mean([float(row['loss']) for row in csv.DictReader(file)] or [np.nan]))
+
+
+def report(
+    recalls: dict[str, NDArray[np.float64]], losses: dict[str, list[float]]
+) -> list[list[str]]:
+    """Rows of the table, from recalls (seeds, towns, ranks) and losses (seeds) by title."""
+    rows, last = [], recalls[ARMS[-1].title]
+    for arm in ARMS:
+        recall = recalls[arm.title]
+        row = [arm.title, f'{np.mean(losses[arm.title]):.4f}' if arm.start else '']
+        for rank in range(len(RANKS)):
+            each = ' '.join(f'{mean * 100:.1f}' for mean in recall[..., rank].mean(axis=1))
+            row += [f'{recall[..., rank].mean() * 100:.1f} ({each})']
+        row += [difference((recall - recalls[arm.start])[..., 0]) if arm.start else '']
+        for rank in range(len(RANKS)):
+            row += [difference((last - recall)[..., rank]) if recall is not last else '']
+        rows.append(row)
+    return rows
+
+
+def show(title: str, rows: Sequence[Sequence[str]], markdown: bool) -> None:
+    """Print the table, in % and points."""
+    header = ['', 'loss', 'recall@1 (seeds)', 'recall@5 (seeds)', '@1 over its start']
+    header += ['@1 of multi_visit: true over it', '@5 of the same']
+    if markdown:
+        lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
+        print(f'{title}\n\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines))
+        return
+    table = Table(title=title)
+    for number, column in enumerate(header):
+        table.add_column(column, justify='right' if number else 'left')
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def main() -> None:
+    """Render, train, judge, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, default=Path('runs/multi_visit'))
+    parser.add_argument('--towns', type=parse_slice, default='100:108', metavar='A:B')
+    parser.add_argument('--judged', type=parse_slice, default='200:208', metavar='A:B')
+    parser.add_argument('--seeds', type=parse_slice, default='0:3', metavar='A:B')
+    parser.add_argument('--steps', type=int, default=RECIPE['loop']['steps'])
+    parser.add_argument(
+        '--set', dest='changes', action='append', default=[], metavar='SECTION.KEY=VALUE'
+    )
+    parser.add_argument('--markdown', action='store_true')
+    options = parser.parse_args()
+    options.changes = [f'loop.steps={options.steps}', *options.changes]
+    cv2.setNumThreads(1)
+    started = time.monotonic()
+    seen, held_out, seeds = (
+        range(chosen.start, chosen.stop)
+        for chosen in (options.towns, options.judged, options.seeds)
+    )
+    judged = [
+        [read_place_images(town / f'visit{visit}') for visit in range(JUDGED_VISITS)]
+        for town in render(options.out, held_out, JUDGED_VISITS, SPACING_M)
+    ]
+    recalls, losses = {}, {}
+    for arm in ARMS:
+        towns = render(options.out, seen, arm.visits, arm.spacing_m)
+        bundles = [train(arm, seed, towns, options) for seed in seeds]
+        recalls[arm.title] = np.stack([judge(bundle, judged) for bundle in bundles])
+        losses[arm.title] = [mean_loss(bundle) for bundle in bundles]
+    spent = sum(os.times()[:4])
+    title = (
+        f'{len(seen)} towns to learn from, {len(held_out)} to judge on, {options.steps} steps, '
+        f'{len(seeds)} seeds; {(time.monotonic() - started) / 60:.1f} min, '
+        f'{spent / 60:.1f} min of CPU'
+    )
+    show(title, report(recalls, losses), options.markdown)
+
+
+if __name__ == '__main__':
+    main()

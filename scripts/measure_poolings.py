@@ -77,6 +77,8 @@ def main() -> None:
     parser.add_argument('--every', type=int, default=1, help='whiten on each N-th training image')
     parser.add_argument('--markdown', action='store_true')
     options = parser.parse_args()
+    if options.every < 1:
+        parser.error('--every counts from 1')
     config = TrainConfig.load(options.config, options.changes)
     network = config.network
     if network.whitening != 'pca':

@@ -213,6 +213,8 @@ def test_broken_network_files_get_one_sentence(tmp_path, monkeypatch):
     refused(r'layer whitening.linear.weight is .*\(8, 96\), .* needs .*\(9, 96\)')
     change(network={**good['network'], 'colour': 1})
     refused("unknown setting 'colour'")
+    change(network={k: v for k, v in good['network'].items() if k != 'height'})
+    refused('setting height is missing')
     change(network=[])
     refused('must be a mapping')
     change(surprise=1)

@@ -130,7 +130,7 @@ def read_index(directory: Path, where: str) -> dict[str, Any]:
     try:
         data = read_bounded(path, MAX_INDEX_BYTES, where)
         index = yaml.safe_load(data.decode('utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NetvladError(f'{where}: {INDEX_NAME} is no YAML: {_line(error)}') from error
     if not isinstance(index, dict):
         raise NetvladError(f'{where}: {INDEX_NAME} is no mapping')

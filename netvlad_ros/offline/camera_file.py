@@ -46,7 +46,7 @@ def read_camera(path: Path) -> CameraFile:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NetvladError(f'{path} is no YAML: {" ".join(str(error).split())[:200]}') from error
     try:
         camera = CameraFile(

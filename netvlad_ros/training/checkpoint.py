@@ -16,8 +16,12 @@ from torch import nn
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.durable_file import write_durably
 from netvlad_ros.training.network import PlaceNetwork
+from netvlad_ros.training.whole_state import take_whole_state
 
 FORMAT_VERSION = 2
+# What an optimizer keeps of each parameter; Adam and AdamW the same.
+ADAM_STATE: tuple[str, ...] = ('step', 'exp_avg', 'exp_avg_sq')
+STATE: dict[type, tuple[str, ...]] = {torch.optim.SGD: ('momentum_buffer',)}
 MAX_JSON_BYTES = 2**30  # remembered negatives of a hundred thousand queries take some 10 MB
 
 
@@ -79,7 +83,8 @@ def read_progress(folder: Path) -> dict[str, Any]:
         progress = json.loads(path.read_text(encoding='utf-8'))
         if progress['format_version'] != FORMAT_VERSION:
             raise NetvladError(f'{path}: format {progress["format_version"]} is not understood')
-        int(progress['step'])
+        if type(progress['step']) is not int:
+            raise NetvladError(f'{path}: step {progress["step"]!r} is no number')
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NetvladError(f'{folder}: holds no usable checkpoint ({error})') from error
     return dict(progress)
@@ -92,18 +97,17 @@ def load_checkpoint(folder: Path, training: Training) -> dict[str, Any]:
         NetvladError: no checkpoint, a broken one, or one of another architecture.
     """
     progress = read_progress(folder)
-    numbers = folder / f'checkpoint_{int(progress["step"])}.safetensors'
+    numbers = folder / f'checkpoint_{progress["step"]}.safetensors'
     try:
         tensors = load_file(numbers)
     except (OSError, SafetensorError) as error:
         raise NetvladError(f'{folder}: holds no usable checkpoint ({error})') from error
     try:
-        training.network.load_state_dict(_part(tensors, 'network.'))
-        training.loss.load_state_dict(_part(tensors, 'loss.'))
         _load_optimizer(training.optimizer, _part(tensors, 'optimizer.'))
-    except (RuntimeError, ValueError, KeyError, IndexError) as error:
-        first = ' '.join(str(error).split())[:300]
-        raise NetvladError(f'{numbers}: belongs to another network ({first})') from error
+    except ValueError as error:
+        raise NetvladError(f'{numbers}: belongs to another run ({error})') from error
+    take_whole_state(training.network, _part(tensors, 'network.'), f'{numbers}, network')
+    take_whole_state(training.loss, _part(tensors, 'loss.'), f'{numbers}, loss')
     return progress
 
 
@@ -123,15 +127,24 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Takes the state of every parameter, or of none: before the first step there is none."""
     parameters = [p for group in optimizer.param_groups for p in group['params']]
+    keys = STATE.get(type(optimizer), ADAM_STATE)
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, _, key = name.partition('.')
-        like = parameters[int(index)]
-        if key != 'step':
-            # Laid out like the parameter: another order of the same additions rounds differently.
-            tensor = torch.empty_like(like).copy_(tensor)
-        state.setdefault(int(index), {})[key] = tensor
+    for index, like in enumerate(parameters if tensors else ()):
+        state[index] = {}
+        for key in keys:
+            tensor = tensors.pop(f'{index}.{key}', None)
+            if tensor is None or tensor.shape != (() if key == 'step' else like.shape):
+                raise ValueError(f'{key} of parameter {index} is missing or of another shape')
+            if not (tensor.is_floating_point() and torch.isfinite(tensor).all()):
+                raise ValueError(f'{key} of parameter {index} is no finite number')
+            if key != 'step':
+                # Laid out like the parameter: the same additions in another order round otherwise.
+                tensor = torch.empty_like(like).copy_(tensor)
+            state[index][key] = tensor
+    if tensors:
+        raise ValueError(f'its optimizer has no place for {next(iter(tensors))}')
     groups = optimizer.state_dict()['param_groups']
     optimizer.load_state_dict({'state': state, 'param_groups': groups})
 

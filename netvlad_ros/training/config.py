@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from netvlad_ros.training.supervision_config import SupervisionConfig
 
 # What a resumed run may change: it decides where and how far, not what a step does.
 FREE = {'threads', 'loop.workers', 'loop.patience', 'loop.keep'}
+
+MAX_FILE_BYTES = 2**20
+# What is no YAML: a day that no month has and a number of 5000 digits are a ValueError.
+NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,15 @@ class TrainConfig(Settings):
     def of(cls, mapping: Any, where: str) -> TrainConfig:
         """From nested mappings; `where` names them in errors, an unknown key is one."""
         if not isinstance(mapping, dict):
-            raise NetvladError(f'{where}: must be a mapping of training settings, got {mapping!r}')
+            raise NetvladError(
+                f'{where}: must be a mapping of training settings, got {reprlib.repr(mapping)}'
+            )
         values = dict(mapping)
         sources = values.get('sources', [])
         if not isinstance(sources, (list, tuple)):
-            raise NetvladError(f'{where}, sources: must be a list of sources, got {sources!r}')
+            raise NetvladError(
+                f'{where}, sources: must be a list of sources, got {reprlib.repr(sources)}'
+            )
         values['sources'] = tuple(
             Source.of(entry, f'{where}, sources[{index}]') for index, entry in enumerate(sources)
         )
@@ -75,9 +84,11 @@ class TrainConfig(Settings):
             NetvladError: file unreadable, no mapping, an unknown key, an impossible value.
         """
         try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
             mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = ' '.join(str(error).split())
+        except (OSError, *NO_YAML) as error:
+            reason = ' '.join(str(error).split())[:300]
             raise NetvladError(f'{path}: cannot be read as training settings ({reason})') from error
         return cls.of(mapping, str(path)).changed(changes)
 
@@ -96,7 +107,7 @@ class TrainConfig(Settings):
                 )
             try:
                 place[keys[-1]] = yaml.safe_load(text)
-            except yaml.YAMLError as error:
+            except NO_YAML as error:
                 raise NetvladError(f'--set {change}: its value is no YAML') from error
         return type(self).of(mapping, '--set') if changes else self
 

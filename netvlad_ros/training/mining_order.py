@@ -37,7 +37,7 @@ class QueryOrder:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from the `drawn` of a miner's state; raises NetvladError if there is none."""
-        drawn = state.get('drawn')
+        drawn = state.get('drawn') if isinstance(state, dict) else None
         if type(drawn) is not int or drawn < 0:
             raise NetvladError(f'the mining state says {drawn!r} queries were drawn: it is damaged')
         self.drawn = drawn

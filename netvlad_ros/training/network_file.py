@@ -15,6 +15,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.durable_file import write_durably
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.network_config import NetworkConfig
+from netvlad_ros.training.whole_state import take_whole_state
 
 FORMAT_VERSION = 1
 MAX_TENSOR_BYTES = 2 * 2**30  # VGG16-NetVLAD with its 4096-D whitening is 0.6 GB
@@ -74,9 +75,15 @@ def load_network(path: Path) -> tuple[PlaceNetwork, dict[str, Any]]:
     numbers, description = network_files(path)
     where = f'network {description}'
     raw = _read_description(description, where)
-    network = PlaceNetwork(NetworkConfig.of(raw['network'], where))
+    config = NetworkConfig.of(raw['network'], where)
+    for name in config.to_dict():
+        if name not in raw['network']:  # its default would make another descriptor, silently
+            raise NetvladError(
+                f'{where}: setting {name} is missing; export it where it was trained'
+            )
+    network = PlaceNetwork(config)
     state = _read_tensors(numbers, raw['fingerprint'])
-    _fill(network, state, f'network {numbers}')
+    take_whole_state(network, state, f'network {numbers}')
     return network.eval(), raw['extra']
 
 
@@ -84,25 +91,6 @@ def network_files(path: Path) -> tuple[Path, Path]:
     """The safetensors and the JSON file of a network, from its path or from one of the two."""
     stem = path.with_suffix('') if path.suffix in ('.safetensors', '.json') else path
     return stem.with_name(f'{stem.name}.safetensors'), stem.with_name(f'{stem.name}.json')
-
-
-def _fill(network: PlaceNetwork, state: dict[str, torch.Tensor], where: str) -> None:
-    """Takes every layer from state; nothing may be missing or left over."""
-    own = network.state_dict()
-    for name, tensor in own.items():
-        if name not in state:
-            raise NetvladError(f'{where}: layer {name} is missing')
-        if state[name].shape != tensor.shape or state[name].dtype != tensor.dtype:
-            raise NetvladError(
-                f'{where}: layer {name} is {state[name].dtype} {tuple(state[name].shape)}, its '
-                f'configuration needs {tensor.dtype} {tuple(tensor.shape)}'
-            )
-        if tensor.is_floating_point() and not torch.isfinite(state[name]).all():
-            raise NetvladError(f'{where}: layer {name} is not finite')
-    for name in state:
-        if name not in own:
-            raise NetvladError(f'{where}: layer {name} has no place in its configuration')
-    network.load_state_dict(state)
 
 
 def _read_description(path: Path, where: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.network_file import load_network, network_files, save_network
 from netvlad_ros.training.precision import Precision
 from netvlad_ros.training.validation import Recall
+from netvlad_ros.training.whole_state import take_whole_state
 
 
 class RunState:
@@ -82,9 +83,10 @@ class RunState:
         try:
             best = progress['best']
             self.best = None if best is None else Recall(**best)
-            self.step = self.saved = int(progress['step'])
-            self.round, self.stale = int(progress['round']), int(progress['stale'])
-            self.best_step = int(progress['best_step'])
+            self.step, self.round, self.stale, self.best_step = (
+                _count(progress, name) for name in ('step', 'round', 'stale', 'best_step')
+            )
+            self.saved = self.step
             self._miner.restore(progress['miner'])
             self._precision.restore(progress['precision'])
         except (KeyError, TypeError, ValueError) as error:
@@ -93,9 +95,17 @@ class RunState:
     def take_best(self, folder: Path) -> None:
         """Puts the best weights into the network; without validation they are the last ones."""
         if self.best is not None:
-            best, _ = load_network(folder / f'best_{self.best_step}')
-            self._network.load_state_dict(best.state_dict())
+            path = folder / f'best_{self.best_step}'
+            best, _ = load_network(path)
+            take_whole_state(self._network, best.state_dict(), f'network {path}')
 
     @property
     def _network(self) -> PlaceNetwork:
         return self._training.network
+
+
+def _count(progress: dict[str, Any], name: str) -> int:
+    value = progress[name]
+    if type(value) is not int or value < 0:
+        raise ValueError(f'{name} is {value!r}')
+    return value

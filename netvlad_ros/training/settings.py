@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -40,11 +41,15 @@ class Settings:
     def of(cls: type[Section], mapping: Any, where: str) -> Section:
         """From a mapping, as YAML gives it; `where` names it in errors, an unknown key is one."""
         if not isinstance(mapping, dict):
-            raise NetvladError(f'{where}: must be a mapping of settings, got {mapping!r}')
+            raise NetvladError(
+                f'{where}: must be a mapping of settings, got {reprlib.repr(mapping)}'
+            )
         known = [item.name for item in fields(cls)]
         for key in mapping:
             if key not in known:
-                raise NetvladError(f'{where}: unknown setting {key!r}; known: {", ".join(known)}')
+                raise NetvladError(
+                    f'{where}: unknown setting {reprlib.repr(key)}; known: {", ".join(known)}'
+                )
         try:
             return cls(**mapping)
         except NetvladError as error:
@@ -57,12 +62,14 @@ class Settings:
 
 def _checked(item: Any, value: Any) -> Any:
     kind = type(item.default)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) <= 2**53:
         value = float(value)
-    elif kind is tuple and isinstance(value, list):
+    elif kind is tuple and isinstance(value, list) and not any(map(_nests, value)):
         value = tuple(str(entry) for entry in value)
     if type(value) is not kind:
-        raise NetvladError(f'setting {item.name} must be {kind.__name__}, got {value!r}')
+        raise NetvladError(
+            f'setting {item.name} must be {kind.__name__}, got {reprlib.repr(value)}'
+        )
     low, high = item.metadata['range']
     if low is not None and not low <= value <= high:
         raise NetvladError(f'setting {item.name} is {value}, outside {low} to {high}')
@@ -70,3 +77,8 @@ def _checked(item: Any, value: Any) -> Any:
     if choices and value not in choices:
         raise NetvladError(f'setting {item.name} is {value!r}; choose one of {", ".join(choices)}')
     return value
+
+
+def _nests(value: Any) -> bool:
+    """YAML of a kilobyte may hold lists in lists whose text fills the memory."""
+    return not isinstance(value, (str, int, float))

@@ -22,12 +22,22 @@ class Recall:
     Attributes:
         at_1, at_5, at_10: in [0, 1].
         queries: how many have a positive and were counted.
+
+    Raises:
+        ValueError: a share that is none.
     """
 
     at_1: float
     at_5: float
     at_10: float
     queries: int
+
+    def __post_init__(self) -> None:
+        for share in (self.at_1, self.at_5, self.at_10):
+            if not (isinstance(share, float) and 0.0 <= share <= 1.0):
+                raise ValueError(f'a recall of {share!r}')
+        if type(self.queries) is not int:
+            raise ValueError(f'a recall over {self.queries!r} queries')
 
     @property
     def order(self) -> tuple[float, float]:

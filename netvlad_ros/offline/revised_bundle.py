@@ -26,6 +26,7 @@ def revise_bundle(
     dim: int | None = None,
     half: bool = False,
     images: Sequence[NDArray[np.uint8]] = (),
+    where: str = '',
 ) -> tuple[str, bool]:
     """Writes a bundle that answers what source does: its first dimensions, or in half precision.
 
@@ -35,6 +36,7 @@ def revise_bundle(
         dim: dimensions that are kept, of unit length again; None = all.
         half: weights and convolutions in float16; input and output stay as they are.
         images: uint8 (H, W, 3) RGB, real ones, on which both must agree; noise if there are none.
+        where: names source in errors; left out, its path does.
 
     Returns:
         The new model id, and whether a calibration was dropped: fewer dimensions move every
@@ -45,7 +47,7 @@ def revise_bundle(
             or the two disagree (cosine <= 0.9999); no file is left then.
     """
     metadata = ModelBundle.load(source, device='cpu').metadata  # also: is it sound, is it itself?
-    where = f'model {source}'
+    where = where or f'model {source}'
     model = onnx.load_model(source)
     raw: dict[str, Any] = json.loads(
         next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
@@ -72,7 +74,7 @@ def revise_bundle(
         lambda group: whole(group)[:, :dim],  # a cosine needs no unit length
         graph_describer(revised, output, preprocessing),
         resized,
-        f'export to {out} refused: it and {source}',
+        f'export to {out} refused: it and {where}',
     )
     history = {'model_id': metadata.model_id, 'name': metadata.name, 'dim': metadata.dim}
     facts = {**raw, **changes, 'name': out.stem, 'made_from': history}

@@ -55,7 +55,9 @@ def export(
         with tempfile.TemporaryDirectory() as folder:
             whole = Path(folder) / out.name
             _export_network(source, whole, compared)
-            model_id, dropped = revise_bundle(whole, out, dim=dim, half=half, images=compared)
+            model_id, dropped = revise_bundle(
+                whole, out, dim=dim, half=half, images=compared, where=f'network {source}'
+            )
     if dropped:
         typer.echo('the calibration was dropped: it does not hold for fewer dimensions', err=True)
     typer.echo(f'{out}: model {model_id[:12]}, {out.stat().st_size / 1e6:.1f} MB')

@@ -21,6 +21,8 @@ FORMAT_VERSION = 1
 MAX_TENSOR_BYTES = 2 * 2**30  # VGG16-NetVLAD with its 4096-D whitening is 0.6 GB
 MAX_TEXT_BYTES = 16 * 2**20
 _KEYS = {'format_version', 'network', 'fingerprint', 'extra'}
+# Settings whose default would make another descriptor of the same layers, silently.
+DECIDING = ('layer', 'normalise', 'intra_normalise', 'height', 'width', 'resize', 'multiple')
 
 
 def save_network(path: Path, network: PlaceNetwork, extra: dict[str, Any]) -> None:
@@ -76,10 +78,10 @@ def load_network(path: Path) -> tuple[PlaceNetwork, dict[str, Any]]:
     where = f'network {description}'
     raw = _read_description(description, where)
     config = NetworkConfig.of(raw['network'], where)
-    for name in config.to_dict():
-        if name not in raw['network']:  # its default would make another descriptor, silently
+    for name in DECIDING:
+        if name not in raw['network']:
             raise NetvladError(
-                f'{where}: setting {name} is missing; export it where it was trained'
+                f'{where}: setting {name} is missing, and the descriptor hangs on it'
             )
     network = PlaceNetwork(config)
     state = _read_tensors(numbers, raw['fingerprint'])

@@ -74,7 +74,9 @@ def main() -> None:
         '--model', type=Path, required=True, help='trained: a bundle, or the folder of its run'
     )
     parser.add_argument('--data', type=Path, default=DATA)
-    parser.add_argument('--every', type=int, default=1, help='whiten on each N-th training image')
+    parser.add_argument(
+        '--every', type=int, default=1, help='whiten on each N-th image only: a quick look'
+    )
     parser.add_argument('--markdown', action='store_true')
     options = parser.parse_args()
     if options.every < 1:
@@ -193,6 +195,8 @@ def caption(
         f'images; the trained model is {bundle.metadata.name} ({bundle.metadata.model_id[:12]}), '
         f'its whitening ({bundle.metadata.whitening}) was fitted on {frames}.',
     ]
+    if frames != fitted:
+        lines.append('More images whiten better: the rows are not comparable.')
     wide, usual = (find_cut(config.backbone, cut) for cut in (wide_layer(config), config.layer))
     if wide != usual:
         lines.append(
@@ -203,7 +207,7 @@ def caption(
     crn, netvlad = (verdicts[name] for name in CLUSTERED.values())
     same = all(np.array_equal(a.ahead, b.ahead) for a, b in zip(crn, netvlad, strict=True))
     lines.append(
-        'CRN starts with context weights near 1, as NetVLAD: untrained it ranks '
+        'CRN starts with context weights near 1: untrained it ranks '
         + ('exactly as NetVLAD does.' if same else 'almost as NetVLAD does.')
     )
     return ' '.join([*lines, FIVE_WAY])

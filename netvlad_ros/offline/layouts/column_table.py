@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.table_file import MAX_FILE_BYTES
+from netvlad_ros.offline.table_file import read_lines
 
 
 class ColumnRow(NamedTuple):
@@ -36,32 +35,15 @@ def read_columns(
 ) -> Iterator[ColumnRow]:
     """Yield every line below the header; an absent optional column is absent from `cells`.
 
-    Raises NetvladError, with the line's number, if the file cannot be read, lacks a needed column
-    or has a line of another number of cells than its header.
+    Raises NetvladError, as read_lines, or if a needed column is missing.
     """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
-        with path.open(encoding='utf-8-sig', newline='') as lines:
-            reader = csv.reader(lines, strict=True)
-            header = [cell.strip() for cell in next(reader, [])]
-            for column in needed:
-                if column not in header:
-                    raise NetvladError(
-                        f'{path}: column {column} is missing; its first line must name '
-                        f'{", ".join(needed)}'
-                    )
-            wanted = {c: header.index(c) for c in (*needed, *optional) if c in header}
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f'{path}, line {reader.line_num}'
-                if len(cells) != len(header):
-                    raise NetvladError(f'{where}: {len(cells)} values instead of {len(header)}')
-                yield ColumnRow(where, {c: cells[i].strip() for c, i in wanted.items()})
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise NetvladError(f'{path} is not a text file in UTF-8') from error
-    except csv.Error as error:
-        raise NetvladError(f'{path}, line {reader.line_num}: {error}') from error
+    lines = read_lines(path)
+    _, header = next(lines)
+    for column in needed:
+        if column not in header:
+            raise NetvladError(
+                f'{path}: column {column} is missing; its first line must name {", ".join(needed)}'
+            )
+    wanted = {c: header.index(c) for c in (*needed, *optional) if c in header}
+    for line, cells in lines:
+        yield ColumnRow(f'{path}, line {line}', {c: cells[i] for c, i in wanted.items()})

@@ -196,6 +196,15 @@ def test_split_holds_out_floors_whole_and_says_what_it_cannot():
         supervision.split(SupervisionConfig(validation_areas=('clips',)))
 
 
+def test_clusters_and_whitening_are_fitted_on_the_sources_that_suit_them():
+    at = np.array([[0.0, 0.0], [1.0, 0.0]])
+    real = place_images('real', positions_m=at)
+    rendered = replace(place_images('rendered', positions_m=at), fitted=False)
+    both = Supervision([rendered, real], SupervisionConfig())
+    assert both.fitted == list(real.images)
+    assert len(both.queries) == 4
+
+
 def test_split_by_marked_source_by_city_and_by_whole_recordings():
     at = np.zeros((4, 2))
     drive = place_images('drive', positions_m=at, recordings='aabb', times_s=[0, 5, 0, 5])

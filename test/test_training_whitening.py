@@ -11,6 +11,8 @@ torch = pytest.importorskip('torch')
 from tiny_network import make_network  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
+from netvlad_ros.core.image import read_image  # noqa: E402
+from netvlad_ros.training.image_view import ImageView  # noqa: E402
 from netvlad_ros.training.pca_whitening import pca_whitening  # noqa: E402
 from netvlad_ros.training.supervised_whitening import supervised_whitening  # noqa: E402
 from netvlad_ros.training.whitening import Whitening  # noqa: E402
@@ -101,3 +103,21 @@ def test_whitening_is_fitted_on_images(image_files):
     before = linear.whitening.linear.weight.clone()
     fit_whitening(linear, image_files)
     assert torch.equal(linear.whitening.linear.weight, before)
+
+
+def test_views_give_directions_that_the_images_alone_do_not_span(image_files):
+    few = image_files[:5]
+    refused = make_network(pooling='mac', dim=6)
+    with pytest.raises(NetvladError, match='needs more than 6'):
+        fit_whitening(refused, few)
+    viewed = make_network(pooling='mac', dim=6, whitening_views=4)
+    fit_whitening(viewed, few)
+    assert viewed.whitening.fitted
+    whole, mirrored, zoomed, both = (ImageView(few[0], kind, 4).read() for kind in range(4))
+    np.testing.assert_array_equal(whole, read_image(few[0]))
+    np.testing.assert_array_equal(mirrored, whole[:, ::-1])
+    height, width = whole.shape[:2]
+    middle = whole[height // 4 :, width // 4 :][: height // 2, : width // 2]
+    np.testing.assert_array_equal(zoomed, middle)
+    corner = whole[height - height // 2 :, width - width // 2 :]  # another window than the third's
+    np.testing.assert_array_equal(both, corner[:, ::-1])

@@ -37,6 +37,7 @@ class PlaceImages:
             that differ in it are elsewhere, though they may look alike (floors of one building).
         skipped: images that were left out, and why.
         validation: the whole source is kept for validation.
+        fitted: clusters and whitening may be fitted on it; not on rendered images.
 
     Raises:
         NetvladError: no image, or a field of another length.
@@ -55,6 +56,7 @@ class PlaceImages:
     apart: tuple[NDArray[np.str_], ...] = ()
     skipped: tuple[Skip, ...] = ()
     validation: bool = False
+    fitted: bool = True
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -13,6 +13,7 @@ import torch
 
 from netvlad_ros.core.image import read_image
 from netvlad_ros.training.graph_session import GraphSession
+from netvlad_ros.training.image_view import ImageView
 from netvlad_ros.training.images import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
 
@@ -48,7 +49,7 @@ class Describer:
 
     def __call__(
         self,
-        images: Sequence[Path],
+        images: Sequence[Path | ImageView],
         progress: Progress = no_progress,
         *,
         expected: int | None = None,
@@ -56,7 +57,7 @@ class Describer:
         """Unit rows float32 (N, dim), in order.
 
         Args:
-            images: N paths.
+            images: N paths, or views of images.
             progress: is told (images done, N).
             expected: of how many in all these are a share; decides the way they are described.
 
@@ -73,18 +74,18 @@ class Describer:
             progress(done, len(images))
         return rows
 
-    def _parts(self, images: Sequence[Path], many: bool) -> Iterator[np.ndarray]:
+    def _parts(self, images: Sequence[Path | ImageView], many: bool) -> Iterator[np.ndarray]:
         if next(self._network.parameters()).device.type != 'cpu':
             yield from self._on_gpu(images)
         elif many or self._session is not None:
             session = self._session = self._session or GraphSession(self._network, self._method)
             threads = torch.get_num_threads()
-            yield from _ahead(lambda path: session(self._read(path)), images, threads)
+            yield from _ahead(lambda image: session(self._read(image)), images, threads)
         else:
             for image in _ahead(self._read, images, 1):
                 yield self._torch([image])
 
-    def _on_gpu(self, images: Sequence[Path]) -> Iterator[np.ndarray]:
+    def _on_gpu(self, images: Sequence[Path | ImageView]) -> Iterator[np.ndarray]:
         batch: list[np.ndarray] = []
         for image in _ahead(self._read, images, READERS):
             if batch and (len(batch) == GPU_BATCH or image.shape != batch[0].shape):
@@ -94,8 +95,9 @@ class Describer:
         if batch:
             yield self._torch(batch)
 
-    def _read(self, path: Path) -> np.ndarray:
-        return self._network.preprocessing(read_image(path))
+    def _read(self, image: Path | ImageView) -> np.ndarray:
+        rgb = image.read() if isinstance(image, ImageView) else read_image(image)
+        return self._network.preprocessing(rgb)
 
     @torch.no_grad()
     def _torch(self, images: list[np.ndarray]) -> np.ndarray:
@@ -106,7 +108,7 @@ class Describer:
 
 
 def pooled_descriptors(
-    network: PlaceNetwork, images: Sequence[Path], *, progress: Progress = no_progress
+    network: PlaceNetwork, images: Sequence[Path | ImageView], *, progress: Progress = no_progress
 ) -> np.ndarray:
     """Pooled descriptors before whitening, float32 (N, pooling.dim), unit rows."""
     return Describer(network, 'pool')(images, progress)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import Preprocessing
 from netvlad_ros.training.backbone_cuts import CUTS, find_cut
+from netvlad_ros.training.image_view import KINDS
 from netvlad_ros.training.settings import Settings, setting
 
 NORMALISATIONS = ('imagenet', 'symmetric', 'caffe')
@@ -50,6 +51,13 @@ class NetworkConfig(Settings):
     )
     dim: int = setting(512, 'width of the descriptor', 1, 65536)
     shrinkage: float = setting(0.0, 'of the whitening: 0 full, 1 only a rotation', 0.0, 1.0)
+    whitening_views: int = setting(
+        1,
+        'of each training image that pca is fitted on: 1 whole, 2 also mirrored, 3 also zoomed, '
+        '4 also zoomed and mirrored',
+        1,
+        KINDS,
+    )
     height: int = setting(352, 'working size [px]', 32, 4096)
     width: int = setting(464, 'working size [px]', 32, 4096)
     resize: str = setting(

@@ -61,7 +61,8 @@ def write_outcome(
     if config.network.whitening == 'supervised':
         pairs = matching_pairs(training, config.seed)
     with display.working('whitening on the training images') as progress:
-        fit_whitening(network, training.images, pairs, progress=progress)
+        fitted = training.images if pairs is not None else training.fitted
+        fit_whitening(network, fitted, pairs, progress=progress)
     with display.working('calibrating on the held-out images') as progress:
         pooled = pooled_descriptors(network, held_out.images, progress=progress)
     calibration = _calibration(_whitened(network, pooled), held_out, display)

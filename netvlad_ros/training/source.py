@@ -29,6 +29,9 @@ class Source(Settings):
     area: str = setting('', 'sources of one area share a map frame; else each is its own')
     recording: str = setting('', 'name of the visit, for a source that is one recording')
     validation: bool = setting(False, 'kept for validation as a whole')
+    fitted: bool = setting(
+        True, 'clusters and whitening are fitted on it too; false suits rendered images'
+    )
     image_topic: str = setting('', 'of a bag with several')
     pose_topic: str = setting('', 'of a bag: poses of the robot; else the TF tree')
     pose_tolerance_s: float = setting(
@@ -67,6 +70,7 @@ class Source(Settings):
             recordings=recordings,
             areas=_joined(self.area or name, found.areas),
             validation=self.validation,
+            fitted=self.fitted,
         )
 
 

@@ -87,6 +87,12 @@ class Supervision:
         """(W,) int64, sorted: images that may be queries but show no place that is seen again."""
         return np.setdiff1d(np.flatnonzero(self.is_query), self.queries, assume_unique=True)
 
+    @cached_property
+    def fitted(self) -> list[Path]:
+        """Images that clusters and whitening are fitted on: all, but for sources that say no."""
+        keep = [np.full(len(source), source.fitted) for source in self.sources]
+        return [self.images[i] for i in np.flatnonzero(np.concatenate(keep))]
+
     def positives(self, query: int) -> Indices:
         """Potential positives: database images of another visit that may show its place.
 

@@ -10,6 +10,7 @@ import torch
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.describer import pooled_descriptors
+from netvlad_ros.training.image_view import ImageView
 from netvlad_ros.training.images import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.pca_whitening import pca_whitening
@@ -30,6 +31,9 @@ def fit_whitening(
 ) -> None:
     """Fits the layer as network.config says; a linear layer, and none, are left alone.
 
+    PCA is fitted on `config.whitening_views` views of every image: of few places, other scales and
+    mirror images fill directions that the images alone leave to chance.
+
     Memory is bounded: of more images than fit into 4 GiB of descriptors (174,000 of 6144
     dimensions), or than 10,000 beyond 12,288 dimensions, an evenly spaced part is used; pairs that
     lose an image are dropped.
@@ -49,16 +53,24 @@ def fit_whitening(
     assert isinstance(layer, Whitening)
     if config.whitening == 'supervised' and (pairs is None or not len(pairs)):
         raise NetvladError('supervised whitening needs pairs of images that show one place: none')
-    kept = spaced(len(images), row_limit(network.pooling.dim))
-    pooled = pooled_descriptors(network, [images[i] for i in kept], progress=progress)
     if config.whitening == 'pca':
+        pooled = pooled_descriptors(network, fitted_views(network, images), progress=progress)
         layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
         return
+    kept = spaced(len(images), row_limit(network.pooling.dim))
+    pooled = pooled_descriptors(network, [images[i] for i in kept], progress=progress)
     row = np.full(len(images), -1, np.int64)
     row[kept] = np.arange(len(kept))
     known = row[np.asarray(pairs)]
     known = known[(known >= 0).all(axis=1)]
     layer.set(supervised_whitening(pooled, known, config.dim, config.shrinkage))
+
+
+def fitted_views(network: PlaceNetwork, images: Sequence[Path]) -> list[ImageView]:
+    """What PCA is fitted on: views of images, as many as memory allows, evenly spaced."""
+    kinds = network.config.whitening_views
+    kept = spaced(len(images), row_limit(network.pooling.dim) // kinds)
+    return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
 
 
 def initialise_linear(
@@ -83,9 +95,10 @@ def initialise_linear(
     assert isinstance(layer, Whitening)
     generator = np.random.default_rng(seed)
     if len(images) > config.dim:
-        count = min(4 * config.dim, row_limit(network.pooling.dim))
+        count = -(-4 * config.dim // config.whitening_views)
         drawn = np.sort(generator.permutation(len(images))[:count])
-        pooled = pooled_descriptors(network, [images[i] for i in drawn], progress=progress)
+        views = fitted_views(network, [images[i] for i in drawn])
+        pooled = pooled_descriptors(network, views, progress=progress)
         layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
         return 'linear layer from PCA'
     noise = generator.normal(size=(network.pooling.dim, config.dim))

@@ -8,8 +8,8 @@ query learns that light and moved things tell places apart. Here towns are rende
 several lights and seasons, and the same loop trains on them, for as many steps on as many images:
 
   one visit           a town is seen in one light only, four times as densely: who never comes back.
-                      This is the paper's ablation. (Calling each of several visits an area of its
-                      own would be none: the same wall in another light would be a negative.)
+                      This is nearest to the paper. (Calling each of several visits an area of its
+                      own would not be: the same wall in another light would be a negative.)
   multi_visit: false  all visits in one map; positives from any, those beside the query in its own
                       light included, and of these the miner takes the most similar. The flag alone:
                       images, negatives and all the rest are those of the last row.
@@ -47,7 +47,6 @@ from rich.table import Table
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.image import read_image
 from netvlad_ros.demo.visited_place import render_place
-from netvlad_ros.offline.command_options import parse_slice
 from netvlad_ros.offline.open_place_images import read_place_images
 from netvlad_ros.offline.place_images import PlaceImages
 from netvlad_ros.training.config import TrainConfig
@@ -179,10 +178,9 @@ def same_place(queries: PlaceImages, database: PlaceImages) -> NDArray[np.bool_]
     """(Q, D): near, and looking the same way."""
     assert queries.positions_m is not None and queries.headings_deg is not None
     assert database.positions_m is not None and database.headings_deg is not None
-    step = queries.positions_m[:, None] - database.positions_m
+    step = np.linalg.norm(queries.positions_m[:, None] - database.positions_m, axis=2)
     turn = queries.headings_deg[:, None] - database.headings_deg
-    apart = np.abs((turn + 180.0) % 360.0 - 180.0)
-    return np.asarray((np.linalg.norm(step, axis=2) <= RADIUS_M) & (apart <= HEADING_DEG))
+    return (step <= RADIUS_M) & (np.abs((turn + 180.0) % 360.0 - 180.0) <= HEADING_DEG)
 
 
 def difference(recall: NDArray[np.float64]) -> str:
@@ -236,15 +234,23 @@ def show(title: str, rows: Sequence[Sequence[str]], markdown: bool) -> None:
     Console().print(table)
 
 
+def numbers(text: str) -> range:
+    """A to B - 1, from A:B; ValueError of anything else."""
+    first, last = map(int, text.split(':'))
+    if not 0 <= first < last:
+        raise ValueError
+    return range(first, last)
+
+
 def main() -> None:
     """Render, train, judge, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--out', type=Path, default=Path('runs/multi_visit'))
-    parser.add_argument('--towns', type=parse_slice, default='100:108', metavar='A:B')
-    parser.add_argument('--judged', type=parse_slice, default='200:208', metavar='A:B')
-    parser.add_argument('--seeds', type=parse_slice, default='0:3', metavar='A:B')
+    parser.add_argument('--towns', type=numbers, default='100:108', metavar='A:B')
+    parser.add_argument('--judged', type=numbers, default='200:208', metavar='A:B')
+    parser.add_argument('--seeds', type=numbers, default='0:3', metavar='A:B')
     parser.add_argument('--steps', type=int, default=RECIPE['loop']['steps'])
     parser.add_argument(
         '--set', dest='changes', action='append', default=[], metavar='SECTION.KEY=VALUE'
@@ -254,25 +260,20 @@ def main() -> None:
     options.changes = [f'loop.steps={options.steps}', *options.changes]
     cv2.setNumThreads(1)
     started = time.monotonic()
-    seen, held_out, seeds = (
-        range(chosen.start, chosen.stop)
-        for chosen in (options.towns, options.judged, options.seeds)
-    )
     judged = [
         [read_place_images(town / f'visit{visit}') for visit in range(JUDGED_VISITS)]
-        for town in render(options.out, held_out, JUDGED_VISITS, SPACING_M)
+        for town in render(options.out, options.judged, JUDGED_VISITS, SPACING_M)
     ]
     recalls, losses = {}, {}
     for arm in ARMS:
-        towns = render(options.out, seen, arm.visits, arm.spacing_m)
-        bundles = [train(arm, seed, towns, options) for seed in seeds]
+        towns = render(options.out, options.towns, arm.visits, arm.spacing_m)
+        bundles = [train(arm, seed, towns, options) for seed in options.seeds]
         recalls[arm.title] = np.stack([judge(bundle, judged) for bundle in bundles])
         losses[arm.title] = [mean_loss(bundle) for bundle in bundles]
-    spent = sum(os.times()[:4])
     title = (
-        f'{len(seen)} towns to learn from, {len(held_out)} to judge on, {options.steps} steps, '
-        f'{len(seeds)} seeds; {(time.monotonic() - started) / 60:.1f} min, '
-        f'{spent / 60:.1f} min of CPU'
+        f'{len(options.towns)} towns to learn from, {len(options.judged)} to judge on, '
+        f'{options.steps} steps, {len(options.seeds)} seeds; '
+        f'{(time.monotonic() - started) / 60:.1f} min, {sum(os.times()[:4]) / 60:.1f} min of CPU'
     )
     show(title, report(recalls, losses), options.markdown)
 

@@ -6,7 +6,7 @@
 Images are described once, before any whitening; then PCA of the training images brings the pooled
 descriptors to each width, with whitening and as a rotation alone. PCA of N images has fewer than N
 directions. For widths beyond that, and to see what more images would do, it is fitted a second time
-with copies of them, augmented as for training.
+on four views of each: whole, mirrored, zoomed, and both.
 """
 
 from __future__ import annotations
@@ -22,13 +22,9 @@ from numpy.typing import NDArray
 from place_sets import DATA, PlaceSet, images_of, judge_all, load_place_sets, print_table
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
-from netvlad_ros.training.augmentation import Augmentation
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.describer import pooled_descriptors
-from netvlad_ros.training.graph_session import GraphSession
-from netvlad_ros.training.images import Progress
-from netvlad_ros.training.network import PlaceNetwork
+from netvlad_ros.training.image_view import KINDS, ImageView
 from netvlad_ros.training.network_file import load_network
 from netvlad_ros.training.pca_whitening import Directions, principal_directions
 from netvlad_ros.training.progress_display import ProgressDisplay
@@ -39,7 +35,7 @@ ROTATION = 1.0  # shrinkage that leaves every direction its variance
 
 
 def main() -> None:
-    """Print the table: a row for each width, for PCA without and with copies."""
+    """Print the table: a row for each width, for PCA of images and of their views."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,31 +45,34 @@ def main() -> None:
         '--network', type=Path, required=True, help='folder of a finished run, or a network file'
     )
     parser.add_argument('--data', type=Path, default=DATA)
-    parser.add_argument('--copies', type=int, default=2, help='of each training image; 0 is none')
+    parser.add_argument(
+        '--views', type=int, default=KINDS, help=f'of each training image, up to {KINDS}'
+    )
     parser.add_argument('--markdown', action='store_true')
     options = parser.parse_args()
-    if options.copies < 0:
-        parser.error('--copies counts from 0')
+    if not 1 <= options.views <= KINDS:
+        parser.error(f'--views is a number from 1 to {KINDS}')
     config = TrainConfig.load(options.config, options.changes)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     sets = load_place_sets(options.data)
     path = options.network / 'network' if options.network.is_dir() else options.network
     network, _ = load_network(path)
     everything = Supervision.load(config.sources, config.supervision, cache=Path('runs/cache'))
-    training = everything.split(config.supervision)[0].images
+    images = everything.split(config.supervision)[0].fitted
 
     display = ProgressDisplay()
     with display.working('describing the judged images') as progress:
         judged = pooled_descriptors(network, images_of(sets), progress=progress)
+    views = [
+        ImageView(path, kind, i) for kind in range(options.views) for i, path in enumerate(images)
+    ]
     with display.working('describing the training images') as progress:
-        pooled = pooled_descriptors(network, training, progress=progress)
+        pooled = pooled_descriptors(network, views, progress=progress)
     as_pooled = [f'- / {recall}' for recall in recalls(sets, judged)]
     rows = [[str(network.pooling.dim), 'nothing: as pooled', *as_pooled]]
-    fits = {f'{len(training)} images': pooled}
-    if options.copies:
-        with display.working('describing augmented copies') as progress:
-            more = augmented(network, config, list(training) * options.copies, progress)
-        fits[f'{len(training)} images, {len(more)} copies'] = np.concatenate([pooled, more])
+    fits = {f'{len(images)} images': pooled[: len(images)]}
+    if options.views > 1:
+        fits[f'{options.views} views of each'] = pooled
     for name, fitted in fits.items():
         with display.working(f'PCA of {name}'):
             widths = [d for d in DIMENSIONS if d < len(fitted) and d <= network.pooling.dim]
@@ -96,23 +95,8 @@ def main() -> None:
         f'recall@1, whitened / rotated only, of {path} ({network.facts["backbone"]}; '
         f'{network.facts["pooling"]}). In brackets: queries that have an answer. Whitening divides '
         f'each direction by its deviation (shrinkage {config.network.shrinkage:g}); both are '
-        f'centred, and of unit length again. N images have fewer than N directions: hence -. '
-        f'Copies are the same images, augmented (strength {config.augmentation.strength:g}).'
+        f'centred, and of unit length again. N images have fewer than N directions: hence -.'
     )
-
-
-def augmented(
-    network: PlaceNetwork, config: TrainConfig, images: Sequence[Path], progress: Progress
-) -> NDArray[np.float32]:
-    """Pooled descriptors (N, width) of images, each augmented anew."""
-    torch.manual_seed(config.seed)
-    augment = Augmentation(config.augmentation, network.preprocessing)
-    session = GraphSession(network, 'pool')
-    rows = np.empty((len(images), network.pooling.dim), np.float32)
-    for index, path in enumerate(images):
-        rows[index] = session(augment(read_image(path)).numpy())[0]
-        progress(index + 1, len(images))
-    return rows
 
 
 def projected(

@@ -6,7 +6,8 @@ r"""Every pooling on the same drives, under the same whitening: recall@1 and rec
 
 All but the last row are untrained: the weights of the backbone as the configuration names them,
 k-means for NetVLAD and CRN. Each is whitened by PCA of its own descriptors of the images that the
-configuration trains on, to its dimensions; so was the trained model, by its run.
+configuration whitens on, to its dimensions; so was the trained model, by its run, if that had the
+same settings.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from netvlad_ros.training.poolings.base import Pooling
 from netvlad_ros.training.progress_display import ProgressDisplay
 from netvlad_ros.training.supervision import Supervision
 from netvlad_ros.training.whitening import Whitening
+from netvlad_ros.training.whitening_fit import fitted_views
 
 GLOBAL = {'mac': 'MAC', 'spoc': 'SPoC', 'gem': 'GeM', 'crow': 'CroW', 'rmac': 'R-MAC'}
 STARTED = ' (k-means initialisation)'
@@ -92,7 +94,7 @@ def main() -> None:
     sets = load_place_sets(options.data)
     bundle = trained_bundle(options.model, config)
     everything = Supervision.load(config.sources, config.supervision, cache=Path('runs/cache'))
-    training = everything.split(config.supervision)[0].images
+    training = everything.split(config.supervision)[0].fitted
     fitted = training[:: options.every]
 
     display, judged = ProgressDisplay(), images_of(sets)
@@ -100,11 +102,12 @@ def main() -> None:
     for names, layer in ((GLOBAL, wide_layer(network)), (CLUSTERED, network.layer)):
         pooling_of = initial_poolings(replace(network, layer=layer), list(names), config, training)
         with display.working(f'describing by {", ".join(names.values())}') as progress:
-            pooled = pooled_descriptors(pooling_of, [*fitted, *judged], progress=progress)
+            views = fitted_views(pooling_of, fitted)
+            pooled = pooled_descriptors(pooling_of, [*views, *judged], progress=progress)
         assert isinstance(pooling_of.pooling, SideBySide)
         ends = np.cumsum([pooling.dim for pooling in pooling_of.pooling.poolings])[:-1]
         for name, rows in zip(names.values(), np.split(pooled, ends, axis=1), strict=True):
-            verdicts[name] = judge_all(sets, whitened(rows, len(fitted), network))
+            verdicts[name] = judge_all(sets, whitened(rows, len(views), network))
     with display.working('describing by the trained model') as progress:
         described = []
         for path in judged:
@@ -121,7 +124,7 @@ def main() -> None:
         [[name, *cells(of_sets)] for name, of_sets in verdicts.items()],
         markdown=options.markdown,
     )
-    print(caption(bundle, len(fitted), network, verdicts))
+    print(caption(bundle, len(fitted), options.every, network, verdicts))
 
 
 def trained_bundle(path: Path, config: TrainConfig) -> ModelBundle:
@@ -184,6 +187,7 @@ def cells(verdicts: Sequence[Verdict]) -> list[str]:
 def caption(
     bundle: ModelBundle,
     fitted: int,
+    every: int,
     config: NetworkConfig,
     verdicts: dict[str, list[Verdict]],
 ) -> str:
@@ -192,11 +196,12 @@ def caption(
     lines = [
         'In brackets: queries that have an answer.',
         f'Every pooling is whitened by PCA to {config.dim} dimensions, fitted on {fitted} training '
-        f'images; the trained model is {bundle.metadata.name} ({bundle.metadata.model_id[:12]}), '
-        f'its whitening ({bundle.metadata.whitening}) was fitted on {frames}.',
+        f'images, {config.whitening_views} view(s) of each.',
+        f'The trained model is {bundle.metadata.name} ({bundle.metadata.model_id[:12]}), trained '
+        f'on {frames} images, with its own whitening: {bundle.metadata.whitening}.',
     ]
-    if frames != fitted:
-        lines.append('More images whiten better: the rows are not comparable.')
+    if every > 1:
+        lines.append('More images whiten better: the trained model has that advantage here.')
     wide, usual = (find_cut(config.backbone, cut) for cut in (wide_layer(config), config.layer))
     if wide != usual:
         lines.append(

@@ -58,6 +58,26 @@ def test_a_folder_drive_gives_positions_headings_and_what_is_missing(tmp_path):
     assert 'does not exist' in reasons['images/001.png']
 
 
+def test_visits_of_a_place_share_its_frame_and_places_do_not(tmp_path):
+    ahead = [camera(0, 0, 0), camera(3, 4, 0)]
+    for place in ('hall', 'yard'):
+        write_drive(tmp_path / place / 'monday', ahead)
+        write_drive(tmp_path / place / 'friday', ahead[::-1])
+    with pytest.raises(NetvladError, match=r'several drives.*layout visits'):
+        read_place_images(tmp_path)
+    found = read_place_images(tmp_path, 'visits')
+    assert found.areas.tolist() == ['hall'] * 4 + ['yard'] * 4
+    assert found.recordings[::2].tolist() == [
+        'hall/friday', 'hall/monday', 'yard/friday', 'yard/monday',
+    ]  # fmt: skip
+    np.testing.assert_allclose(found.positions_m[:4, 0], [3, 0, 0, 3], atol=1e-9)
+    assert found.images[0].parts[-4:-2] == ('hall', 'friday')
+    one = read_place_images(tmp_path / 'yard', 'visits')
+    assert one.areas.tolist() == [''] * 4 and set(one.recordings) == {'friday', 'monday'}
+    with pytest.raises(NetvladError, match='layout visits needs'):
+        read_place_images(tmp_path / 'yard' / 'monday', 'visits')
+
+
 def test_headings_of_a_map_whose_y_axis_points_down_and_of_a_camera_that_looks_down():
     # The map is the first camera's frame; the second has turned left by 30 degrees.
     left = Rotation.from_euler('y', -30, degrees=True).as_matrix()

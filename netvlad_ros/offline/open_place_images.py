@@ -14,13 +14,14 @@ from netvlad_ros.offline.layouts.gps_track import read_gps_track
 from netvlad_ros.offline.layouts.gsv_cities import read_gsv_cities
 from netvlad_ros.offline.layouts.msls import read_msls
 from netvlad_ros.offline.layouts.pittsburgh_mat import read_pittsburgh_mat
-from netvlad_ros.offline.layouts.traverses import read_bag, read_folder_traverse
+from netvlad_ros.offline.layouts.traverses import read_bag, read_folder_traverse, read_visits
 from netvlad_ros.offline.layouts.utm_folders import read_utm_folders
 from netvlad_ros.offline.place_images import PlaceImages
 from netvlad_ros.offline.traverse import skip_sentences
 
 _READERS: dict[str, Callable[[Path], PlaceImages]] = {
     'folder': read_folder_traverse,
+    'visits': read_visits,
     'clips': read_clips,
     'gps': read_gps_track,
     'msls': read_msls,
@@ -30,9 +31,9 @@ _READERS: dict[str, Callable[[Path], PlaceImages]] = {
 }
 LAYOUTS = ('auto', 'bag', *_READERS)
 UNDERSTOOD = (
-    'a folder with poses.csv, frames.csv or gps.csv, a rosbag2, a dbStruct .mat of Pittsburgh or '
-    'Tokyo, database/ and queries/ with @east@north@ names, MSLS (train_val/ or a city), or '
-    'GSV-Cities (Dataframes/ and Images/)'
+    'a folder with poses.csv, frames.csv or gps.csv, a folder of such drives (layout visits), '
+    'a rosbag2, a dbStruct .mat of Pittsburgh or Tokyo, database/ and queries/ with @east@north@ '
+    'names, MSLS (train_val/ or a city), or GSV-Cities (Dataframes/ and Images/)'
 )
 
 
@@ -97,5 +98,10 @@ def _layout_of(path: Path) -> str:
         return 'utm_folders'
     if any((path / name / 'query').is_dir() for name in names):
         return 'msls'
+    if any(path.glob('*/poses.csv')) or any(path.glob('*/*/poses.csv')):
+        raise NetvladError(
+            f'{path} holds several drives: give each as a source of its own or, where the drives '
+            'through one place share a map frame, choose layout visits'
+        )
     seen = ', '.join(names[:8]) + (' ...' if len(names) > 8 else '')
     raise NetvladError(f'{path} holds {seen or "nothing"}; training reads {UNDERSTOOD}')

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bag_options import BagOptions
@@ -29,30 +31,84 @@ def read_folder_traverse(folder: Path) -> PlaceImages:
     Raises:
         NetvladError: no such file, or a broken line, by its number.
     """
-    finder = ImageFinder(folder)
-    traverse = FolderTraverse(folder, BagOptions())
-    found = [
-        (image, frame)
-        for frame in traverse.frames()
-        if (image := finder.find(frame.image)) is not None
-    ]
-    T_map_cam = np.array([frame.T_map_cam for _, frame in found]).reshape(-1, 4, 4)
-    stamps = [frame.stamp_ns for _, frame in found]
-    axes = ground_axes(T_map_cam) if found else np.arange(3)
-    everything = np.ones(len(found), dtype=bool)
+    return _one_area(folder.resolve().name, '', {'': folder})
+
+
+def read_visits(folder: Path) -> PlaceImages:
+    """Read PLACE/VISIT/poses.csv: drives through several places, of each place in one frame.
+
+    A folder that holds the visits themselves is one place.
+
+    Raises:
+        NetvladError: no such files, or what read_folder_traverse raises.
+    """
+    name = folder.resolve().name
+    places = {'': folder, **_folders(folder)}
+    parts = []
+    for place, inside in places.items():
+        drives = {n: path for n, path in _folders(inside).items() if (path / 'poses.csv').exists()}
+        if drives:
+            parts.append(_one_area(name, place, drives))
+    if not parts:
+        raise NetvladError(
+            f'{folder}: layout visits needs PLACE/VISIT/poses.csv, or VISIT/poses.csv of one place'
+        )
+    columns: dict[str, Any] = {
+        column: np.concatenate([getattr(part, column) for part in parts])
+        for column in ('recordings', 'areas', 'times_s', 'positions_m', 'headings_deg')
+    }
+    everything = np.ones(sum(len(part) for part in parts), dtype=bool)
+    return replace(
+        parts[0],
+        images=tuple(image for part in parts for image in part.images),
+        is_query=everything,
+        is_database=everything,
+        skipped=tuple(skip for part in parts for skip in part.skipped),
+        **columns,
+    )
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
+def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
+    """Drives in one frame, by the names of their recordings."""
+    images: list[Path] = []
+    poses: list[NDArray[np.float64] | None] = []
+    recordings: list[str] = []
+    times_s: list[float] = []
+    skipped: list[Skip] = []
+    for drive, folder in drives.items():
+        finder = ImageFinder(folder)
+        traverse = FolderTraverse(folder, BagOptions())
+        first = None
+        for frame in traverse.frames():
+            image = finder.find(frame.image)
+            if image is None:
+                continue
+            first = frame.stamp_ns if first is None else first
+            images.append(image)
+            poses.append(frame.T_map_cam)
+            recordings.append(f'{area}/{drive}' if area else drive)
+            # From the first image on: a double holds no nanoseconds since 1970.
+            times_s.append((frame.stamp_ns - first) / 1e9)
+        skipped += (*finder.skipped, *traverse.skipped)
+    T_map_cam = np.array(poses, dtype=np.float64).reshape(-1, 4, 4)
+    axes = ground_axes(T_map_cam) if images else np.arange(3)
+    everything = np.ones(len(images), dtype=bool)
     return PlaceImages(
-        name=folder.resolve().name,
-        images=tuple(image for image, _ in found),
-        recordings=np.full(len(found), '', dtype=str),
-        areas=np.full(len(found), '', dtype=str),
+        name=name,
+        images=tuple(images),
+        recordings=np.array(recordings, dtype=str),
+        areas=np.full(len(images), area),
         positions_m=T_map_cam[:, :3, 3][:, axes],
         headings_deg=headings_deg(T_map_cam, axes),
-        # From the first image on: a double holds no nanoseconds since 1970.
-        times_s=np.array([(stamp - stamps[0]) / 1e9 for stamp in stamps], dtype=np.float64),
+        times_s=np.array(times_s, dtype=np.float64),
         places=None,
         is_query=everything,
         is_database=everything,
-        skipped=(*finder.skipped, *traverse.skipped),
+        skipped=tuple(skipped),
     )
 
 

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ROS := . .venv/ros_env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) &&
 OUT ?= demo_output
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test model lint format clean
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -20,6 +20,13 @@ lint: ## style and types
 
 test: lint ## lint, then every test, the node's over DDS
 	@$(ROS) .venv/bin/python -m pytest test
+
+VISITS := .venv/bin/python -m netvlad_ros.demo.visits --visits 3 --textures ../shared/data/ie_tower
+model: ## render the training places and train the shipped model again; half an hour, needs the photographs
+	@scripts/setup.sh --dev
+	@test -d runs/visits/rooms/rooms107 || $(VISITS) --overwrite --out runs/visits/rooms --kind rooms --seeds 100:108
+	@test -d runs/visits/town/town103 || $(VISITS) --overwrite --out runs/visits/town --kind town --seeds 100:104
+	@.venv/bin/netvlad train --config config/train.yaml
 
 format: ## put the sources into shape
 	@scripts/setup.sh --dev

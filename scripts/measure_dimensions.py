@@ -57,7 +57,8 @@ def main() -> None:
     sets = load_place_sets(options.data)
     path = options.network / 'network' if options.network.is_dir() else options.network
     network, _ = load_network(path)
-    everything = Supervision.load(config.sources, config.supervision, cache=Path('runs/cache'))
+    sources = [source for source in config.sources if source.fitted]
+    everything = Supervision.load(sources, config.supervision, cache=Path('runs/cache'))
     images = everything.split(config.supervision)[0].fitted
 
     display = ProgressDisplay()

@@ -93,7 +93,8 @@ def main() -> None:
     torch.set_num_threads(config.threads or torch.get_num_threads())
     sets = load_place_sets(options.data)
     bundle = trained_bundle(options.model, config)
-    everything = Supervision.load(config.sources, config.supervision, cache=Path('runs/cache'))
+    sources = [source for source in config.sources if source.fitted]
+    everything = Supervision.load(sources, config.supervision, cache=Path('runs/cache'))
     training = everything.split(config.supervision)[0].fitted
     fitted = training[:: options.every]
 

@@ -24,6 +24,7 @@ from. Where the loss is near 0 there was little to learn: such positives are too
 Judged on towns that no arm saw, on the exported bundles: every image of one visit is looked for
 among all towns' images of another visit. The interval of a difference is a bootstrap over towns and
 seeds of training; of few seeds it is rather too narrow. Folders that are there already are kept.
+All of it takes about 18 minutes of one core.
 """
 
 from __future__ import annotations

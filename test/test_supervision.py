@@ -117,6 +117,9 @@ def test_clips_and_positions_of_two_sources_do_not_mix():
     supervision = Supervision([clips, drive], SupervisionConfig())
     assert [supervision.positives(i).tolist() for i in range(4)] == [[1], [0], [3], [2]]
     assert negatives(supervision, 0) == [2, 3] and negatives(supervision, 2) == [0, 1]
+    visits = replace(drive, recordings=np.array(['x', 'x']))
+    paper = Supervision([clips, visits], SupervisionConfig(multi_visit=True))
+    assert [paper.positives(i).tolist() for i in range(4)] == [[1], [0], [], []]
 
 
 # --- classes and the split ----------------------------------------------------------------------

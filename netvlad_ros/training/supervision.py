@@ -106,10 +106,11 @@ class Supervision:
 
         They are the query's own file (some lists name it on both sides), images of its recording
         taken less than positive_gap_min_s from it (the same moment) or, with multi_visit, all of
-        its recording. They are no positives, and a ranking leaves them out.
+        its recording; clips, which know no other recording of their place, keep the gap. They are
+        no positives, and a ranking leaves them out.
         """
         same = self._table.recording[candidates] == self._table.recording[query]
-        if not self.config.multi_visit:
+        if not (self.config.multi_visit and self._is_placed(query)):
             gap = np.abs(self._table.times[candidates] - self._table.times[query])
             same &= gap < self.config.positive_gap_min_s
         return same | (self._table.file[candidates] == self._table.file[query])
@@ -117,8 +118,8 @@ class Supervision:
     def _same_place(self, query: int) -> Indices:
         if self._table.places[query] >= 0:
             return self._by_place.members(int(self._table.places[query]))
-        position = self._table.positions[query]
-        if np.isfinite(position).all():
+        if self._is_placed(query):
+            position = self._table.positions[query]
             tree, rows = self._trees[int(self._table.area[query])]
             near = tree.query_ball_point(position, self.config.positive_radius_m)
             found = rows[np.asarray(near, dtype=np.int64)]
@@ -126,6 +127,11 @@ class Supervision:
         clip = self._by_recording.members(int(self._table.recording[query]))
         gap = np.abs(self._table.times[clip] - self._table.times[query])
         return clip[gap <= self.config.positive_gap_max_s]
+
+    def _is_placed(self, query: int) -> bool:
+        """Whether its place is known beyond its recording: by a label or a position."""
+        known = self._table.places[query] >= 0
+        return bool(known or np.isfinite(self._table.positions[query]).all())
 
     def _same_view(self, query: int, found: Indices) -> Mask:
         if self.config.positive_heading_deg == 0.0:

@@ -33,7 +33,9 @@ class SupervisionConfig(Settings):
         5.0, 'longest time between query and positive of a clip without poses [s]', 0.0, 1e6
     )
     multi_visit: bool = setting(
-        False, 'positives come from another recording only (Time Machine of the paper)'
+        False,
+        'positives come from another recording only (Time Machine of the paper), except those of '
+        'clips without poses',
     )
     validation_areas: tuple[str, ...] = setting(
         (), 'areas (floors, cities) that are kept for validation; a clip or any column of it too'

@@ -69,6 +69,8 @@ class PlaceNetwork(nn.Module):
         whitening = config.whitening
         if whitening != 'none':
             whitening += f', {self.dim} dimensions, shrinkage {config.shrinkage:g}'
+            if whitening.startswith('pca') and config.whitening_views > 1:
+                whitening += f', fitted on {config.whitening_views} views of each image'
         return {
             'backbone': f'{config.backbone}, {self.backbone.layer}, stride {self.backbone.stride}',
             'pooling': pooling,

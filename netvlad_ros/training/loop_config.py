@@ -29,7 +29,7 @@ class LoopConfig(Settings):
         64,
     )
     amp: str = setting(
-        'off', 'precision of the activations', choices=('off', 'bfloat16', 'float16')
+        'none', 'precision of the activations', choices=('none', 'bfloat16', 'float16')
     )
     optimizer: str = setting('adam', 'which optimizer', choices=('adam', 'adamw', 'sgd'))
     lr_backbone: float = setting(1e-5, 'learning rate of the backbone', 0.0, 10.0)

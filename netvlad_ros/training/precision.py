@@ -14,7 +14,7 @@ class Precision:
     """Automatic mixed precision on one device.
 
     Args:
-        amp: 'off', 'bfloat16', or 'float16' with scaled gradients (CUDA only).
+        amp: 'none', 'bfloat16', or 'float16' with scaled gradients (CUDA only).
         device: that the network is on.
 
     Raises:
@@ -27,7 +27,7 @@ class Precision:
                 f'loop.amp float16 needs a CUDA device, not {device.type}: choose bfloat16 or off'
             )
         self._device = device
-        self._dtype = None if amp == 'off' else getattr(torch, amp)
+        self._dtype = None if amp == 'none' else getattr(torch, amp)
         self._scaler = torch.amp.GradScaler(device.type, enabled=amp == 'float16')
 
     def autocast(self) -> torch.autocast:

@@ -64,6 +64,15 @@ def test_a_checkpoint_that_says_nonsense(resume):
     resume('no usable checkpoint', lambda run: (run / 'checkpoint.json').write_text('{"step": 1'))
 
 
+def test_a_best_network_that_is_gone_is_missed_before_training_goes_on(resume, tmp_path):
+    def lose(run):
+        for file in run.glob('best_*.safetensors'):
+            file.unlink()
+
+    resume(r'best_\d.safetensors', lose)
+    assert json.loads((tmp_path / 'runs/latest/checkpoint.json').read_text())['step'] == 1
+
+
 def test_tensors_that_are_of_another_run(resume):
     def change(missing=None, **tensors):
         def damage(run):

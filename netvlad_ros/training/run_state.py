@@ -52,7 +52,7 @@ class RunState:
     def save_best(self, folder: Path, network: PlaceNetwork) -> None:
         """Keeps the network of judge(); the checkpoint that names it comes after."""
         extra = {'step': self.step, 'recall': asdict(self.best) if self.best else None}
-        save_network(folder / f'best_{self.step}', network, extra)
+        save_network(self._best_of(folder), network, extra)
 
     def save(self, folder: Path) -> None:
         """A checkpoint; what only earlier ones need is removed after it."""
@@ -68,7 +68,7 @@ class RunState:
         }
         save_checkpoint(folder, self._training, progress)
         self.saved = self.step
-        kept = set(network_files(folder / f'best_{self.best_step}'))
+        kept = set(network_files(self._best_of(folder)))
         for old in folder.glob('best_*'):
             if old not in kept:
                 old.unlink()
@@ -91,13 +91,18 @@ class RunState:
             self._precision.restore(progress['precision'])
         except (KeyError, TypeError, ValueError) as error:
             raise NetvladError(f'{folder}: its checkpoint is damaged ({error!r})') from error
+        if self.best is not None:
+            load_network(self._best_of(folder))  # rather refused now than after the last step
 
     def take_best(self, folder: Path) -> None:
         """Puts the best weights into the network; without validation they are the last ones."""
         if self.best is not None:
-            path = folder / f'best_{self.best_step}'
+            path = self._best_of(folder)
             best, _ = load_network(path)
             take_whole_state(self._network, best.state_dict(), f'network {path}')
+
+    def _best_of(self, folder: Path) -> Path:
+        return folder / f'best_{self.best_step}'
 
     @property
     def _network(self) -> PlaceNetwork:

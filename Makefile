@@ -22,7 +22,7 @@ test: lint ## lint, then every test, the node's over DDS
 	@$(ROS) .venv/bin/python -m pytest test
 
 VISITS := .venv/bin/python -m netvlad_ros.demo.visits --visits 3 --textures ../shared/data/ie_tower
-model: ## render the training places and train the shipped model again; half an hour, needs the photographs
+model: ## render the training places and train the shipped model again; 15 minutes, needs the photographs
 	@scripts/setup.sh --dev
 	@test -d runs/visits/rooms/rooms107 || $(VISITS) --overwrite --out runs/visits/rooms --kind rooms --seeds 100:108
 	@test -d runs/visits/town/town103 || $(VISITS) --overwrite --out runs/visits/town --kind town --seeds 100:104

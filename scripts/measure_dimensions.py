@@ -59,7 +59,7 @@ def main() -> None:
     network, _ = load_network(path)
     sources = [source for source in config.sources if source.fitted]
     everything = Supervision.load(sources, config.supervision, cache=Path('runs/cache'))
-    images = everything.split(config.supervision)[0].fitted
+    images = everything.split(config.supervision)[0].images
 
     display = ProgressDisplay()
     with display.working('describing the judged images') as progress:

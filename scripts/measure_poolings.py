@@ -95,7 +95,7 @@ def main() -> None:
     bundle = trained_bundle(options.model, config)
     sources = [source for source in config.sources if source.fitted]
     everything = Supervision.load(sources, config.supervision, cache=Path('runs/cache'))
-    training = everything.split(config.supervision)[0].fitted
+    training = everything.split(config.supervision)[0].images
     fitted = training[:: options.every]
 
     display, judged = ProgressDisplay(), images_of(sets)

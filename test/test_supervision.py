@@ -204,7 +204,9 @@ def test_clusters_and_whitening_are_fitted_on_the_sources_that_suit_them():
     real = place_images('real', positions_m=at)
     rendered = replace(place_images('rendered', positions_m=at), fitted=False)
     both = Supervision([rendered, real], SupervisionConfig())
-    assert both.fitted == list(real.images)
+    assert both.fitted.images == real.images and both.fitted.positives(0).tolist() == [1]
+    with pytest.raises(NetvladError, match='every source says fitted: false'):
+        _ = Supervision([rendered], SupervisionConfig()).fitted
     assert len(both.queries) == 4
 
 

@@ -57,12 +57,11 @@ def write_outcome(
         initial, _ = load_network(folder / 'initial')
         keep_share(network, initial, config.loop.keep)
     network.eval()
-    pairs = None
+    fitted, pairs = training.fitted, None
     if config.network.whitening == 'supervised':
-        pairs = matching_pairs(training, config.seed)
+        pairs = matching_pairs(fitted, config.seed)
     with display.working('whitening on the training images') as progress:
-        fitted = training.images if pairs is not None else training.fitted
-        fit_whitening(network, fitted, pairs, progress=progress)
+        fit_whitening(network, fitted.images, pairs, progress=progress)
     with display.working('calibrating on the held-out images') as progress:
         pooled = pooled_descriptors(network, held_out.images, progress=progress)
     calibration = _calibration(_whitened(network, pooled), held_out, display)

@@ -198,7 +198,7 @@ class _Run:
             with self.display.working('initialising') as progress:
                 story = initialise_network(
                     self.network,
-                    self.supervision.fitted,
+                    self.supervision.fitted.images,
                     seed=self.config.seed,
                     progress=progress,
                 )

@@ -88,10 +88,19 @@ class Supervision:
         return np.setdiff1d(np.flatnonzero(self.is_query), self.queries, assume_unique=True)
 
     @cached_property
-    def fitted(self) -> list[Path]:
-        """Images that clusters and whitening are fitted on: all, but for sources that say no."""
-        keep = [np.full(len(source), source.fitted) for source in self.sources]
-        return [self.images[i] for i in np.flatnonzero(np.concatenate(keep))]
+    def fitted(self) -> Supervision:
+        """The sources that clusters and whitening are fitted on: all, but for those that say no.
+
+        Raises:
+            NetvladError: all say no.
+        """
+        sources = [source for source in self.sources if source.fitted]
+        if not sources:
+            raise NetvladError(
+                'every source says fitted: false, so there is nothing to fit clusters and '
+                'whitening on: give one that does not'
+            )
+        return Supervision(sources, self.config)
 
     def positives(self, query: int) -> Indices:
         """Potential positives: database images of another visit that may show its place.

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera_model import CameraModel, resize_matrix
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_size
 
@@ -28,11 +29,13 @@ class CameraFile:
     R: NDArray[np.float64]
     P: NDArray[np.float64]
 
+    def model(self) -> CameraModel:
+        """How this camera maps rays to pixels. Raises NetvladError if its model is unknown."""
+        return CameraModel.create(self.width, self.height, self.K, self.distortion_model, self.d)
+
     def resized(self, width: int, height: int) -> CameraFile:
         """Calibration of the same camera with its images resized to width x height [px]."""
-        # Pixel centres sit at whole numbers, so the corner (-0.5, -0.5) is what stays put.
-        sx, sy = width / self.width, height / self.height
-        scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+        scale = resize_matrix((self.width, self.height), (width, height))
         return CameraFile(
             width, height, self.distortion_model, self.d, scale @ self.K, self.R, scale @ self.P
         )

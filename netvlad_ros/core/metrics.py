@@ -69,3 +69,13 @@ def median_and_p90(values: ArrayLike) -> dict[str, float | None]:
     if array.size == 0:
         return {'median': None, 'p90': None}
     return {'median': float(np.median(array)), 'p90': float(np.percentile(array, 90))}
+
+
+def percentiles(values: ArrayLike) -> dict[str, float | None]:
+    """Percentiles 50, 90, 95, 99 and the maximum of values (n,); None where there are none."""
+    array = np.asarray(values, dtype=np.float64)
+    shares = {'p50': 50, 'p90': 90, 'p95': 95, 'p99': 99, 'max': 100}
+    return {
+        name: float(np.percentile(array, share)) if array.size else None
+        for name, share in shares.items()
+    }

@@ -1,0 +1,157 @@
+"""Landmarks: points of the scene, triangulated from local features and the map's known poses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.feature_matching import match_features
+from netvlad_ros.core.geometry import Array, invert
+from netvlad_ros.offline.covisible_pairs import covisible_pairs
+from netvlad_ros.offline.self_calibration import refine_camera
+from netvlad_ros.offline.triangulation import Observations, parallax_deg, triangulate
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.feature_store import FeatureStore
+
+EPIPOLAR_PX = 4.0  # known poses are off by centimetres, too: wider than a feature's own error
+REPROJECTION_PX = 4.0
+MIN_PARALLAX_DEG = 1.0  # below, the depth of a point is anyone's guess
+MIN_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """points: float64 (L, 3) [m], map frame; landmark_of: int32 (M,), for each of the map's
+    keypoints the row of its point, or -1; camera: the one that fits images and poses.
+    """
+
+    points: Array
+    landmark_of: NDArray[np.int32]
+    camera: CameraModel
+
+
+def find_landmarks(
+    store: FeatureStore,
+    T_map_cam: Array,
+    camera: CameraModel,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Landmarks:
+    """Triangulate what the keyframes see, T_map_cam (N, 4, 4) in the map frame, by one camera.
+
+    Features are matched between keyframes near each other, kept where the known poses' epipolar
+    geometry agrees, joined to tracks, and triangulated by least squares over all their views. A
+    point stays if every view of it lies within REPROJECTION_PX, in front of the camera, and if two
+    of its rays differ by MIN_PARALLAX_DEG (Hartley and Zisserman, Multiple View Geometry, 2nd ed.,
+    chapters 11 and 12). A calibration under which images and poses contradict each other is mended
+    first: see refine_camera.
+    """
+    keypoints = [store.features(i).keypoints for i in range(len(store))]
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in keypoints])]).astype(np.int64)
+    pixels = np.concatenate(keypoints)
+    pairs = covisible_pairs(T_map_cam)
+    matches = []
+    for done, (a, b) in enumerate(pairs):
+        progress(done, len(pairs))
+        matched = match_features(store.features(a), store.features(b), store.spec.metric)
+        matches.append(matched + starts[[a, b]])
+    progress(len(pairs), len(pairs))
+    links = np.concatenate([*matches, np.empty((0, 2), dtype=np.int64)])
+    joins = _Joins(links, starts, pixels, T_map_cam)
+    # First widely, so that a wrong calibration does not hide what would tell that it is wrong.
+    for limit_px in (3 * EPIPOLAR_PX, EPIPOLAR_PX):
+        rows, seen = joins.tracks(camera, limit_px)
+        refined = refine_camera(camera, seen, pixels[rows], T_map_cam)
+        if refined is camera:
+            break
+        camera = refined
+    rows, seen = joins.tracks(camera, EPIPOLAR_PX)
+    return _triangulated(rows, seen, T_map_cam, camera, len(pixels))
+
+
+def _triangulated(
+    rows: NDArray[np.int64], seen: Observations, T_map_cam: Array, camera: CameraModel, total: int
+) -> Landmarks:
+    landmark_of = np.full(total, -1, dtype=np.int32)
+    if not len(rows):
+        return Landmarks(np.empty((0, 3)), landmark_of, camera)
+    limit = REPROJECTION_PX / camera.focal_px
+    _, error = triangulate(seen, T_map_cam)
+    # Once more without what did not fit, and with one keypoint of each image for each point.
+    kept = _best_of_each_image(seen, error, error <= limit)
+    points, error = triangulate(seen.where(kept), T_map_cam)
+    good = np.bincount(seen.track[kept], minlength=seen.tracks) >= MIN_IMAGES
+    good &= np.bincount(seen.track[kept][error > limit], minlength=seen.tracks) == 0
+    good &= parallax_deg(seen.where(kept), T_map_cam, points) >= MIN_PARALLAX_DEG
+    kept &= good[seen.track]
+    numbers = (np.cumsum(good) - 1).astype(np.int32)
+    landmark_of[rows[kept]] = numbers[seen.track[kept]]
+    return Landmarks(points[good], landmark_of, camera)
+
+
+@dataclass(frozen=True)
+class _Joins:
+    """Matched keypoints (m, 2), rows of pixels (M, 2); image i owns starts[i]..starts[i + 1]."""
+
+    links: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    pixels: NDArray[np.float32]
+    T_map_cam: Array
+
+    def tracks(
+        self, camera: CameraModel, limit_px: float
+    ) -> tuple[NDArray[np.int64], Observations]:
+        """Keypoints (n,) that matches near the known geometry join, and what was seen there."""
+        rays = camera.rays(self.pixels)
+        a, b = self.links.T
+        image = np.searchsorted(self.starts, np.arange(len(rays)), side='right') - 1
+        error = epipolar_error(rays[a], rays[b], self.T_map_cam[image[a]], self.T_map_cam[image[b]])
+        links = self.links[error * camera.focal_px <= limit_px]  # NaN, outside the lens: no
+        graph = coo_matrix(
+            (np.ones(len(links), dtype=np.int8), (links[:, 0], links[:, 1])),
+            shape=(len(rays), len(rays)),
+        )
+        _, component = connected_components(graph, directed=False)
+        rows = np.unique(links)
+        _, track = np.unique(component[rows], return_inverse=True)
+        return rows, Observations(track, image[rows], rays[rows])
+
+
+def epipolar_error(rays_a: Array, rays_b: Array, T_map_a: Array, T_map_b: Array) -> Array:
+    """Sampson distance (m,) of matched rays (m, 2) to the geometry of known poses (m, 4, 4).
+
+    In the unit of the rays, the tangent: times the focal length it is pixels. Source: Hartley and
+    Zisserman, equation 11.9.
+    """
+    T_b_a = invert(T_map_b) @ T_map_a
+    x, y, z = T_b_a[:, :3, 3].T
+    cross = np.zeros((len(T_b_a), 3, 3))
+    cross[:, [0, 1, 2], [1, 2, 0]] = np.stack([-z, -x, -y], axis=1)
+    cross[:, [1, 2, 0], [0, 1, 2]] = np.stack([z, x, y], axis=1)
+    essential = cross @ T_b_a[:, :3, :3]
+    a = np.column_stack([rays_a, np.ones(len(rays_a))])
+    b = np.column_stack([rays_b, np.ones(len(rays_b))])
+    line_b = np.einsum('mij,mj->mi', essential, a)
+    line_a = np.einsum('mij,mi->mj', essential, b)
+    slope = (line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1)
+    return np.asarray(np.abs((b * line_b).sum(axis=1)) / np.sqrt(np.maximum(slope, 1e-24)))
+
+
+def _best_of_each_image(
+    seen: Observations, error: Array, fits: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Of a track's keypoints in one image, the one that fits best; none that does not fit."""
+    order = np.lexsort([error, seen.image, seen.track])
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (np.diff(seen.track[order]) != 0) | (np.diff(seen.image[order]) != 0)
+    best = np.zeros(len(order), dtype=bool)
+    best[order[first]] = True
+    return best & fits

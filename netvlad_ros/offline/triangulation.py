@@ -1,0 +1,106 @@
+"""Points from the rays under which known cameras see them, all tracks at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.geometry import Array
+
+ITERATIONS = 6
+CAUCHY = 2.0 / 500.0  # errors beyond about 2 px at a usual focal length count with falling weight
+NEAR = 1e-3  # [m] in front of a camera; below, a point is behind it
+
+
+@dataclass(frozen=True)
+class Observations:
+    """n sightings: int64 (n,) track and image; rays float64 (n, 2), x/z and y/z in the camera."""
+
+    track: NDArray[np.int64]
+    image: NDArray[np.int64]
+    rays: Array
+    of_tracks: int = -1  # how many tracks there are, where not all of them are seen here
+
+    @property
+    def tracks(self) -> int:
+        """Number of tracks, those that are not seen included."""
+        if self.of_tracks >= 0:
+            return self.of_tracks
+        return int(self.track.max()) + 1 if len(self.track) else 0
+
+    def where(self, kept: NDArray[np.bool_]) -> Observations:
+        """Some of the sightings; the tracks keep their numbers."""
+        return Observations(self.track[kept], self.image[kept], self.rays[kept], self.tracks)
+
+
+def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
+    """Points (tracks, 3) [m] in the map frame, and the error (n,) of each sighting, as a tangent.
+
+    First the point nearest to all rays, then Gauss-Newton on the reprojection with Cauchy's
+    weights (Triggs et al., Bundle Adjustment, 2000). A sighting from behind, and one of a point
+    that its rays do not fix, has an infinite error.
+    """
+    centres = T_map_cam[seen.image, :3, 3]
+    to_cam = np.swapaxes(T_map_cam[seen.image, :3, :3], 1, 2)
+    directions = np.einsum(
+        'nij,ni->nj', to_cam, np.column_stack([seen.rays, np.ones(len(seen.rays))])
+    )
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
+    points = _solve(seen, across, np.einsum('nij,nj->ni', across, centres))
+    for _ in range(ITERATIONS):
+        residual, jacobian, _ = _reproject(seen, points, centres, to_cam)
+        weight = 1.0 / (1.0 + (residual**2).sum(axis=1) / CAUCHY**2)
+        normal = np.einsum('nki,n,nkj->nij', jacobian, weight, jacobian)
+        gradient = np.einsum('nki,n,nk->ni', jacobian, weight, residual)
+        points = points - _solve(seen, normal, gradient)
+    residual, _, depth = _reproject(seen, points, centres, to_cam)
+    error = np.linalg.norm(residual, axis=1)
+    error[(depth <= NEAR) | ~np.isfinite(error)] = np.inf
+    return points, error
+
+
+def parallax_deg(seen: Observations, T_map_cam: Array, points: Array) -> Array:
+    """Angle [deg] (tracks,) between the most different rays to each point, at most twice too small.
+
+    Measured against each track's first ray, which costs n instead of n squared.
+    """
+    towards = T_map_cam[seen.image, :3, 3] - points[seen.track]
+    towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-12)
+    first = np.zeros((seen.tracks, 3))
+    first[seen.track[::-1]] = towards[::-1]
+    chord = np.linalg.norm(towards - first[seen.track], axis=1)
+    angle = np.degrees(2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0)))
+    widest = np.zeros(seen.tracks)
+    np.maximum.at(widest, seen.track, angle)
+    return widest
+
+
+def _reproject(
+    seen: Observations, points: Array, centres: Array, to_cam: Array
+) -> tuple[Array, Array, Array]:
+    """Residuals (n, 2), their derivatives by the point (n, 2, 3), depths (n,) [m]."""
+    local = np.einsum('nij,nj->ni', to_cam, points[seen.track] - centres)
+    depth = local[:, 2]
+    safe = np.where(np.abs(depth) > NEAR, depth, NEAR)
+    projected = local[:, :2] / safe[:, np.newaxis]
+    jacobian = (to_cam[:, :2] - projected[:, :, np.newaxis] * to_cam[:, 2:]) / safe[
+        :, np.newaxis, np.newaxis
+    ]
+    return projected - seen.rays, jacobian, depth
+
+
+def _solve(seen: Observations, matrices: Array, vectors: Array) -> Array:
+    """Sum (n, 3, 3) and (n, 3) over the sightings of each track, and solve; 0 where singular."""
+    total, right = np.zeros((seen.tracks, 9)), np.zeros((seen.tracks, 3))
+    for column, values in enumerate(matrices.reshape(-1, 9).T):
+        total[:, column] = np.bincount(seen.track, values, minlength=seen.tracks)
+    for column, values in enumerate(vectors.T):
+        right[:, column] = np.bincount(seen.track, values, minlength=seen.tracks)
+    normal = total.reshape(-1, 3, 3)
+    # A track of nearly parallel rays is singular; a trace of damping keeps the others unharmed.
+    damping = 1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-12
+    normal = normal + damping[:, np.newaxis, np.newaxis] * np.eye(3)
+    return np.asarray(np.linalg.solve(normal, right[:, :, np.newaxis])[:, :, 0])

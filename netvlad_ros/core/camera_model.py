@@ -104,8 +104,7 @@ class CameraModel:
         pixels = np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
         if not len(pixels):
             return np.empty((0, 2))
-        known = np.isfinite(pixels).all(axis=1)
-        column = np.where(known[:, None], pixels, 0.0)[:, None]
+        column = np.nan_to_num(pixels, nan=-MAX_NUMBER)[:, None]
         if self.distortion_model == 'equidistant':
             rays = cv2.fisheye.undistortPoints(column, self.K, self.d, criteria=CRITERIA)
         else:
@@ -114,7 +113,7 @@ class CameraModel:
         again = self.project(np.column_stack([rays, np.ones(len(rays))]))
         with np.errstate(invalid='ignore'):
             inverted: NDArray[np.bool_] = np.hypot(*(again - pixels).T) <= MAX_ERROR_PX
-        return np.where((known & inverted)[:, None], rays, np.nan)
+        return np.where(inverted[:, None], rays, np.nan)
 
     def project(self, points_cam: ArrayLike) -> Array:
         """Pixels, float64 (n, 2), with distortion, of points (n, 3) [m] in the camera's frame.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,19 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.fingerprint import model_fingerprint
 from netvlad_ros.core.graph_check import check_graph
+from netvlad_ros.core.model_file import (
+    error_line,
+    open_session,
+    parse_model,
+    read_model,
+    write_model,
+)
 from netvlad_ros.core.model_metadata import METADATA_KEY, ModelMetadata
-
-MAX_MODEL_BYTES = 2**30  # VGG16-NetVLAD with its 4096-D whitening is 600 MB
-PROVIDERS = {
-    'cpu': 'CPUExecutionProvider',
-    'cuda': 'CUDAExecutionProvider',
-    'tensorrt': 'TensorrtExecutionProvider',
-}
 
 
 class ModelBundle:
@@ -50,14 +48,14 @@ class ModelBundle:
         """
         path = Path(path)
         where = f'model {path}'
-        data = _read(path, where)
+        data = read_model(path, where)
         try:
             metadata = _inspect(data, where)
         except NetvladError:
             raise
         except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
-            raise NetvladError(f'{where} is damaged: {_line(error)}') from error
-        session = _open_session(data, device, threads, where)
+            raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
+        session = open_session(data, device, threads, where)
         _check_ports(session, metadata, where)
         bundle = cls(path, metadata, session)
         bundle._try_out(where)
@@ -90,7 +88,7 @@ class ModelBundle:
         try:
             output = self._session.run([metadata.output_name], feed)[0]
         except Exception as error:  # onnxruntime raises a dozen unrelated types
-            raise NetvladError(f'{metadata.name}: inference failed: {_line(error)}') from error
+            raise NetvladError(f'{metadata.name}: inference failed: {error_line(error)}') from error
         expected = (len(resized), metadata.dim)
         if output.shape != expected:
             raise NetvladError(f'{metadata.name} answered {output.shape} instead of {expected}')
@@ -130,36 +128,13 @@ def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | 
     text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
     ModelMetadata.from_json(text, where)
     complete.metadata_props.add(key=METADATA_KEY, value=text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(complete.SerializeToString())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_model(complete, path)
     return model_id
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        if not path.is_file():
-            raise NetvladError(f'{where} does not exist or is no file')
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise NetvladError(f'{where} has {size} bytes, more than {MAX_MODEL_BYTES}')
-        return path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{where} cannot be read: {error.strerror}') from error
 
 
 def _inspect(data: bytes, where: str) -> ModelMetadata:
     """Check graph, metadata and identity, and let go of the parsed model, as large as its file."""
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise NetvladError(f'{where} is no ONNX file, or it is cut off or damaged') from error
-    if not model.graph.node or not model.opset_import:
-        raise NetvladError(f'{where} is no ONNX file, or it is cut off or damaged')
+    model = parse_model(data, where)
     check_graph(model, where)
     properties = {prop.key: prop.value for prop in model.metadata_props}
     if METADATA_KEY not in properties:
@@ -174,40 +149,6 @@ def _inspect(data: bytes, where: str) -> ModelMetadata:
             f'{where} is not what its model id says: it was changed or damaged after export'
         )
     return metadata
-
-
-def _open_session(data: bytes, device: str, threads: int, where: str) -> ort.InferenceSession:
-    if device not in ('auto', *PROVIDERS):
-        raise NetvladError(f"device '{device}' is unknown; choose auto, {', '.join(PROVIDERS)}")
-    asked = 'cuda' if device == 'auto' else device
-    available = ort.get_available_providers()
-    cpu = PROVIDERS['cpu']
-    if PROVIDERS[asked] not in available:
-        if device != 'auto':
-            raise NetvladError(
-                f"device '{device}' was asked for, but this onnxruntime offers only "
-                f'{", ".join(available)}; install onnxruntime-gpu or choose device cpu'
-            )
-        asked = 'cpu'
-    ort.disable_telemetry_events()  # a robot's runtime reports to nobody
-    options = ort.SessionOptions()
-    options.log_severity_level = 3  # what matters is raised or reported below
-    options.intra_op_num_threads = threads
-    # Idle threads that spin for the next image cost a robot more CPU than inference itself:
-    # 69 ms an image against 29 ms at 13 Hz on two cores, for the same latency.
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    providers = [PROVIDERS[asked]] + ([cpu] if asked != 'cpu' else [])
-    try:
-        session = ort.InferenceSession(data, options, providers=providers)
-    except Exception as error:  # onnxruntime raises a dozen unrelated types
-        raise NetvladError(f'{where} does not load in onnxruntime: {_line(error)}') from error
-    if device != 'auto' and session.get_providers()[0] != PROVIDERS[device]:
-        # onnxruntime itself only logs this and goes on, many times slower, on the CPU.
-        raise NetvladError(
-            f"device '{device}' was asked for, but onnxruntime fell back to "
-            f'{session.get_providers()[0]}; check its CUDA libraries or choose device cpu'
-        )
-    return session
 
 
 def _check_ports(session: ort.InferenceSession, metadata: ModelMetadata, where: str) -> None:
@@ -230,7 +171,3 @@ def _check_ports(session: ort.InferenceSession, metadata: ModelMetadata, where: 
             f'{where}: its metadata promises a 4-D input of {metadata.preprocessing.dtype}, '
             f'its graph wants {port.type} {port.shape}'
         )
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else repr(error)

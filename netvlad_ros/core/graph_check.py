@@ -30,10 +30,14 @@ ALLOWED_OPERATORS = frozenset(
     Unsqueeze Upsample Where Xor
     """.split()  # noqa: SIM905, a list of 120 quoted words reads worse
 )
+# What finds keypoints also picks pixels and samples between them.
+KEYPOINT_OPERATORS = ALLOWED_OPERATORS | {'GridSample', 'NonZero'}
 ALLOWED_DOMAINS = ('', 'ai.onnx')
 
 
-def check_graph(model: onnx.ModelProto, where: str) -> None:
+def check_graph(
+    model: onnx.ModelProto, where: str, allowed: frozenset[str] = ALLOWED_OPERATORS
+) -> None:
     """Refuse, with NetvladError, graphs that are not one self-contained plain network."""
     for opset in model.opset_import:
         if opset.domain in ALLOWED_DOMAINS and not (
@@ -52,7 +56,7 @@ def check_graph(model: onnx.ModelProto, where: str) -> None:
                 'a bundle is one file, export it without external data'
             )
     for node in model.graph.node:
-        if node.domain not in ALLOWED_DOMAINS or node.op_type not in ALLOWED_OPERATORS:
+        if node.domain not in ALLOWED_DOMAINS or node.op_type not in allowed:
             name = f'{node.domain}::{node.op_type}' if node.domain else node.op_type
             raise NetvladError(f"{where} uses the operator '{name}', which no descriptor needs")
 

@@ -1,0 +1,85 @@
+"""Arrays in .npy files that are written in pieces, checked before use, and mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+
+PIECE_BYTES = 2**24
+MAX_HEADER_BYTES = 2**10
+
+
+def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
+    """Write an array, itself possibly mapped and larger than memory; returns its map entry.
+
+    The entry has the size in bytes and the SHA-256 (hex) of the file.
+    """
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    digest = hashlib.sha256(header.getvalue())
+    rows = max(PIECE_BYTES // max(array[:1].nbytes, 1), 1)
+    with path.open('wb') as file:
+        file.write(header.getvalue())
+        for start in range(0, len(array), rows):
+            piece = np.ascontiguousarray(array[start : start + rows])
+            digest.update(piece.data)
+            file.write(piece.data)
+        return {'bytes': file.tell(), 'sha256': digest.hexdigest()}
+
+
+def map_array(
+    path: Path, entry: Any, dtype: Any, shape: tuple[int, ...], where: str
+) -> NDArray[Any]:
+    """Map a file read-only, once size, header and hash turned out to be what a map says of it.
+
+    `where` names the map in errors. Raises NetvladError.
+    """
+    try:
+        if not isinstance(entry, dict) or type(entry.get('bytes')) is not int:
+            raise NetvladError(f'{where} does not give size and hash of {path.name}')
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            raise NetvladError(
+                f'{where}: {path.name} is missing or no plain file; build the map again'
+            )
+        _check(path, entry, np.dtype(dtype), shape, where)
+        if 0 in shape:  # nothing to map
+            return np.empty(shape, dtype)
+        return np.asarray(np.load(path, mmap_mode='r', allow_pickle=False))
+    except OSError as error:
+        raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
+
+
+def _check(
+    path: Path, entry: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...], where: str
+) -> None:
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        found: object = None
+        try:
+            if np.lib.format.read_magic(file) == (1, 0):
+                found = np.lib.format.read_array_header_1_0(file, MAX_HEADER_BYTES)
+        except ValueError:
+            found = None
+        if found != (shape, False, dtype):
+            raise NetvladError(
+                f'{where}: {path.name} is no array of {dtype} {shape}, as the map promises; '
+                'build the map again'
+            )
+        expected = file.tell() + int(dtype.itemsize) * int(np.prod([1, *shape], dtype=object))
+        file.seek(0)
+        digest = hashlib.sha256()
+        if size == expected == entry['bytes']:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+        if digest.hexdigest() != entry.get('sha256'):
+            raise NetvladError(
+                f'{where}: {path.name} was changed or damaged since the map was built '
+                '(size or hash differs); restore it or build the map again'
+            )

@@ -111,7 +111,10 @@ class FeatureStore:
         Every byte is read once, for the hashes. Raises NetvladError with what is wrong.
         """
         entry, files = index['features'], index.get('files')
-        spec = FeatureSpec.from_dict(entry)
+        try:
+            spec = FeatureSpec.from_dict(entry)
+        except NetvladError as error:
+            raise NetvladError(f'{where}: {error}') from error
         keypoints, landmarks = entry.get('keypoints'), entry.get('landmarks')
         for count in (keypoints, 0 if landmarks is None else landmarks):
             if type(count) is not int or not 0 <= count <= MAX_TOTAL:

@@ -53,13 +53,13 @@ def thumbnail_path(directory: Path, place_id: int) -> Path:
 def write_map_files(
     directory: Path, index: dict[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
 ) -> None:
-    """Write a map into an empty directory; the hashes are added to the index, written last."""
+    """Write a map into a directory; the hashes are added to `files` of the index, written last."""
     array, table = io.BytesIO(), io.StringIO()
     np.save(array, np.ascontiguousarray(descriptors, dtype='<f4'), allow_pickle=False)
     writer = csv.writer(table, lineterminator='\n')
     writer.writerow(PLACES_HEADER)
     writer.writerows(rows)
-    files = {}
+    files = dict(index.get('files', {}))
     for name, data in (
         (DESCRIPTORS_NAME, array.getvalue()),
         (PLACES_NAME, table.getvalue().encode()),

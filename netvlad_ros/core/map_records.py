@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_store import FEATURES_NAME
 from netvlad_ros.core.geometry import Array, pose_matrix, pose_vector
 from netvlad_ros.core.map_files import PLACES_HEADER, PLACES_NAME, sha256
 
@@ -32,9 +34,19 @@ def place_row(
 def fingerprint(
     index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
 ) -> str:
-    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not."""
+    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not.
+
+    index: `map.yaml`; where the map has features, with the hashes of their files.
+    """
     names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
-    table = [[index[name] for name in names], [row[:-1] for row in rows]]
+    table: list[Any] = [[index[name] for name in names], [row[:-1] for row in rows]]
+    if index.get('features') is not None:
+        hashes = [
+            [name, entry.get('sha256')]
+            for name, entry in sorted(index.get('files', {}).items())
+            if str(name).startswith(f'{FEATURES_NAME}/') and isinstance(entry, dict)
+        ]
+        table.append([index['features'], index.get('camera'), hashes])
     return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
 
 
@@ -60,6 +72,7 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
         'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
         'spacing_m': spacing[0],
         'spacing_deg': spacing[1],
+        'camera': None if index.get('camera') is None else CameraModel.from_dict(index['camera']),
     }
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.atomic_directory import atomic_directory
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_store import FeatureStore
 from netvlad_ros.core.geometry import (
     Array,
     distance_m,
@@ -47,6 +49,8 @@ class PlaceMap:
     descriptors: float32 (N, D), unit rows. T_map_cam: float64 (N, 4, 4), camera optical frame in
     frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
     spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
+    features: local features of every place, for verification; camera: the one that saw them; None
+    where the map has none.
     """
 
     map_id: str
@@ -67,6 +71,8 @@ class PlaceMap:
     spacing_m: float
     spacing_deg: float
     directory: Path | None = None
+    features: FeatureStore | None = None
+    camera: CameraModel | None = None
 
     @classmethod
     def create(
@@ -83,6 +89,8 @@ class PlaceMap:
         base_frame: str | None = None,
         camera_frame: str | None = None,
         source: str = '',
+        features: FeatureStore | None = None,
+        camera: CameraModel | None = None,
     ) -> PlaceMap:
         """Make a map of N >= 1 places, numbered from 0. Raises NetvladError on impossible input."""
         T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
@@ -105,6 +113,8 @@ class PlaceMap:
             created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
             spacing_m=float(np.median(steps_m)) if len(steps_m) else 0.0,
             spacing_deg=float(np.median(steps_deg)) if len(steps_deg) else 0.0,
+            features=features,
+            camera=camera,
         )
         place_map._check('the new map')
         map_id = fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
@@ -137,9 +147,12 @@ class PlaceMap:
                 hashes[i] = sha256(jpeg)
             saved = replace(self, thumbnail_hashes=tuple(hashes), directory=directory)
             rows = saved._rows()
-            saved = replace(saved, map_id=fingerprint(saved._index(), self.descriptors, rows))
-            write_map_files(temporary, saved._index(), self.descriptors, rows)
-        return saved
+            files = {} if self.features is None else self.features.save(temporary)
+            index = {**saved._index(), 'files': files}
+            saved = replace(saved, map_id=fingerprint(index, self.descriptors, rows))
+            index = {**index, 'map_id': saved.map_id}
+            write_map_files(temporary, index, self.descriptors, rows)
+        return replace(saved, features=_mapped_features(directory, index, len(self)))
 
     @classmethod
     def load(cls, directory: Path | str) -> PlaceMap:
@@ -163,6 +176,8 @@ class PlaceMap:
             raise NetvladError(f'{where}: {INDEX_NAME} is malformed: {error}') from error
         except NetvladError as error:
             raise NetvladError(f'{where}: {error}') from error
+        features = _mapped_features(directory, files.index, len(place_map))
+        place_map = replace(place_map, features=features)
         place_map._check(where)
         if fingerprint(files.index, files.descriptors, files.rows) != place_map.map_id:
             raise NetvladError(f'{where}: its content is not what its map id says; build it again')
@@ -197,6 +212,8 @@ class PlaceMap:
             'spacing_deg': self.spacing_deg,
             'source': self.source,
             'created': self.created,
+            **({} if self.features is None else {'features': self.features.entry()}),
+            **({} if self.camera is None else {'camera': self.camera.to_dict()}),
         }
 
     def _rows(self) -> list[list[str]]:
@@ -237,6 +254,14 @@ class PlaceMap:
             raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
         if not self.frame_id:
             raise NetvladError(f'{where} does not name its frame')
+        if self.features is not None and len(self.features) != n:
+            raise NetvladError(f'{where} has features of {len(self.features)} places, not of {n}')
+
+
+def _mapped_features(directory: Path, index: Mapping[str, Any], places: int) -> FeatureStore | None:
+    if index.get('features') is None:
+        return None
+    return FeatureStore.load(directory, index, places, f'map {directory}')
 
 
 def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import yaml
 
+from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.map_calibration import MapCalibration
+from netvlad_ros.core.map_files import write_index
 from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.place_map import PlaceMap
 
 
 def test_inliers_speak_for_a_place_within_bounds():
@@ -64,3 +70,70 @@ def test_text_and_back():
 def test_impossible_numbers_are_refused(entry, value):
     with pytest.raises((TypeError, ValueError), match=f'{entry}|landmarks'):
         MapCalibration.from_dict({**MapCalibration().to_dict(), entry: value})
+
+
+@pytest.fixture
+def place_map(tmp_path):
+    made = PlaceMap.create(
+        model_id='0' * 64,
+        frame_id='map',
+        descriptors=np.eye(3, dtype=np.float32),
+        recordings=['a drive: of "yesterday"', 'b', 'b'],
+        stamps_ns=[1, 2, 3],
+        images=['a.png', 'b.png', 'c.png'],
+        T_map_cam=np.tile(np.eye(4), (3, 1, 1)),
+        source='2026-11-21',
+    )
+    return made.save(tmp_path / 'map')
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def test_a_map_keeps_its_calibration_and_all_else(place_map, tmp_path):
+    before = contents(place_map.directory)
+    first = MapCalibration(midpoint=0.3, slope=20.0, source='first')
+    second = MapCalibration(midpoint=0.4, slope=25.0, source='second')
+    assert place_map.with_calibration(first).calibration == first
+    place_map.with_calibration(second)
+    loaded = PlaceMap.load(place_map.directory)
+    assert (loaded.calibration, loaded.map_id) == (second, place_map.map_id)
+    after = contents(place_map.directory)
+    assert after.keys() == before.keys()
+    assert [name for name in before if after[name] != before[name]] == ['map.yaml']
+    entries, fresh = (yaml.safe_load(text['map.yaml']) for text in (before, after))
+    assert fresh.pop('calibration') == second.to_dict()
+    assert {**fresh, 'sha256': ''} == {**entries, 'sha256': ''}
+    # A map written anew takes it along.
+    assert PlaceMap.load(loaded.save(tmp_path / 'copy').directory).calibration == second
+
+
+def test_a_write_that_fails_leaves_the_map(place_map, monkeypatch):
+    before = contents(place_map.directory)
+
+    def fail(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', fail)
+    with pytest.raises(NetvladError, match='No space left'):
+        place_map.with_calibration(MapCalibration())
+    assert contents(place_map.directory) == before
+
+
+def test_another_map_by_now_is_not_calibrated(place_map):
+    with pytest.raises(NetvladError, match='replaced by another map'):
+        replace(place_map, map_id='f' * 64).with_calibration(MapCalibration())
+
+
+def test_a_calibration_from_elsewhere_is_checked(place_map):
+    index = yaml.safe_load((place_map.directory / 'map.yaml').read_text())
+    index.pop('sha256')
+    broken = {**MapCalibration().to_dict(), 'slope': -1.0}
+    write_index(place_map.directory, {**index, 'calibration': broken})
+    with pytest.raises(NetvladError, match=r'calibration: slope is -1\.0'):
+        PlaceMap.load(place_map.directory)
+    broken.pop('slope')
+    write_index(place_map.directory, {**index, 'calibration': broken})
+    with pytest.raises(NetvladError, match="calibration lacks 'slope'"):
+        PlaceMap.load(place_map.directory)

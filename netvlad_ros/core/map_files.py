@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,40 @@ def write_map_files(
 
 def write_index(directory: Path, index: dict[str, Any]) -> None:
     """Write `map.yaml`, sealed by a last line with the hash of all lines before it."""
+    (directory / INDEX_NAME).write_bytes(_sealed(index))
+
+
+def replace_entry(directory: Path, map_id: str, name: str, value: Any) -> None:
+    """Give one entry of `map.yaml` another value; a crash leaves the old file or the new one.
+
+    Raises NetvladError if the map is broken, is another one by now, or cannot be written.
+    """
+    where = f'map {directory}'
+    index = read_index(directory, where)
+    if index.get('map_id') != map_id:
+        raise NetvladError(f'{where} was replaced by another map in the meantime; start again')
+    path = directory / INDEX_NAME
+    temporary = directory / f'.{INDEX_NAME}.{os.getpid()}.tmp'
+    try:
+        with temporary.open('xb') as file:
+            file.write(_sealed({**index, name: value}))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sealed(index: dict[str, Any]) -> bytes:
     text = yaml.safe_dump(index, sort_keys=False).encode()
-    (directory / INDEX_NAME).write_bytes(text + f'{SEAL}{sha256(text)}\n'.encode())
+    return text + f'{SEAL}{sha256(text)}\n'.encode()
 
 
 def read_map_files(directory: Path) -> MapFiles:

@@ -13,6 +13,7 @@ from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FEATURES_NAME
 from netvlad_ros.core.geometry import Array, pose_matrix, pose_vector
+from netvlad_ros.core.map_calibration import MapCalibration
 from netvlad_ros.core.map_files import PLACES_HEADER, PLACES_NAME, sha256
 
 DECIMALS = 9  # nanometres: reading and writing again gives the same text, hence the same map id
@@ -73,7 +74,15 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
         'spacing_m': spacing[0],
         'spacing_deg': spacing[1],
         'camera': None if index.get('camera') is None else CameraModel.from_dict(index['camera']),
+        'calibration': None if index.get('calibration') is None else _calibration(index),
     }
+
+
+def _calibration(index: Mapping[str, Any]) -> MapCalibration:
+    try:
+        return MapCalibration.from_dict(index['calibration'])
+    except KeyError as error:
+        raise ValueError(f'calibration lacks {error}') from error
 
 
 def parse_rows(rows: list[list[str]]) -> dict[str, Any]:

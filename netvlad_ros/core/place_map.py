@@ -22,6 +22,7 @@ from netvlad_ros.core.geometry import (
     rotation_angle_deg,
 )
 from netvlad_ros.core.image import decode_image
+from netvlad_ros.core.map_calibration import MapCalibration
 from netvlad_ros.core.map_files import (
     FORMAT_VERSION,
     INDEX_NAME,
@@ -29,6 +30,7 @@ from netvlad_ros.core.map_files import (
     PLACES_NAME,
     read_bounded,
     read_map_files,
+    replace_entry,
     sha256,
     thumbnail_path,
     write_map_files,
@@ -49,8 +51,8 @@ class PlaceMap:
     descriptors: float32 (N, D), unit rows. T_map_cam: float64 (N, 4, 4), camera optical frame in
     frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
     spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
-    features: local features of every place, for verification; camera: the one that saw them; None
-    where the map has none.
+    features: local features of every place, for verification; camera: the one that saw them;
+    calibration: how far answers can be trusted; None where the map has none.
     """
 
     map_id: str
@@ -73,6 +75,7 @@ class PlaceMap:
     directory: Path | None = None
     features: FeatureStore | None = None
     camera: CameraModel | None = None
+    calibration: MapCalibration | None = None
 
     @classmethod
     def create(
@@ -183,6 +186,15 @@ class PlaceMap:
             raise NetvladError(f'{where}: its content is not what its map id says; build it again')
         return place_map
 
+    def with_calibration(self, calibration: MapCalibration) -> PlaceMap:
+        """Return this map with another calibration, which `map.yaml` keeps if the map is on disk.
+
+        All else stays as it is, map_id included. Raises NetvladError if that cannot be written.
+        """
+        if self.directory is not None:
+            replace_entry(self.directory, self.map_id, 'calibration', calibration.to_dict())
+        return replace(self, calibration=calibration)
+
     def thumbnail(self, index: int) -> NDArray[np.uint8] | None:
         """Small picture of a place, uint8 (h, w, 3) RGB, or None where the map keeps none.
 
@@ -214,6 +226,7 @@ class PlaceMap:
             'created': self.created,
             **({} if self.features is None else {'features': self.features.entry()}),
             **({} if self.camera is None else {'camera': self.camera.to_dict()}),
+            **({} if self.calibration is None else {'calibration': self.calibration.to_dict()}),
         }
 
     def _rows(self) -> list[list[str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.local_features import KEYPOINTS, SIDE_PX, FeatureSpec
 from netvlad_ros.core.model_file import error_line
 
 FORMAT_VERSION = 1
@@ -75,7 +75,7 @@ class FeatureMetadata:
             ) from error
         return metadata
 
-    def spec(self, max_keypoints: int, max_side_px: int) -> FeatureSpec:
+    def spec(self, max_keypoints: int = KEYPOINTS, max_side_px: int = SIDE_PX) -> FeatureSpec:
         """What a map keeps about features of this model. Raises NetvladError."""
         return FeatureSpec('onnx', self.dim, max_keypoints, max_side_px, self.model_id)
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 
 DIMS = {'sift': 128, 'orb': 32}  # columns of the descriptors that are built in
+KEYPOINTS = 1000  # of an image, unless asked otherwise
+SIDE_PX = 640
 MAX_DIM = 1024
 MAX_KEYPOINTS = 20_000
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
@@ -44,8 +46,8 @@ class FeatureSpec:
 
     kind: str
     dim: int
-    max_keypoints: int = 1000
-    max_side_px: int = 640
+    max_keypoints: int = KEYPOINTS
+    max_side_px: int = SIDE_PX
     model_id: str = ''
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class FeatureSpec:
 
     @classmethod
     def built_in(
-        cls, kind: str, *, max_keypoints: int = 1000, max_side_px: int = 640
+        cls, kind: str, *, max_keypoints: int = KEYPOINTS, max_side_px: int = SIDE_PX
     ) -> FeatureSpec:
         """Features that need no model: sift or orb. Raises NetvladError."""
         if kind not in DIMS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class BagOptions:
     base_frame: 'base_link', or the child frame of the odometry. camera_frame: optical frame, else
     that of the images. T_base_cam: (4, 4), where /tf_static does not tell it. pose_is_camera: the
     pose topic gives the camera's optical frame. allow_truncated: use what can be read of a bag
-    that was cut off.
+    that was cut off. camera_info_topic: the camera's calibration, else the image topic's sibling
+    `camera_info`. camera_file: camera.yaml that holds instead of what the drive says.
     """
 
     image_topic: str | None = None
@@ -34,6 +36,8 @@ class BagOptions:
     T_base_cam: NDArray[np.float64] | None = None
     pose_is_camera: bool = False
     allow_truncated: bool = False
+    camera_info_topic: str | None = None
+    camera_file: Path | None = None
 
     @property
     def pose_tolerance_ns(self) -> int:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
+from netvlad_ros.offline.bag_camera import read_bag_camera
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import BagOptions
 from netvlad_ros.offline.bag_poses import read_camera_poses, stamp_ns
+from netvlad_ros.offline.camera_file import read_camera
 from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
 
 DECODERS: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
@@ -39,6 +41,11 @@ class BagTraverse:
             self._decode = DECODERS[topic.msgtype]
             self.camera_frame = options.camera_frame or _camera_frame(bag, self.image_topic)
             self._poses = read_camera_poses(bag, options, self.camera_frame or '', self.skipped)
+            self.camera = (
+                read_bag_camera(bag, self.image_topic, options.camera_info_topic, self.skipped)
+                if options.camera_file is None
+                else read_camera(options.camera_file).model()
+            )
             self.notes = list(bag.notes)
         self.frame_id = self._poses.frame_id
         self.T_base_cam = self._poses.T_base_cam

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -171,27 +171,64 @@ AllowTruncated = Annotated[
     ),
 ]
 
+CAMERA_PANEL = 'Camera calibration'
+CameraFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        '--camera',
+        metavar='FILE',
+        help="camera.yaml (as ROS camera_info) of the drive's camera; left out: what the drive "
+        'itself carries.',
+        rich_help_panel=CAMERA_PANEL,
+    ),
+]
+CameraInfoTopic = Annotated[
+    str | None,
+    typer.Option(
+        '--camera-info-topic',
+        help='Calibration in a bag; left out: camera_info beside the image topic.',
+        rich_help_panel=CAMERA_PANEL,
+    ),
+]
+
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """Show progress on stderr, where there is a terminal; stdout belongs to the result."""
+    with progress_bars(title) as (progress,):
+        yield progress
+
+
+@contextmanager
+def progress_bars(*titles: str) -> Iterator[list[Progress]]:
+    """Show the progress of several stages, each of them from when it begins."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total: None
+        yield [lambda done, total: None] * len(titles)
         return
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        tasks = [bar.add_task(title, total=None, visible=not i) for i, title in enumerate(titles)]
+
+        def shown(task: TaskID) -> Callable[[int, int], None]:
+            return lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+        yield [shown(task) for task in tasks]
 
 
 def report_skips(traverse: Traverse) -> None:

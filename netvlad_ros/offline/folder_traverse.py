@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.bag_options import (
     DEFAULT_BASE_FRAME,
     DEFAULT_MAP_FRAME,
     BagOptions,
 )
+from netvlad_ros.offline.camera_file import read_camera
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.poses_file import read_poses
-from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
+from netvlad_ros.offline.traverse import NO_CALIBRATION, Frame, Skip, selected_indices
 
 
 class FolderTraverse:
@@ -24,7 +27,7 @@ class FolderTraverse:
         """Read the poses; raises NetvladError where a line is broken.
 
         Of the options count those that a folder cannot tell by itself: map_frame, T_base_cam,
-        base_frame and camera_frame.
+        base_frame, camera_frame and camera_file.
         """
         self.folder = folder
         self.name = folder.resolve().name
@@ -40,6 +43,20 @@ class FolderTraverse:
             for image in image_names(folder, below='images')
             if image not in named
         ]
+        self.camera = self._camera(options.camera_file)
+
+    def _camera(self, camera_file: Path | None) -> CameraModel | None:
+        if camera_file is not None:
+            return read_camera(camera_file).model()
+        own = self.folder / 'camera.yaml'
+        if not own.exists():
+            return None
+        try:
+            return read_camera(own).model()
+        except NetvladError as error:
+            # Most work with a drive needs no calibration.
+            self.skipped.append(Skip(f'camera.yaml ({error})', NO_CALIBRATION))
+            return None
 
     def __len__(self) -> int:
         """Count the images that have a pose."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from netvlad_ros.core.local_features import KEYPOINTS, MAX_KEYPOINTS
 from netvlad_ros.offline.command_options import (
     AllowTruncated,
     AsJson,
     BaseFrame,
+    CameraFileOption,
     CameraFrame,
+    CameraInfoTopic,
     Device,
     ImageTopic,
     MapFrame,
@@ -26,12 +27,12 @@ from netvlad_ros.offline.command_options import (
     Source,
     TBaseCam,
     not_negative,
-    progress_bar,
+    progress_bars,
     report_skips,
 )
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.core.local_features import FeatureSpec
 
 app = typer.Typer(
     help='Build maps from drives, look at them, check them.',
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode='markdown',
 )
 
+FEATURE_PANEL = 'Local features'
 MapFolder = Annotated[Path, typer.Argument(help='The folder of a map.', metavar='DIR')]
 
 
@@ -67,6 +69,32 @@ def build(
     thumbnails: Annotated[
         bool, typer.Option(help='Keep a small picture of each place, to show matches.')
     ] = True,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar='sift|orb|none|PATH.onnx',
+            help='Local features to keep, by which the robot verifies matches: SIFT, ORB (faster), '
+            'those of a feature bundle, or none, the default without --landmarks.',
+            rich_help_panel=FEATURE_PANEL,
+        ),
+    ] = None,
+    landmarks: Annotated[
+        bool,
+        typer.Option(
+            help='Triangulate the features, so that the robot gets metric poses; SIFT, unless '
+            '--features says otherwise. Needs the calibration of the camera.',
+            rich_help_panel=FEATURE_PANEL,
+        ),
+    ] = False,
+    max_keypoints: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MAX_KEYPOINTS,
+            help='Features that an image keeps at most, the strongest.',
+            rich_help_panel=FEATURE_PANEL,
+        ),
+    ] = KEYPOINTS,
     device: Device = 'auto',
     as_json: AsJson = False,
     image_topic: ImageTopic = None,
@@ -78,6 +106,8 @@ def build(
     T_base_cam: TBaseCam = None,
     pose_is_camera: PoseIsCamera = False,
     allow_truncated: AllowTruncated = False,
+    camera: CameraFileOption = None,
+    camera_info_topic: CameraInfoTopic = None,
 ) -> None:
     """Turn a drive into a map, with the model and the code that run on the robot.
 
@@ -87,10 +117,12 @@ def build(
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.map_builder import build_map, check_output
+    from netvlad_ros.offline.map_facts import camera_words, map_facts, print_facts
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.traverse import skip_sentences
 
     check_output(out, overwrite=overwrite)
+    spec, feature_model = _features(features, landmarks, max_keypoints)
     traverse = open_traverse(
         source,
         image_topic=image_topic,
@@ -102,10 +134,13 @@ def build(
         T_base_cam=T_base_cam,
         pose_is_camera=pose_is_camera,
         allow_truncated=allow_truncated,
+        camera_file=camera,
+        camera_info_topic=camera_info_topic,
     )
     bundle = ModelBundle.load(model or default_model(), device=device)
     started = time.perf_counter()
-    with progress_bar('describing images') as progress:
+    stages = ['describing images', *(['matching features'] if landmarks else [])]
+    with progress_bars(*stages) as progress:
         place_map = build_map(
             traverse,
             bundle,
@@ -115,27 +150,40 @@ def build(
             selection=selection or slice(None),
             thumbnails=thumbnails,
             overwrite=overwrite,
-            progress=progress,
+            feature_spec=spec,
+            feature_model=feature_model,
+            landmarks=landmarks,
+            progress=progress[0],
+            landmark_progress=progress[-1],
         )
     seconds = time.perf_counter() - started
     report_skips(traverse)
+    if landmarks and traverse.camera and place_map.camera:
+        given = traverse.camera.resized(place_map.camera.width, place_map.camera.height)
+        if given.to_dict() != place_map.camera.to_dict():
+            typer.echo(
+                f'netvlad: {traverse.name}: images and poses contradict the calibration '
+                f'{camera_words(given)}; the map uses {camera_words(place_map.camera)}',
+                err=True,
+            )
     facts = {
-        **_facts(place_map, out),
+        **map_facts(place_map, out),
         'skipped': len(traverse.skipped),
         'skipped_why': skip_sentences(traverse.skipped),
         'provider': bundle.provider,
         'seconds': round(seconds, 3),
         'places_per_s': round(len(place_map) / seconds, 2),
     }
-    _print(facts, as_json)
+    print_facts(facts, as_json)
 
 
 @app.command()
 def info(directory: MapFolder, as_json: AsJson = False) -> None:
     """Say what a map holds: places, recordings, frames, model."""
     from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.offline.map_facts import map_facts, print_facts
 
-    _print(_facts(PlaceMap.load(directory), directory), as_json)
+    print_facts(map_facts(PlaceMap.load(directory), directory), as_json)
 
 
 @app.command()
@@ -146,22 +194,24 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every byte of a map: versions, hashes, shapes, unit rows, poses, pictures."""
+    """Check every byte of a map: versions, hashes, shapes, unit rows, poses, pictures, features."""
     from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.offline.map_facts import print_facts
 
     try:
         facts = _verified(directory, model)
     except NetvladError as error:
         if as_json:
-            _print({'ok': False, 'error': str(error)}, as_json)
+            print_facts({'ok': False, 'error': str(error)}, as_json)
         raise
-    _print({'ok': True, **facts}, as_json)
+    print_facts({'ok': True, **facts}, as_json)
 
 
 def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.offline.map_facts import map_facts
 
     place_map = PlaceMap.load(directory)
     for index in range(len(place_map)):
@@ -173,40 +223,24 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
                 f'map {directory} was built with the model {place_map.model_id[:12]}, '
                 f'{model} is {model_id[:12]}'
             )
-    return _facts(place_map, directory)
+    return map_facts(place_map, directory)
 
 
-def _facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:
-    from netvlad_ros.core.geometry import pose_vector
+def _features(
+    asked: str | None, landmarks: bool, max_keypoints: int
+) -> tuple[FeatureSpec | None, Path | None]:
+    """Which features --features asks for, and the bundle that finds them."""
+    from netvlad_ros.core.local_features import DIMS, FeatureSpec
+    from netvlad_ros.core.onnx_extractor import read_feature_metadata
 
-    T_base_cam = place_map.T_base_cam
-    return {
-        'map': str(directory),
-        'map_id': place_map.map_id,
-        'model_id': place_map.model_id,
-        'places': len(place_map),
-        'dim': int(place_map.descriptors.shape[1]),
-        'recordings': dict(Counter(place_map.recordings)),
-        'thumbnails': sum(bool(digest) for digest in place_map.thumbnail_hashes),
-        'spacing_m': place_map.spacing_m,
-        'spacing_deg': place_map.spacing_deg,
-        'frame_id': place_map.frame_id,
-        'base_frame': place_map.base_frame,
-        'camera_frame': place_map.camera_frame,
-        'T_base_cam': None if T_base_cam is None else pose_vector(T_base_cam).tolist(),
-        'source': place_map.source,
-        'created': place_map.created,
-    }
-
-
-def _print(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
-        return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            value = ', '.join(f'{key} ({count})' for key, count in value.items())
-        elif isinstance(value, float):
-            value = f'{value:.4g}'
-        if value not in (None, []):
-            typer.echo(f'{name + ":":<14}{value}')
+    kind = asked or ('sift' if landmarks else 'none')
+    if kind == 'none':
+        if landmarks:
+            raise typer.BadParameter('--landmarks needs features; leave out --features none')
+        return None, None
+    if kind in DIMS:
+        return FeatureSpec.built_in(kind, max_keypoints=max_keypoints), None
+    path = Path(kind)
+    if path.suffix != '.onnx':
+        raise typer.BadParameter(f'--features {kind} is none of sift, orb, none, PATH.onnx')
+    return read_feature_metadata(path).spec(max_keypoints), path

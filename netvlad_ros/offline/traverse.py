@@ -10,7 +10,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
+
+NO_CALIBRATION = 'no camera calibration of use'
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Frame:
 
 
 class Skip(NamedTuple):
-    """An image that was left out, and why."""
+    """An image, or another part of a drive, that was left out, and why."""
 
     image: str
     reason: str
@@ -42,8 +45,8 @@ class Traverse(Protocol):
     """An ordered list of images with poses, read one by one so that drives of any length fit.
 
     frame_id: the frame that the poses are given in; T_base_cam: (4, 4) float64 where the drive
-    knows how the camera sits on the robot; skipped: what was left out so far, grown by the
-    reader and by whoever works through the frames.
+    knows how the camera sits on the robot; camera: the model of the images, None where unknown;
+    skipped: what was left out so far, grown by the reader and by whoever works through the frames.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Traverse(Protocol):
     T_base_cam: NDArray[np.float64] | None
     base_frame: str | None
     camera_frame: str | None
+    camera: CameraModel | None
     skipped: list[Skip]
 
     def __len__(self) -> int:

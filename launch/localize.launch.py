@@ -23,7 +23,8 @@ ARGUMENTS = {
     'log_level': ('info', 'debug, info, warn, error or fatal'),
     'model': ('', 'model bundle .onnx (overrides params_file)'),
     'image': ('image', 'topic of the images; with image_transport compressed, without /compressed'),
-    'camera_info': ('camera_info', 'topic of the camera_info'),
+    'camera_info': ('camera_info', 'topic of the camera_info, of the images as they are sent'),
+    'odom': ('odom', 'topic of the odometry (nav_msgs/Odometry), which moves the belief'),
 }
 
 
@@ -44,7 +45,7 @@ def localize_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=given['namespace'],
             output='screen',
             parameters=[given['params_file'], overrides],
-            remappings=[(name, given[name]) for name in ('image', 'camera_info')],
+            remappings=[(name, given[name]) for name in ('image', 'camera_info', 'odom')],
             ros_arguments=['--log-level', given['log_level']],
             respawn=given['use_respawn'].lower() in ('true', '1'),
             respawn_delay=2.0,

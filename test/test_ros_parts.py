@@ -60,7 +60,7 @@ def test_no_parameter_has_two_homes():
 
 def test_fix_events():
     events = FixEvents()
-    assert not events.went_back(10 * S, 1.0)
+    assert events.step_s('', 10 * S) == 0
     assert events.is_event(10 * S, 5.0)
     assert events.is_event(11 * S, 5.0), 'nobody was listening yet'
     events.told()
@@ -68,11 +68,9 @@ def test_fix_events():
     assert not events.is_event(16 * S, 5.0)
     assert events.is_event(22 * S, 5.0), 'lost for six seconds'
     events.told()
-    assert not events.went_back(22 * S, 1.0)
-    assert not events.went_back(22 * S - S // 2, 1.0), 'out of order, not a new run'
-    assert not events.is_event(22 * S, 5.0)
-    assert events.went_back(3 * S, 1.0)
-    assert events.is_event(3 * S, 5.0)
+    assert events.step_s('', 22 * S) == 12
+    assert events.step_s('rear', 3 * S) == 0, 'each camera has a time of its own'
+    assert events.step_s('', 3 * S) == -19
 
 
 def test_newest_frame_replaces_the_one_that_waits():
@@ -111,13 +109,14 @@ class FakeBuffer:
 def test_extrinsics_in_order_and_never_guessed():
     extrinsics = Extrinsics.__new__(Extrinsics)
     extrinsics._buffer = FakeBuffer()
+    extrinsics._mounts = lambda: {'front': None, 'rear': pose(x=7.0)}
     mounted = SimpleNamespace(T_base_cam=pose(x=9.0), camera_frame='camera')
     unmounted = SimpleNamespace(T_base_cam=None, camera_frame=None)
     given = NodeConfig(T_base_cam=(5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
     stamp = Time(sec=7)
 
-    def found(config, place_map, camera):
-        T, source = extrinsics.T_base_cam(config, place_map, camera, stamp)
+    def found(config, place_map, frame, camera=''):
+        T, source = extrinsics.T_base_cam(config, place_map, camera, frame, stamp)
         return T[0, 3], source
 
     assert found(given, mounted, 'camera') == (5.0, 'parameter')
@@ -129,6 +128,12 @@ def test_extrinsics_in_order_and_never_guessed():
         found(NodeConfig(), mounted, 'rear')
     with pytest.raises(NetvladError, match='not known'):
         found(NodeConfig(), unmounted, 'camera')
+    both = NodeConfig(cameras=('front', 'rear'))
+    assert found(both, mounted, 'camera', 'front') == (9.0, 'map'), 'the reference camera'
+    assert found(both, mounted, 'camera', 'rear') == (7.0, 'parameter')
+    extrinsics._mounts = lambda: {}
+    with pytest.raises(NetvladError, match=r'rear\.T_base_cam'):
+        found(both, mounted, 'camera', 'rear')
 
 
 @pytest.mark.parametrize('stamp_ns', [0, 1, S - 1, S, 1795253868 * S + 123456789, -1])
@@ -142,11 +147,13 @@ def test_stamps_beyond_ros_are_held_in_range():
 
 
 def test_prior_covariance_stays_within_what_consumers_take():
-    tight = PosePrior(pose(x=1.0), np.zeros((6, 6)))
-    wide = PosePrior(pose(x=1.0), np.eye(6) * 1e12)
+    tight = PosePrior(pose(x=1.0), np.zeros((6, 6)), 'landmarks')
+    wide = PosePrior(pose(x=1.0), np.eye(6) * 1e12, 'landmarks')
     assert min(np.diag(np.reshape(prior_message(tight, Time(), 'map').pose.covariance, (6, 6)))) > 0
     assert max(prior_message(wide, Time(), 'map').pose.covariance) <= 1e9
-    message = prior_message(PosePrior(pose(yaw_deg=200.0), np.eye(6)), Time(sec=3), 'map')
+    message = prior_message(
+        PosePrior(pose(yaw_deg=200.0), np.eye(6), 'map_images'), Time(sec=3), 'map'
+    )
     q = message.pose.pose.orientation
     assert abs(q.x**2 + q.y**2 + q.z**2 + q.w**2 - 1) < 1e-12
     assert (message.header.frame_id, message.header.stamp.sec) == ('map', 3)

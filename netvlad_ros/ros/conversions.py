@@ -79,6 +79,14 @@ def candidate_messages(candidates: Sequence[Candidate]) -> list[PlaceCandidate]:
     ]
 
 
+def inliers_of(match: Match) -> int:
+    """Matches that support the estimated pose, else the best candidate's; -1 = not verified."""
+    for pose in match.verification.poses if match.verification is not None else ():
+        if pose.method == match.estimate.method and (pose.T_map_cam == match.estimate.T).all():
+            return pose.inliers
+    return match.candidates[0].inliers if match.candidates else -1
+
+
 def match_message(match: Match, image_header: Header, frame_id: str, note: str) -> PlaceMatch:
     """PlaceMatch with the image's own stamp; note is added to the reason."""
     return PlaceMatch(
@@ -89,6 +97,9 @@ def match_message(match: Match, image_header: Header, frame_id: str, note: str) 
         status=STATUS[match.status],
         reason=f'{match.reason}; {note}' if note else match.reason,
         candidates=candidate_messages(match.candidates),
+        probability=match.probability,
+        pose_method=match.estimate.method,
+        inliers=inliers_of(match),
     )
 
 

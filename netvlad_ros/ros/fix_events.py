@@ -11,15 +11,16 @@ class FixEvents:
     def __init__(self) -> None:
         self._pending = True
         self._last_fix_ns: int | None = None
-        self._last_stamp_ns: int | None = None
+        self._last_stamp_ns: dict[str, int] = {}
 
-    def went_back(self, stamp_ns: int, tolerance_s: float) -> bool:
-        """Note an image's stamp; True if time went back by more: a new run, all is forgotten."""
-        last, self._last_stamp_ns = self._last_stamp_ns, stamp_ns
-        if last is None or stamp_ns >= last - tolerance_s * 1e9:
-            return False
-        self._pending, self._last_fix_ns = True, None
-        return True
+    def step_s(self, camera: str, stamp_ns: int) -> float:
+        """Note an image's stamp; seconds since that camera's one before, 0 of its first.
+
+        Each camera has a time of its own: a slow machine answers one long after the other.
+        """
+        last = self._last_stamp_ns.get(camera, stamp_ns)
+        self._last_stamp_ns[camera] = stamp_ns
+        return (stamp_ns - last) / 1e9
 
     def is_event(self, stamp_ns: int, lost_after_s: float) -> bool:
         """Note a fix; True if it is an event that nobody has been told of yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,14 +21,13 @@ class FrameStatistics:
     processed: int = 0
     accepted: int = 0
     bad: int = 0
-    bad_camera_info: int = 0
-    time_jumps: int = 0
+    unverified: int = 0
     last_bad: str = ''
-    last_bad_camera_info: str = ''
+    last_verification_note: str = ''
     _bad_told: int = 0
     _latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _processing_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    _describe_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    _timings_ms: dict[str, deque[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_received(self, dropped: bool) -> None:
@@ -48,29 +48,28 @@ class FrameStatistics:
             new, self._bad_told = self.bad - self._bad_told, self.bad
             return new
 
-    def count_bad_camera_info(self, reason: str) -> None:
-        """A camera_info could not be used."""
-        with self._lock:
-            self.bad_camera_info += 1
-            self.last_bad_camera_info = reason
-
-    def count_time_jump(self) -> None:
-        """Stamps went back."""
-        with self._lock:
-            self.time_jumps += 1
-
     def count_processed(
-        self, *, accepted: bool, latency_ms: float, processing_ms: float, describe_ms: float
+        self,
+        *,
+        accepted: bool,
+        latency_ms: float,
+        processing_ms: float,
+        timings_ms: Mapping[str, float],
+        verification_note: str,
     ) -> None:
         """A frame was answered. latency: from image stamp, processing: from reception, both to
-        publication.
+        publication. timings_ms: the localizer's own, by stage. verification_note: why it was weaker
+        than it could be, or ''.
         """
         with self._lock:
             self.processed += 1
             self.accepted += accepted
+            self.unverified += verification_note.startswith('skipped')
+            self.last_verification_note = verification_note
             self._latency_ms.append(latency_ms)
             self._processing_ms.append(processing_ms)
-            self._describe_ms.append(describe_ms)
+            for stage, value in timings_ms.items():
+                self._timings_ms.setdefault(stage, deque(maxlen=WINDOW)).append(value)
 
     def summary(self) -> dict[str, str]:
         """Counts and percentiles as diagnostics show them."""
@@ -82,18 +81,19 @@ class FrameStatistics:
                 'images dropped': str(self.dropped),
                 'images bad': str(self.bad),
                 'last bad image': self.last_bad,
-                'camera_info bad': str(self.bad_camera_info),
-                'last bad camera_info': self.last_bad_camera_info,
-                'time jumps back': str(self.time_jumps),
+                'verifications skipped': str(self.unverified),
+                'last verification': self.last_verification_note,
             }
+            inference_ms = self._timings_ms.get('describe', deque())
             for name, values in (
                 ('latency stamp to prior', self._latency_ms),
                 ('processing', self._processing_ms),
-                ('inference', self._describe_ms),
+                ('inference', inference_ms),
+                *((f'stage {stage}', self._timings_ms[stage]) for stage in self._timings_ms),
             ):
                 for percent in (50, 99):
                     value = f'{np.percentile(values, percent):.2f}' if values else ''
                     rows[f'{name} p{percent} [ms]'] = value
             total = sum(self._processing_ms)
-            rows['inference share'] = f'{sum(self._describe_ms) / total:.3f}' if total else ''
+            rows['inference share'] = f'{sum(inference_ms) / total:.3f}' if total else ''
             return rows

@@ -33,13 +33,15 @@ class ImageInput:
     expected, in words that name the topic, or ''.
     """
 
-    def __init__(self, ros_node: Node, *, transport: str, on_image: Callable[[Any], None]) -> None:
+    def __init__(
+        self, ros_node: Node, topic: str, *, transport: str, on_image: Callable[[Any], None]
+    ) -> None:
+        """topic: resolved name, for either transport."""
         self._ros_node = ros_node
         self._transport = transport
         self._on_image = on_image
-        base = ros_node.resolve_topic_name('image')
         self.topic = ros_node.resolve_topic_name(
-            base if transport == 'raw' else f'{base}/compressed'
+            topic if transport == 'raw' else f'{topic}/compressed'
         )
         self.qos = 'none'
         self.problem = ''

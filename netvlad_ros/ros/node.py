@@ -22,12 +22,14 @@ from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.diagnostics import Diagnostics, Report
 from netvlad_ros.ros.extrinsics import Extrinsics
 from netvlad_ros.ros.lifecycle_guard import refuse_impossible_transitions
-from netvlad_ros.ros.live_camera import LiveCamera
+from netvlad_ros.ros.live_cameras import LiveCameras
 from netvlad_ros.ros.map_loading import localizer_on_map
 from netvlad_ros.ros.node_config import NodeConfig
+from netvlad_ros.ros.node_report import node_report
 from netvlad_ros.ros.outputs import Outputs
 from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.recognizer import Recognizer
+from netvlad_ros.ros.rig import Rig
 from netvlad_ros.ros.services import Services
 
 SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
@@ -36,8 +38,8 @@ SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
 class LocalizeNode(LifecycleNode):
     """Loads model and map at configure, listens and answers while active.
 
-    One thread spins it and stays free for services, TF and time; a second one, in LiveCamera, works
-    on images.
+    One thread spins it and stays free for services, TF and time; another one in each LiveCamera
+    works on images.
     """
 
     def __init__(self) -> None:
@@ -45,7 +47,7 @@ class LocalizeNode(LifecycleNode):
         self._recognizer: Recognizer | None = None
         self._outputs: Outputs | None = None
         self._services_offered: Services | None = None
-        self._live: LiveCamera | None = None
+        self._live: LiveCameras | None = None
         self._failure = ''
         self.parameters = Parameters(
             self, is_configured=lambda: self._recognizer is not None, apply=self._apply
@@ -106,6 +108,7 @@ class LocalizeNode(LifecycleNode):
     def _configure(self) -> None:
         if self.parameters.problems:
             raise NetvladError('; '.join(self.parameters.problems.values()))
+        self.parameters.declare_mounts()
         config = self.parameters.node
         if not config.map:
             raise NetvladError('parameter map is empty: name the map folder to localize on')
@@ -113,7 +116,8 @@ class LocalizeNode(LifecycleNode):
             _model_path(config.model), device=config.device, threads=config.threads
         )
         localizer = localizer_on_map(bundle, config.map, self.parameters.localizer)
-        self._recognizer = Recognizer(localizer, Extrinsics(self))
+        extrinsics = Extrinsics(self, lambda: self.parameters.mounts)
+        self._recognizer = Recognizer(localizer, Rig(extrinsics))
         self._outputs = Outputs(self)
         self._services_offered = Services(
             self, self._recognizer, self.parameters, lambda: self._live
@@ -126,7 +130,9 @@ class LocalizeNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._recognizer is not None and self._outputs is not None
-        self._live = LiveCamera(self, self._recognizer, self._outputs, lambda: self.parameters.node)
+        self._live = LiveCameras(
+            self, self._recognizer, self._outputs, lambda: self.parameters.node
+        )
 
     def _deactivate(self) -> None:
         live, self._live = self._live, None
@@ -142,40 +148,10 @@ class LocalizeNode(LifecycleNode):
 
     def _apply(self, node: NodeConfig, localizer: LocalizerConfig) -> None:
         if self._recognizer is not None:
-            self._recognizer.localizer.config = localizer
+            self._recognizer.configure(localizer)
 
     def _report(self) -> Report:
-        recognizer, live = self._recognizer, self._live
-        if recognizer is None:
-            report = Report('not configured')
-        else:
-            bundle = recognizer.localizer.bundle
-            place_map = recognizer.localizer.place_map
-            report = Report('active' if live else 'inactive')
-            report.values = {
-                'accelerator': bundle.provider,
-                'model': str(bundle.path),
-                'model id': bundle.metadata.model_id,
-                'map': str(place_map.directory),
-                'map id': place_map.map_id,
-                'map frame': place_map.frame_id,
-                'places': str(len(place_map)),
-                'extrinsics': recognizer.extrinsics,
-            }
-            if recognizer.extrinsics == 'unknown':
-                report.warnings.append('no priors: the camera pose on the robot is not known')
-        if self._failure:
-            report.errors.append(self._failure)
-        if live is not None:
-            report.values['image topic'] = live.input.topic
-            report.values['image QoS'] = live.input.qos
-            report.values.update(live.statistics.summary())
-            if live.input.problem:
-                report.warnings.append(live.input.problem)
-            new_bad = live.statistics.take_new_bad()
-            if new_bad:
-                report.warnings.append(f'{new_bad} bad images: {live.statistics.last_bad}')
-        return report
+        return node_report(self._recognizer, self._live, self.parameters.node, self._failure)
 
 
 def _model_path(model: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,6 +13,7 @@ from netvlad_ros.core.geometry import Array, pose_matrix
 from netvlad_ros.core.localizer_config import check_ranges, tunable
 
 NOT_GIVEN = (0.0,) * 7
+MAX_CAMERAS = 16
 
 
 def setting(
@@ -43,6 +45,12 @@ class NodeConfig:
     autostart: bool = setting(
         False, '', 'Configure and activate without being told to.', fixed=True
     )
+    cameras: tuple[str, ...] = setting(
+        (),
+        'names',
+        'Several cameras, on NAME/`image` and NAME/`camera_info`; the first is the reference.',
+        fixed=True,
+    )
     image_transport: str = setting(
         'raw',
         '',
@@ -64,6 +72,18 @@ class NodeConfig:
     )
     lost_after_s: float = tunable(
         10.0, 's', 0.1, 86400.0, 'Without a fix for this long the robot is lost: see initial_pose.'
+    )
+    frame_budget_ms: float = tunable(
+        100.0,
+        'ms',
+        0.0,
+        10000.0,
+        'From reception to answer; verification that would take longer is skipped, with a reason.',
+    )
+    use_odom: bool = setting(
+        True,
+        '',
+        'Move the belief over the places with the odometry on `odom`, where there is some.',
     )
     pose_of: str = setting('base', '', 'Whose pose the prior is.', choices=('base', 'camera'))
     base_frame_id: str = setting(
@@ -87,17 +107,37 @@ class NodeConfig:
         check_ranges(self)
         if not 0 <= self.threads <= 1024:
             raise NetvladError(f'threads is {self.threads}, it must lie in 0..1024')
-        self.extrinsics()
-
-    def extrinsics(self) -> Array | None:
-        """T_base_cam (4, 4), or None if not given. Raises NetvladError if it is no pose."""
-        if tuple(self.T_base_cam) == NOT_GIVEN:
-            return None
-        if len(self.T_base_cam) != 7:
+        check_names(self.cameras)
+        if mount('T_base_cam', self.T_base_cam) is not None and self.cameras:
             raise NetvladError(
-                f'T_base_cam has {len(self.T_base_cam)} numbers, it needs 7: x y z qx qy qz qw'
+                'T_base_cam is of the one camera without a name; with cameras, set '
+                + ', '.join(f'{name}.T_base_cam' for name in self.cameras)
             )
-        try:
-            return pose_matrix(np.array(self.T_base_cam[:3]), np.array(self.T_base_cam[3:]))
-        except NetvladError as error:
-            raise NetvladError(f'T_base_cam: {error}') from error
+
+    @property
+    def reference(self) -> str:
+        """Name of the camera whose pose the belief is about, '' of the only one."""
+        return self.cameras[0] if self.cameras else ''
+
+
+def check_names(cameras: tuple[str, ...]) -> None:
+    """Raise NetvladError unless names of cameras can be those of topics, each once."""
+    for name in cameras:
+        if not re.fullmatch('[A-Za-z][A-Za-z0-9_]{0,63}', name) or '__' in name:
+            raise NetvladError(
+                f"cameras holds '{name[:40]}', it must hold names of letters, digits and single _"
+            )
+    if len(set(cameras)) < len(cameras) or len(cameras) > MAX_CAMERAS:
+        raise NetvladError(f'cameras must hold at most {MAX_CAMERAS} names, each once')
+
+
+def mount(name: str, numbers: tuple[float, ...]) -> Array | None:
+    """T_base_cam (4, 4) of the parameter `name`, or None if not given. Raises NetvladError."""
+    if numbers == NOT_GIVEN:
+        return None
+    if len(numbers) != 7:
+        raise NetvladError(f'{name} has {len(numbers)} numbers, it needs 7: x y z qx qy qz qw')
+    try:
+        return pose_matrix(np.array(numbers[:3]), np.array(numbers[3:]))
+    except NetvladError as error:
+        raise NetvladError(f'{name}: {error}') from error

@@ -27,14 +27,15 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 class Answer:
     """One answered image, ready to go out.
 
-    prior: None if there is nothing to believe, or `note` says why the pose is not known.
+    prior: None if there is nothing to believe, or the last of `notes` says why the pose is not
+    known. notes: what was amiss, in words; they are part of the message's reason.
     """
 
     match: Match
     message: PlaceMatch
     prior: PoseWithCovarianceStamped | None
     place_map: PlaceMap
-    note: str
+    notes: tuple[str, ...]
 
 
 class Outputs:

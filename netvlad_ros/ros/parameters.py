@@ -17,20 +17,26 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.ros.node_config import NodeConfig
+from netvlad_ros.ros.node_config import NOT_GIVEN, NodeConfig, mount
 
 ENTRIES: dict[str, Field[Any]] = {
     entry.name: entry for config in (NodeConfig, LocalizerConfig) for entry in fields(config)
 }
+MOUNT = ParameterDescriptor(
+    description='Camera (optical frame) in the base: x y z qx qy qz qw; all zero = from TF. '
+    '[m, quaternion]'
+)
 
 
 class Parameters:
     """The node's parameters as two typed configurations that are valid at any moment.
 
-    node, localizer: the configurations. Values from a file or command line that cannot be used are
-    kept out of them and named in `problems` (parameter -> sentence) until they are mended, so that
-    a bad value stops `configure` instead of the process.
+    node, localizer: the configurations. mounts: T_base_cam of the named cameras that have one as
+    parameter. Values from a file or command line that cannot be used are kept out of them and named
+    in `problems` (parameter -> sentence) until they are mended, so that a bad value stops
+    `configure` instead of the process.
     """
 
     def __init__(
@@ -43,31 +49,56 @@ class Parameters:
         """apply: takes new configurations into service; raises NetvladError to refuse them."""
         self.node = NodeConfig()
         self.localizer = LocalizerConfig()
+        self.mounts: dict[str, Array | None] = {}
         self.problems: dict[str, str] = {}
+        self._ros_node = ros_node
         self._is_configured = is_configured
         self._apply = apply
         for name, entry in ENTRIES.items():
-            self._declare(ros_node, name, entry)
+            self._declare(name, entry)
         ros_node.add_on_set_parameters_callback(self._on_set)
-        self._warn_of_unknown(ros_node)
+        self._warn_of_unknown()
 
-    def _declare(self, ros_node: Node, name: str, entry: Field[Any]) -> None:
-        default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
-        descriptor = _descriptor(entry)
+    def declare_mounts(self) -> None:
+        """Declare NAME.T_base_cam of every camera, once `cameras` is settled.
+
+        Raises NetvladError if one is no pose.
+        """
+        self.mounts = {}
+        for camera in self.node.cameras:
+            name = f'{camera}.T_base_cam'
+            if not self._ros_node.has_parameter(name):
+                try:
+                    self._ros_node.declare_parameter(name, list(NOT_GIVEN), MOUNT)
+                except ParameterException as error:
+                    raise NetvladError(
+                        f'parameter {name} must be seven numbers with decimals'
+                    ) from error
+            value = self._ros_node.get_parameter(name).value
+            self.mounts[camera] = mount(name, tuple(value))
+
+    def _declare(self, name: str, entry: Field[Any]) -> None:
+        ros_node, descriptor = self._ros_node, _descriptor(entry)
+        default: Any = entry.default
+        # An empty list has no type of its own.
+        declared = list(default) or Parameter.Type.STRING_ARRAY if _is_list(entry) else default
         try:
-            value = ros_node.declare_parameter(name, default, descriptor).value
+            value = ros_node.declare_parameter(name, declared, descriptor).value
+            if value is None:
+                if default != ():
+                    raise ParameterException('it is empty', [name])
+                value = []
+                ros_node.set_parameters([Parameter(name, Parameter.Type.STRING_ARRAY, value)])
             self.node, self.localizer = self._changed({name: value})
         except (ParameterException, NetvladError) as error:
             self.problems[name] = _sentence(name, entry, error)
             if not ros_node.has_parameter(name):
-                ros_node.declare_parameter(name, default, descriptor, ignore_override=True)
+                ros_node.declare_parameter(name, declared, descriptor, ignore_override=True)
 
     def _changed(self, values: dict[str, Any]) -> tuple[NodeConfig, LocalizerConfig]:
         def of(config: type) -> dict[str, Any]:
             return {
-                entry.name: tuple(values[entry.name])
-                if isinstance(entry.default, tuple)
-                else values[entry.name]
+                entry.name: tuple(values[entry.name]) if _is_list(entry) else values[entry.name]
                 for entry in fields(config)
                 if entry.name in values
             }
@@ -79,31 +110,49 @@ class Parameters:
         # callback for afterwards does not exist before ROS 2 Iron.
         values = {entry.name: entry.value for entry in parameters if entry.name in ENTRIES}
         try:
+            mounts = {
+                camera: mount(entry.name, tuple(entry.value))
+                for entry in parameters
+                for camera in self.node.cameras
+                if entry.name == f'{camera}.T_base_cam'
+            }
             if self._is_configured():
                 for name, value in values.items():
-                    current = getattr(self.node, name, value)
-                    fixed = ENTRIES[name].metadata.get('fixed', False)
-                    if fixed and value != current:
-                        raise NetvladError(
-                            f'{name} can change only while the node is unconfigured: clean it up '
-                            'first' + (' or call load_map' if name == 'map' else '')
-                        )
+                    self._refuse_if_fixed(name, value)
             node, localizer = self._changed(values)
             if self._is_configured():
                 self._apply(node, localizer)
         except NetvladError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.node, self.localizer = node, localizer
+        self.mounts.update(mounts)
         for name in values:
             self.problems.pop(name, None)
         return SetParametersResult(successful=True)
 
-    def _warn_of_unknown(self, ros_node: Node) -> None:
+    def _refuse_if_fixed(self, name: str, value: Any) -> None:
+        entry = ENTRIES[name]
+        given = tuple(value) if _is_list(entry) else value
+        if entry.metadata.get('fixed', False) and given != getattr(self.node, name):
+            raise NetvladError(
+                f'{name} can change only while the node is unconfigured: clean it up first'
+                + (' or call load_map' if name == 'map' else '')
+            )
+
+    def _warn_of_unknown(self) -> None:
         # ROS swallows a misspelt name in a parameter file; a robot then runs on defaults.
-        given = getattr(ros_node, '_parameter_overrides', {})
+        given = getattr(self._ros_node, '_parameter_overrides', {})
         known = {*ENTRIES, 'use_sim_time', 'start_type_description_service'}
-        for name in sorted(name for name in given if name not in known and '.' not in name):
-            ros_node.get_logger().warning(f"parameter '{name}' is unknown to this node: misspelt?")
+        known |= {f'{camera}.T_base_cam' for camera in self.node.cameras}
+        for name in sorted(given):
+            if name not in known and ('.' not in name or name.endswith('.T_base_cam')):
+                self._ros_node.get_logger().warning(
+                    f"parameter '{name}' is unknown to this node: misspelt?"
+                )
+
+
+def _is_list(entry: Field[Any]) -> bool:
+    return isinstance(entry.default, tuple)
 
 
 def _descriptor(entry: Field[Any]) -> ParameterDescriptor:
@@ -118,7 +167,7 @@ def _descriptor(entry: Field[Any]) -> ParameterDescriptor:
         description=metadata['description'] + unit,
         additional_constraints='; '.join(constraints),
     )
-    if 'range' in metadata:
+    if 'range' in metadata and not isinstance(entry.default, bool):
         low, high = metadata['range']
         if isinstance(entry.default, int):
             descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
@@ -132,12 +181,10 @@ def _descriptor(entry: Field[Any]) -> ParameterDescriptor:
 def _sentence(name: str, entry: Field[Any], error: Exception) -> str:
     if isinstance(error, NetvladError):
         return str(error)
-    limits = ''
-    if 'range' in entry.metadata:
-        low, high = entry.metadata['range']
-        limits = f' in {low}..{high}'
     kinds = {bool: 'true or false', int: 'a whole number', float: 'a number with decimals (1.0)'}
     kind = kinds.get(type(entry.default), 'a text')
-    if isinstance(entry.default, tuple):
-        kind = 'seven numbers with decimals'
-    return f'parameter {name} must be {kind}{limits}; what was given is something else'
+    if _is_list(entry):
+        kind = 'seven numbers with decimals' if entry.default else 'a list of texts'
+    elif 'range' in entry.metadata and not isinstance(entry.default, bool):
+        kind += ' in {}..{}'.format(*entry.metadata['range'])
+    return f'parameter {name} must be {kind}; what was given is something else'

@@ -2,62 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from numpy.typing import NDArray
-from std_msgs.msg import Header
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.ros.conversions import match_message, prior_message, stamp_to_ns
-from netvlad_ros.ros.extrinsics import Extrinsics
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import Answer
+from netvlad_ros.ros.rig import Rig
+from netvlad_ros.ros.shot import Shot
 
 
 class Recognizer:
-    """Answers images on the map in service.
+    """Answers images on the map in service, one at a time, whichever thread asks.
 
-    localizer: replaced whole by load_map, while another thread may be inside answer(), which
-    therefore looks at it once. extrinsics: where T_base_cam was last found, or why not.
+    localizer: replaced whole by load_map, while another thread may be inside, which therefore looks
+    at it once.
     """
 
-    def __init__(self, localizer: Localizer, extrinsics: Extrinsics) -> None:
+    def __init__(self, localizer: Localizer, rig: Rig) -> None:
         self.localizer = localizer
-        self.extrinsics = 'not needed yet'
-        self._extrinsics = extrinsics
+        self.rig = rig
+        self._lock = threading.Lock()
 
-    def answer(self, rgb: NDArray[np.uint8], header: Header, config: NodeConfig) -> Answer:
-        """Localize rgb, uint8 (H, W, 3); header: the image's. Raises NetvladError."""
-        localizer = self.localizer
-        match = localizer.step(rgb, stamp_to_ns(header.stamp))
-        prior, note = self._prior(match, localizer.place_map, header, config)
-        message = match_message(match, header, localizer.place_map.frame_id, note)
-        return Answer(match, message, prior, localizer.place_map, note)
+    def step(self, rgb: NDArray[np.uint8], shot: Shot, config: NodeConfig) -> Answer:
+        """Localize rgb, uint8 (H, W, 3), of the stream; it moves the belief. Raises NetvladError.
+
+        Verification gets what is left of the frame budget, counted from the image's reception.
+        """
+        with self._lock:
+            localizer = self.localizer
+            placement = self.rig.place(shot, localizer.place_map, config)
+            stamp_ns = stamp_to_ns(shot.header.stamp)
+            spent_ms = 1e3 * (time.perf_counter() - shot.received_s)
+            time_left_ms = max(config.frame_budget_ms - spent_ms, 0.0)
+            if placement.alone:
+                match = localizer.recognize(
+                    rgb, stamp_ns, camera=shot.model, time_left_ms=time_left_ms
+                )
+            else:
+                match = localizer.step(
+                    rgb,
+                    stamp_ns,
+                    camera=shot.model,
+                    T_odom_cam=placement.T_odom_ref,
+                    T_ref_cam=placement.T_ref_cam,
+                    time_left_ms=time_left_ms,
+                )
+        return self._answer(match, shot, localizer.place_map, config, placement.alone)
+
+    def recognize(self, rgb: NDArray[np.uint8], shot: Shot, config: NodeConfig) -> Answer:
+        """Localize rgb, uint8 (H, W, 3), by itself: the belief neither helps nor changes.
+
+        No next frame waits for this one, so verification may take its time. Raises NetvladError.
+        """
+        with self._lock:
+            localizer = self.localizer
+            match = localizer.recognize(rgb, stamp_to_ns(shot.header.stamp), camera=shot.model)
+        return self._answer(match, shot, localizer.place_map, config, '')
+
+    def configure(self, config: LocalizerConfig) -> None:
+        """Take a configuration into service, between two images. Raises NetvladError."""
+        with self._lock:
+            self.localizer.config = config
+
+    def reset(self) -> None:
+        """Forget the belief."""
+        with self._lock:
+            self.localizer.reset()
 
     def close(self) -> None:
         """Stop listening to TF."""
-        self._extrinsics.close()
+        self.rig.close()
+
+    def _answer(
+        self, match: Match, shot: Shot, place_map: PlaceMap, config: NodeConfig, alone: str
+    ) -> Answer:
+        prior, no_prior = self._prior(match, shot, place_map, config)
+        notes = tuple(note for note in (shot.trouble, alone, no_prior) if note)
+        message = match_message(match, shot.header, place_map.frame_id, '; '.join(notes))
+        return Answer(match, message, prior, place_map, notes)
 
     def _prior(
-        self, match: Match, place_map: PlaceMap, header: Any, config: NodeConfig
+        self, match: Match, shot: Shot, place_map: PlaceMap, config: NodeConfig
     ) -> tuple[PoseWithCovarianceStamped | None, str]:
         prior = match.prior
         if prior is None:
             return None, ''
         if config.pose_of == 'base':
             try:
-                T_base_cam, self.extrinsics = self._extrinsics.T_base_cam(
-                    config, place_map, header.frame_id, header.stamp
-                )
+                prior = prior.of_base(self.rig.T_base_cam(shot, place_map, config))
             except NetvladError as error:
-                self.extrinsics = 'unknown'
-                return None, str(error)
-            prior = prior.of_base(T_base_cam)
+                return None, f'no prior: {error}'
         else:
-            self.extrinsics = 'not needed: pose_of is camera'
-        return prior_message(prior, header.stamp, place_map.frame_id), ''
+            self.rig.sources[shot.camera] = 'not needed: pose_of is camera'
+        return prior_message(prior, shot.header.stamp, place_map.frame_id), ''

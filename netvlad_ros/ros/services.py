@@ -10,7 +10,7 @@ from std_srvs.srv import Trigger
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image_message import rgb_from_image
-from netvlad_ros.ros.live_camera import LiveCamera
+from netvlad_ros.ros.live_cameras import LiveCameras
 from netvlad_ros.ros.map_loading import MapLoadError, localizer_on_map
 from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.recognizer import Recognizer
@@ -20,14 +20,14 @@ INACTIVE = 'the node is not active: activate it first'
 
 
 class Services:
-    """Offered from configure to cleanup. live: gives the image stream while the node is active."""
+    """Offered from configure to cleanup. live: gives the cameras while the node is active."""
 
     def __init__(
         self,
         ros_node: Node,
         recognizer: Recognizer,
         parameters: Parameters,
-        live: Callable[[], LiveCamera | None],
+        live: Callable[[], LiveCameras | None],
     ) -> None:
         self._ros_node = ros_node
         self._recognizer = recognizer
@@ -53,26 +53,25 @@ class Services:
             return response
         try:
             if request.image.height or request.image.width or len(request.image.data):
-                header, rgb = request.image.header, rgb_from_image(request.image)
-            elif live.newest is not None:
-                header, rgb = live.newest.header, live.to_rgb(live.newest)
+                rgb = rgb_from_image(request.image)
+                shot = live.shot_like(request.image.header, rgb)
             else:
-                raise NetvladError(f'no image was given, and none has come on {live.input.topic}')
-            answer = self._recognizer.answer(rgb, header, self._parameters.node)
+                rgb, shot = live.newest()
+            answer = self._recognizer.recognize(rgb, shot, self._parameters.node)
         except Exception as error:  # one that escapes from here would end the process
             expected = isinstance(error, NetvladError)
             response.message = str(error) if expected else f'internal error: {error!r}'
             return response
         response.success = True
         response.match = answer.message
-        response.message = answer.note
+        response.message = '; '.join(answer.notes)
         if answer.prior is None:
-            response.message = answer.note or f'no prior: {answer.match.reason}'
+            response.message = '; '.join(answer.notes) or f'no prior: {answer.match.reason}'
             return response
         response.has_prior = True
         response.prior = answer.prior
-        if request.publish_initial_pose and not live.tell(answer):
-            response.message = 'nobody listens on initial_pose'
+        if request.publish_initial_pose and not live.run.tell(answer):
+            response.message = '; '.join([*answer.notes, 'nobody listens on initial_pose'])
         return response
 
     def _load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
@@ -88,7 +87,7 @@ class Services:
         self._recognizer.localizer = new
         live = self._live()
         if live is not None:
-            live.forget()
+            live.run.forget()
         self._ros_node.get_logger().info(
             f'map {new.place_map.directory} in service, {len(new.place_map)} places'
         )
@@ -101,7 +100,7 @@ class Services:
         if live is None:
             response.message = INACTIVE
             return response
-        live.forget()
+        live.run.forget()
         response.success = True
-        response.message = 'the next fix goes to initial_pose'
+        response.message = 'the belief starts afresh, and the next fix goes to initial_pose'
         return response

@@ -1,0 +1,100 @@
+"""The last half minute of odometry, asked for at an image's stamp."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, check_pose, interpolate, pose_matrix
+
+KEEP_S = 30.0
+MAX_POSES = 12_000  # 400 Hz for as long
+MAX_GAP_S = 0.5  # poses further apart than this say nothing about what was in between
+MAX_LEAD_S = 0.2  # images that come before the odometry of their time: so far it is carried on
+PACE_S = 0.1  # carried on with the motion of this long, as neighbouring poses differ by noise
+
+Stamped = tuple[int, Sequence[float]]
+
+
+class OdometryTrack:
+    """Poses T_odom_child in order of time, bounded in number and in time.
+
+    bad: poses that were none, and ignored. restarts: how often time went back by more than
+    time_jump_s, which forgets all that was.
+    """
+
+    def __init__(self, time_jump_s: float = 1.0) -> None:
+        self.bad = 0
+        self.restarts = 0
+        self.last_bad = ''
+        self._time_jump_ns = int(time_jump_s * 1e9)
+        self._poses: deque[Stamped] = deque(maxlen=MAX_POSES)
+
+    def __len__(self) -> int:
+        """Count the poses kept."""
+        return len(self._poses)
+
+    def add(self, stamp_ns: int, numbers: Sequence[float]) -> None:
+        """Append x, y, z [m], qx, qy, qz, qw. What is no pose is counted, and ignored.
+
+        So is a late one, uncounted: it says nothing that its neighbours do not say.
+        """
+        try:
+            check_pose(numbers)
+        except NetvladError as error:
+            self.bad += 1
+            self.last_bad = str(error)
+            return
+        if self._poses and stamp_ns <= self._poses[-1][0]:
+            if stamp_ns >= self._poses[-1][0] - self._time_jump_ns:
+                return
+            self.restarts += 1
+            self._poses.clear()
+        self._poses.append((stamp_ns, numbers))
+        while stamp_ns - self._poses[0][0] > KEEP_S * 1e9:
+            self._poses.popleft()
+
+    def clear(self) -> None:
+        """Forget all poses: they were of another frame."""
+        self._poses.clear()
+
+    def at(self, stamp_ns: int) -> Array | None:
+        """T_odom_child (4, 4) at a stamp, or None where no odometry tells.
+
+        Between two poses at most MAX_GAP_S apart it is interpolated. Up to MAX_LEAD_S after the
+        newest one it is carried on at the pace of the last PACE_S: odometry comes a little late.
+        """
+        after: Stamped | None = None
+        for pose in reversed(self._poses):
+            if pose[0] <= stamp_ns:
+                return self._between(pose, after, stamp_ns)
+            after = pose
+        return None
+
+    def _between(self, before: Stamped, after: Stamped | None, stamp_ns: int) -> Array | None:
+        if before[0] == stamp_ns:
+            return _matrix(before)
+        if after is not None:
+            if after[0] - before[0] > MAX_GAP_S * 1e9:
+                return None
+            return _interpolated(before, after, stamp_ns)
+        if stamp_ns - before[0] > MAX_LEAD_S * 1e9:
+            return None
+        for pose in reversed(self._poses):
+            if before[0] - pose[0] > MAX_GAP_S * 1e9:
+                break
+            if before[0] - pose[0] >= PACE_S * 1e9:
+                return _interpolated(pose, before, stamp_ns)
+        return _matrix(before)
+
+
+def _interpolated(before: Stamped, after: Stamped, stamp_ns: int) -> Array:
+    share = (stamp_ns - before[0]) / (after[0] - before[0])
+    return interpolate(_matrix(before), _matrix(after), share)
+
+
+def _matrix(pose: Stamped) -> Array:
+    return pose_matrix(np.array(pose[1][:3]), np.array(pose[1][3:]))

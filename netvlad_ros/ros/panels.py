@@ -1,0 +1,109 @@
+"""The query image and the map image that it matches, side by side."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.match import Match
+from netvlad_ros.core.place_map import PlaceMap
+
+HEIGHT_PX = 240
+INLIER = (90, 255, 90)
+SAME_ASPECT = 0.02
+
+
+@dataclass(frozen=True)
+class Panels:
+    """image: uint8 (HEIGHT_PX, W, 3). Sizes are width and height [px]: of the query panel on the
+    left, of the query image in full, of the map image's panel (None where there is none).
+    """
+
+    image: NDArray[np.uint8]
+    query: tuple[int, int]
+    query_full: tuple[int, int]
+    mapped: tuple[int, int] | None
+
+
+def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> Panels:
+    """rgb (H, W, 3) and, right of it, the best candidate's thumbnail if the map has one."""
+    left, thumbnail = _fit(rgb), None
+    # It may have been deleted behind our back; the match itself does not depend on it.
+    with suppress(NetvladError):
+        if match.candidates:
+            thumbnail = place_map.thumbnail(match.candidates[0].index)
+    if thumbnail is None:
+        return Panels(left, _size(left), _size(rgb), None)
+    right = _fit(thumbnail)
+    both = np.ascontiguousarray(np.hstack([left, right]))
+    return Panels(both, _size(left), _size(rgb), _size(right))
+
+
+def draw_inliers(picture: Panels, match: Match, place_map: PlaceMap) -> None:
+    """Join the features of query and best candidate that agree geometrically."""
+    verification, store = match.verification, place_map.features
+    if verification is None or store is None or picture.mapped is None:
+        return
+    best = match.candidates[0]
+    evidence = next((entry for entry in verification.evidence if entry.rank == best.rank), None)
+    if evidence is None or not evidence.inliers.any():
+        return
+    try:
+        mapped = store.features(best.index).keypoints
+    except NetvladError:
+        return
+    pairs = evidence.matches[evidence.inliers]
+    map_full = _full_size(picture, mapped, place_map)
+    starts = _scaled(
+        verification.features.keypoints[pairs[:, 0]], picture.query_full, picture.query
+    )
+    ends = _scaled(mapped[pairs[:, 1]], map_full, picture.mapped)
+    ends[:, 0] += picture.query[0]
+    for start, end in zip(starts.round().astype(int), ends.round().astype(int), strict=True):
+        a, b = (int(start[0]), int(start[1])), (int(end[0]), int(end[1]))
+        cv2.line(picture.image, a, b, INLIER, 1, cv2.LINE_AA)
+        for spot in (a, b):
+            cv2.circle(picture.image, spot, 2, INLIER, 1, cv2.LINE_AA)
+
+
+def _full_size(
+    picture: Panels, keypoints: NDArray[np.float32], place_map: PlaceMap
+) -> tuple[float, float]:
+    """Width and height of the map image in full, where its keypoints are.
+
+    Without the mapping camera it is taken to be that of the query if the keypoints fit into it,
+    else as large as the outermost keypoints.
+    """
+    assert picture.mapped is not None
+    if place_map.camera is not None:
+        return place_map.camera.width, place_map.camera.height
+    (width, height), outermost = picture.query_full, keypoints.max(axis=0)
+    same_shape = abs(picture.query[0] / picture.mapped[0] - 1) <= SAME_ASPECT
+    share = max(outermost[0] / width, outermost[1] / height)
+    if same_shape and 0.5 < share < 1.0:
+        return width, height
+    scale = max(outermost[0] / picture.mapped[0], outermost[1] / picture.mapped[1])
+    return picture.mapped[0] * scale, picture.mapped[1] * scale
+
+
+def _scaled(
+    pixels: NDArray[np.float32], full: tuple[float, float], panel: tuple[int, int]
+) -> NDArray[np.float64]:
+    # Pixel centres sit at whole numbers.
+    return (pixels + 0.5) * (np.array(panel) / np.array(full)) - 0.5
+
+
+def _size(image: NDArray[np.uint8]) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def _fit(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    width = min(max(round(rgb.shape[1] * HEIGHT_PX / rgb.shape[0]), 1), 8 * HEIGHT_PX)
+    return np.asarray(
+        cv2.resize(rgb, (width, HEIGHT_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )

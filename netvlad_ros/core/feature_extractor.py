@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb
@@ -16,6 +16,7 @@ from netvlad_ros.core.local_features import FeatureSpec, LocalFeatures
 MIN_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
 # OpenCV's own 0.04 finds 600 keypoints in an image of a kitchen, of which 1000 may be kept.
 SIFT_CONTRAST = 0.02
+ORB_SCALE = 1.2  # from one size of the image to the next
 ORIENTATIONS = 1.25  # keypoints that SIFT finds for each distinct position
 
 
@@ -85,7 +86,7 @@ class OrbExtractor:
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
-        self._orb = cv2.ORB.create(nfeatures=spec.max_keypoints)
+        self._orb = cv2.ORB.create(nfeatures=spec.max_keypoints, scaleFactor=ORB_SCALE)
 
     def extract(self, rgb: NDArray[np.uint8]) -> LocalFeatures:
         """Features of rgb, uint8 (H, W, 3) RGB. Raises NetvladError if it is no such image."""
@@ -94,7 +95,10 @@ class OrbExtractor:
         if not found:
             return no_features(self.spec)
         kept = _strongest(found, self.spec.max_keypoints)
-        positions = full_image_positions([found[i].pt for i in kept], grey.shape, rgb.shape)
+        # OpenCV scales positions about the centre of pixel 0, 0, images about its corner.
+        shift = [(ORB_SCALE ** found[i].octave - 1) / 2 for i in kept]
+        points = np.array([found[i].pt for i in kept]) + np.array(shift)[:, None]
+        positions = full_image_positions(points, grey.shape, rgb.shape)
         return LocalFeatures(positions, np.ascontiguousarray(rows[kept]))
 
 
@@ -117,7 +121,7 @@ def shrunken_grey(rgb: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]
 
 
 def full_image_positions(
-    positions: object, shape: tuple[int, ...], full: tuple[int, ...]
+    positions: ArrayLike, shape: tuple[int, ...], full: tuple[int, ...]
 ) -> NDArray[np.float32]:
     """Positions (n, 2) in an image of a shape (h, w, ...) as they are in the full image.
 

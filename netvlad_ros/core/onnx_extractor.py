@@ -140,10 +140,12 @@ class OnnxExtractor:
         rows = answers[1].reshape(answers[1].shape[-2:]).astype(np.float64)
         rows = rows.T if metadata.columns_first else rows
         n = len(keypoints)
-        scores = np.zeros(n) if metadata.scores is None else answers[2].reshape(-1)
+        scores = np.zeros(n) if metadata.scores is None else answers[2].reshape(-1).astype(float)
         shape = image.shape[1:3] if metadata.layout == 'NHWC' else image.shape[2:4]
-        inside = (keypoints >= -1).all() and (keypoints <= np.array(shape[::-1])).all()
-        if keypoints.shape != (n, 2) or not inside:
+        if (
+            keypoints.shape != (n, 2)
+            or not ((keypoints >= -1) & (keypoints <= np.array(shape[::-1]))).all()
+        ):
             raise self._malformed(names[0], answers[0])
         if rows.shape != (n, metadata.dim) or not np.isfinite(rows).all():
             raise self._malformed(names[1], answers[1])

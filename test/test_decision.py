@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad_ros.core.decision import judge, weigh
+from netvlad_ros.core.decision import judge
 from netvlad_ros.core.detail import detail
 from netvlad_ros.core.match import Status
 from netvlad_ros.core.metrics import median_and_p90, places_within, recall_at_n
 from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.place_hypotheses import group, weigh
 
 CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
 
@@ -21,12 +22,25 @@ def places(xs):
 
 
 def verdict(hypotheses, similarity, seen=0.5):
-    return judge(hypotheses, similarity, seen, accept_probability=0.9, min_detail=0.05)
+    return judge(
+        hypotheses,
+        similarity,
+        seen,
+        accept_probability=0.9,
+        alone_probability=0.9,
+        min_detail=0.05,
+    )
 
 
-def decide(xs, similarity):
+def hypotheses_of(T, similarity, calibration=CALIBRATION, geometry=None, allies=()):
+    leader = group(T, 1.0, 45.0)
+    gains = np.zeros(len(T)) if geometry is None else np.array(geometry, dtype=np.float64)
+    return weigh(leader, T, similarity, gains, calibration, 1.0, 45.0, allies=allies)
+
+
+def decide(xs, similarity, geometry=None, allies=()):
     similarity = np.array(similarity, dtype=np.float32)
-    hypotheses = weigh(places(xs), similarity, CALIBRATION, 1.0, 45.0)
+    hypotheses = hypotheses_of(places(xs), similarity, geometry=geometry, allies=allies)
     return hypotheses, verdict(hypotheses, similarity)
 
 
@@ -59,7 +73,7 @@ def test_a_view_in_the_opposite_direction_is_another_place():
     T = places([0, 0])
     T[1, :3, :3] = np.diag([-1, 1, -1])
     similarity = np.array([0.8, 0.8], dtype=np.float32)
-    hypotheses = weigh(T, similarity, CALIBRATION, 1.0, 45.0)
+    hypotheses = hypotheses_of(T, similarity)
     assert verdict(hypotheses, similarity).status is Status.AMBIGUOUS
 
 
@@ -80,9 +94,30 @@ def test_a_blank_wall_matches_nothing_however_alike():
 def test_extreme_odds_stay_finite():
     steep = Calibration(midpoint=0.0, slope=10000.0, rival_slope=10000.0)
     for similarity in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]):
-        hypotheses = weigh(places([0, 50]), np.float32(similarity), steep, 1.0, 45.0)
+        hypotheses = hypotheses_of(places([0, 50]), np.float32(similarity), steep)
         assert np.isfinite(hypotheses.probability).all()
         assert 0 <= hypotheses.alone <= 1
+
+
+def test_geometry_decides_between_places_that_look_alike():
+    hypotheses, answer = decide([0, 50], [0.8, 0.79], geometry=[-3.0, 6.0])
+    assert (hypotheses.best, answer.status) == (1, Status.ACCEPTED)
+    assert list(hypotheses.supporters) == [1]
+    hypotheses, answer = decide([0, 50], [0.8, 0.79], geometry=[6.0, 6.0])
+    assert answer.status is Status.AMBIGUOUS
+
+
+def test_geometry_makes_a_doubtful_place_sure_and_a_likely_one_doubtful():
+    assert decide([0, 50], [0.5, 0.1])[1].status is Status.NO_MATCH
+    assert decide([0, 50], [0.5, 0.1], geometry=[4.0, 0.0])[1].status is Status.ACCEPTED
+    assert decide([0, 50], [0.6, 0.1])[1].status is Status.ACCEPTED
+    assert decide([0, 50], [0.6, 0.1], geometry=[-3.0, -3.0])[1].status is Status.NO_MATCH
+
+
+def test_a_place_that_puts_the_camera_at_the_same_spot_is_no_rival():
+    assert decide([0, 5], [0.8, 0.79], geometry=[6.0, 6.0])[1].status is Status.AMBIGUOUS
+    accepted = decide([0, 5], [0.8, 0.79], geometry=[6.0, 6.0], allies=[1])[1]
+    assert accepted.status is Status.ACCEPTED
 
 
 def test_many_weak_rivals_do_not_outvote_a_clear_winner():

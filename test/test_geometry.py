@@ -80,7 +80,7 @@ def test_diagonal_bound_is_conservative_in_every_direction():
 def test_base_prior_against_sampling():
     T_map_cam, T_base_cam = random_poses(2, seed=3)
     sigma = np.array([0.1, 0.2, 0.3, 0.01, 0.02, 0.03])
-    prior = PosePrior(T_map_cam, np.diag(sigma**2)).of_base(T_base_cam)
+    prior = PosePrior(T_map_cam, np.diag(sigma**2), 'map_images').of_base(T_base_cam)
     np.testing.assert_allclose(prior.T @ T_base_cam, T_map_cam, atol=1e-9)
     rng = np.random.default_rng(2)
     noise = rng.normal(size=(20000, 6)) * sigma

@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.decision import Hypotheses, judge, weigh
+from netvlad_ros.core.answer import answer
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.detail import detail
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_extractor import FeatureExtractor, open_extractor
+from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.match import Candidate, Match, Status
-from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.map_calibration import MapCalibration
+from netvlad_ros.core.match import Match
+from netvlad_ros.core.place_hypotheses import Hypotheses, group
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.pose_prior import PosePrior, pose_prior
 from netvlad_ros.core.search import ExactSearch
+from netvlad_ros.core.sequence import Sequence
+from netvlad_ros.core.sight import Sight
+from netvlad_ros.core.trust import Trust, calibration_of
+from netvlad_ros.core.verification import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
+# What is believed after many images carries one that is doubtful, none that speaks against it.
+ALONE_IN_SEQUENCE = 0.5
+# Settings that the belief is built on; when one of them changes, it begins anew.
+MOTION = ('max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_radius_deg')
 
 
 class Localizer:
-    """Finds where on a map an image was taken.
+    """Finds where on a map an image was taken: recognize() by it alone, step() in a sequence.
 
-    `config` may be replaced between two steps. Raises NetvladError if map and model do not belong
-    together, or if neither model nor config says which similarity means a right match.
+    `config` may be replaced between two calls. Raises NetvladError if map and model do not belong
+    together, if neither model nor config says which similarity means a right match, or if the
+    map's features are of a detector that is not given.
     """
 
     def __init__(
-        self, bundle: ModelBundle, place_map: PlaceMap, config: LocalizerConfig | None = None
+        self,
+        bundle: ModelBundle,
+        place_map: PlaceMap,
+        config: LocalizerConfig | None = None,
+        *,
+        extractor: FeatureExtractor | None = None,
     ) -> None:
+        """extractor: of the map's features, needed only where they are of a bundle (.onnx)."""
         if place_map.model_id != bundle.metadata.model_id:
             raise NetvladError(
                 f'map {place_map.directory or place_map.map_id[:12]} was built with the model '
@@ -39,24 +59,92 @@ class Localizer:
             )
         self.bundle = bundle
         self.place_map = place_map
-        self.config = config or LocalizerConfig()
         self._search = ExactSearch(place_map.descriptors)
+        self._extractor = extractor
+        if extractor is None and place_map.features is not None:
+            self._extractor = open_extractor(place_map.features.spec)
+        self._motion: tuple[float, ...] = ()
+        self.config = config or LocalizerConfig()
 
     @property
     def config(self) -> LocalizerConfig:
-        """The configuration of the next step."""
+        """The configuration of the next call."""
         return self._config
 
     @config.setter
     def config(self, config: LocalizerConfig) -> None:
-        self._calibration = _calibration(self.bundle, config)
-        self._config = config
+        place_map = self.place_map
+        trust = Trust(
+            of_similarity=calibration_of(self.bundle, config, place_map.calibration),
+            of_map=place_map.calibration or MapCalibration(),
+            radius_m=max(config.place_radius_m, 2 * place_map.spacing_m),
+            radius_deg=config.place_radius_deg,
+        )
+        verifier = None
+        if config.verification and self._extractor is not None:
+            verifier = Verifier(place_map, self._extractor, config)
+        motion = tuple(getattr(config, name) for name in MOTION)
+        if motion != self._motion:
+            self._sequence, self._motion = Sequence(place_map, trust, config), motion
+        self._sequence.trust = trust
+        self._trust, self._verifier, self._config = trust, verifier, config
 
-    def step(self, rgb: NDArray[np.uint8], stamp_ns: int) -> Match:
-        """Localize rgb, uint8 (H, W, 3) RGB, taken at stamp_ns [ns].
+    def recognize(
+        self,
+        rgb: NDArray[np.uint8],
+        stamp_ns: int,
+        *,
+        camera: CameraModel | None = None,
+        time_left_ms: float = math.inf,
+    ) -> Match:
+        """Localize rgb, uint8 (H, W, 3) RGB, taken at stamp_ns [ns], by itself.
 
+        camera: its intrinsics; None, or those of another camera, make the answer weaker.
+        time_left_ms: what may be spent; verification is left out where it would take longer.
         Raises NetvladError if rgb is no such image or the model fails on it.
         """
+        return self._alone(self._look(rgb, stamp_ns, camera, time_left_ms))
+
+    def step(
+        self,
+        rgb: NDArray[np.uint8],
+        stamp_ns: int,
+        *,
+        camera: CameraModel | None = None,
+        T_odom_cam: Array | None = None,
+        T_ref_cam: Array | None = None,
+        time_left_ms: float = math.inf,
+    ) -> Match:
+        """Localize rgb as recognize() does, in the light of the images before it.
+
+        T_odom_cam: (4, 4), the reference camera in the odometry's frame at stamp_ns; None: it may
+        have moved anyhow within the configured speed. T_ref_cam: (4, 4), this camera in the
+        reference camera's frame, where there are several; None: it is the reference camera.
+        """
+        sight = self._look(rgb, stamp_ns, camera, time_left_ms)
+        if not self._config.belief:
+            return self._alone(sight)
+        return self._in_sequence(sight, T_odom_cam, T_ref_cam)
+
+    def both(
+        self, rgb: NDArray[np.uint8], stamp_ns: int, *, camera: CameraModel | None = None
+    ) -> tuple[Match, Match]:
+        """The answers of recognize() and step(), for the price of one."""
+        sight = self._look(rgb, stamp_ns, camera, math.inf)
+        alone = self._alone(sight)
+        return alone, self._in_sequence(sight, None, None) if self._config.belief else alone
+
+    def reset(self) -> None:
+        """Forget all images so far: the next one is the first."""
+        self._sequence.reset()
+
+    def _look(
+        self,
+        rgb: NDArray[np.uint8],
+        stamp_ns: int,
+        camera: CameraModel | None,
+        time_left_ms: float,
+    ) -> Sight:
         config, place_map = self._config, self.place_map
         started = time.perf_counter()
 
@@ -68,107 +156,67 @@ class Localizer:
         indices, similarity = self._search.search(
             descriptor, max(config.search_depth, config.top_k)
         )
-        reach = similarity[0] - NEGLIGIBLE_LOG_ODDS / self._calibration.rival_slope
+        reach = similarity[0] - NEGLIGIBLE_LOG_ODDS / self._trust.of_similarity.rival_slope
         near = max(config.top_k, int(np.searchsorted(-similarity, -reach, side='right')))
         indices, similarity = indices[:near], similarity[:near]
         searched = time.perf_counter()
 
-        # Which places do they speak for, and how probably?
+        # Which places are that, and does their geometry agree with what is seen?
         T_map_cam = place_map.T_map_cam[indices]
-        radius_m = max(config.place_radius_m, 2 * place_map.spacing_m)
-        hypotheses = weigh(
-            T_map_cam, similarity, self._calibration, radius_m, config.place_radius_deg
-        )
-
-        # Is the best one good enough, and where does it put the camera?
-        verdict = judge(
-            hypotheses,
-            similarity,
-            detail(rgb),
-            accept_probability=config.accept_probability,
-            min_detail=config.min_detail,
-        )
-        prior = None
-        if verdict.status is Status.ACCEPTED:
-            prior = self._prior(T_map_cam, similarity, hypotheses.supporters)
-
-        candidates = self._candidates(indices, similarity, hypotheses)
-        decided = time.perf_counter()
-        return Match(
+        leader = group(T_map_cam, self._trust.radius_m, self._trust.radius_deg)
+        edges = detail(rgb)
+        verification = None
+        note = '' if config.verification else 'verification is off'
+        grouped = time.perf_counter()
+        if config.verification and self._verifier is None:
+            note = 'the map has no features'
+        elif self._verifier is not None and edges >= config.min_detail:
+            left_ms = time_left_ms - 1e3 * (grouped - started)
+            verification = self._verifier.verify(rgb, camera, indices, leader, time_left_ms=left_ms)
+            note = verification.note
+        verified = time.perf_counter()
+        return Sight(
             stamp_ns=stamp_ns,
-            status=verdict.status,
-            reason=verdict.reason,
-            candidates=candidates,
-            prior=prior,
-            map_id=place_map.map_id,
-            model_id=place_map.model_id,
             descriptor=descriptor,
+            indices=indices,
+            similarity=similarity,
+            leader=leader,
+            detail=edges,
+            verification=verification,
+            note=note,
             timings_ms={
                 'describe': 1e3 * (described - started),
                 'search': 1e3 * (searched - described),
-                'decide': 1e3 * (decided - searched),
-                'total': 1e3 * (decided - started),
+                'group': 1e3 * (grouped - searched),
+                'verify': 1e3 * (verified - grouped),
             },
         )
 
-    def _prior(
-        self,
-        T_map_cam: NDArray[np.float64],
-        similarity: NDArray[np.float32],
-        supporters: NDArray[np.int64],
-    ) -> PosePrior:
-        ranks = supporters[: self._config.prior_places]
-        # How fast similarity falls with distance differs from map to map: what counts is where an
-        # image stands between the best and the last one, which weighs 5 %; less if it resembles
-        # the query so little that it may as well show another place.
-        below_best = similarity[0] - similarity[ranks].astype(np.float64)
-        by_rank = 3.0 * below_best / max(float(below_best[-1]), 1e-9)
-        return pose_prior(
-            T_map_cam[ranks],
-            np.exp(-np.maximum(by_rank, self._calibration.slope * below_best)),
-            sigma_m=max(self._config.prior_sigma_m, self.place_map.spacing_m / 2),
-            sigma_deg=max(self._config.prior_sigma_deg, self.place_map.spacing_deg / 2),
-            inflation=self._config.prior_inflation,
-        )
+    def _alone(self, sight: Sight) -> Match:
+        started = time.perf_counter()
+        hypotheses = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
+        return self._answer(sight, hypotheses, self._config.accept_probability, started)
 
-    def _candidates(
-        self,
-        indices: NDArray[np.int64],
-        similarity: NDArray[np.float32],
-        hypotheses: Hypotheses,
-    ) -> tuple[Candidate, ...]:
-        place_map = self.place_map
-        return tuple(
-            Candidate(
-                index=int(i),
-                place_id=int(place_map.place_ids[i]),
-                recording=place_map.recordings[i],
-                stamp_ns=int(place_map.stamps_ns[i]),
-                similarity=float(similarity[rank]),
-                probability=float(hypotheses.probability[rank]),
-                inliers=-1,
-                T_map_cam=place_map.T_map_cam[i],
-            )
-            for rank, i in enumerate(indices[: self._config.top_k])
-        )
+    def _in_sequence(
+        self, sight: Sight, T_odom_cam: Array | None, T_ref_cam: Array | None
+    ) -> Match:
+        started = time.perf_counter()
+        alone = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
+        believed = self._sequence.update(sight, alone, T_odom_cam, T_ref_cam)
+        return self._answer(sight, believed, ALONE_IN_SEQUENCE, started)
 
-
-def _calibration(bundle: ModelBundle, config: LocalizerConfig) -> Calibration:
-    """That of the model, unless the configuration knows better."""
-    of_model = bundle.metadata.calibration
-    given = [config.similarity_midpoint, config.similarity_slope, config.rival_slope]
-    is_given = [given[0] > -1, given[1] > 0, given[2] > 0]
-    if of_model is None:
-        if not all(is_given):
-            raise NetvladError(
-                f'{bundle.path} carries no calibration, so no similarity can be trusted; '
-                'set similarity_midpoint, similarity_slope and rival_slope'
-            )
-        return Calibration(*given)
-    defaults = [of_model.midpoint, of_model.slope, of_model.rival_slope]
-    return Calibration(
-        *(
-            value if known else default
-            for value, known, default in zip(given, is_given, defaults, strict=True)
+    def _answer(
+        self, sight: Sight, hypotheses: Hypotheses, alone_probability: float, started: float
+    ) -> Match:
+        match = answer(
+            sight,
+            hypotheses,
+            self.place_map,
+            self._trust,
+            self._config,
+            alone_probability=alone_probability,
         )
-    )
+        decided_ms = sight.timings_ms['group'] + 1e3 * (time.perf_counter() - started)
+        stages = {name: sight.timings_ms[name] for name in ('describe', 'search', 'verify')}
+        stages['decide'] = decided_ms
+        return replace(match, timings_ms={**stages, 'total': sum(stages.values())})

@@ -16,6 +16,11 @@ def tunable(default: Any, unit: str, low: float, high: float, description: str) 
     )
 
 
+def switch(default: bool, description: str) -> Any:
+    """Declare a dataclass field that is on or off."""
+    return field(default=default, metadata={'unit': '', 'description': description})
+
+
 def check_ranges(config: Any) -> None:
     """Raise NetvladError if a tunable field of a dataclass lies outside its range."""
     for entry in fields(config):
@@ -78,6 +83,27 @@ class LocalizerConfig:
     )
     prior_inflation: float = tunable(
         2.0, '', 1.0, 1000.0, "Factor from the spread of a place's poses to a prior's variance."
+    )
+    verification: bool = switch(
+        True, 'Verify candidates by local features, where the map has them.'
+    )
+    verify_candidates: int = tunable(
+        5, 'places', 1, 50, 'Map images of the best place that are verified.'
+    )
+    min_inliers: int = tunable(
+        12, 'features', 6, 1000, 'Least inliers of a pose that is computed from geometry.'
+    )
+    max_reprojection_px: float = tunable(
+        4.0, 'px', 0.5, 50.0, 'Features within this of where they should be are inliers.'
+    )
+    belief: bool = switch(
+        True, 'Believe a sequence of images, not each alone: a Bayes filter over the places.'
+    )
+    max_speed_mps: float = tunable(
+        10.0, 'm/s', 0.01, 100.0, 'Fastest motion of the camera, where there is no odometry.'
+    )
+    max_turn_dps: float = tunable(
+        120.0, 'deg/s', 1.0, 3600.0, 'Fastest turn of the camera, where there is no odometry.'
     )
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.core.verification import Verification
 
 
 class Status(str, Enum):
@@ -24,12 +26,14 @@ class Status(str, Enum):
 class Candidate:
     """A mapped place that looks like the image.
 
-    index: row in the map. similarity: cosine. probability: that the robot stands at this place,
+    index: row in the map. rank: by similarity, 0 the most similar; that of its evidence in a
+    Verification. similarity: cosine. probability: that the robot stands at this place,
     against its rivals and against "at none"; candidates that show one place carry the same.
     inliers: of the geometric verification, -1 = not verified. T_map_cam: (4, 4), of the map image.
     """
 
     index: int
+    rank: int
     place_id: int
     recording: str
     stamp_ns: int
@@ -51,8 +55,10 @@ class Verdict:
 class Match:
     """The answer for one image: verdict, candidates (best first), prior only if accepted.
 
-    prior: of the camera optical frame. descriptor: float32 (D,). timings_ms: describe, search,
-    decide, total.
+    prior: of the camera optical frame. estimate: what the prior is, or would be if the match were
+    accepted. probability: that the estimate is right; what acceptance looks at. alone: the same by
+    this image and without rivals. verification: None where none was tried. descriptor: float32
+    (D,). timings_ms: describe, search, verify, decide, total.
     """
 
     stamp_ns: int
@@ -60,7 +66,11 @@ class Match:
     reason: str
     candidates: tuple[Candidate, ...]
     prior: PosePrior | None
+    estimate: PosePrior
+    probability: float
+    alone: float
+    verification: Verification | None
     map_id: str
     model_id: str
     descriptor: NDArray[np.float32]
-    timings_ms: dict[str, float]
+    timings_ms: Mapping[str, float]

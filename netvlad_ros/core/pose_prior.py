@@ -15,11 +15,13 @@ class PosePrior:
     """A pose in the map frame and how sure it is.
 
     T: float64 (4, 4). covariance: float64 (6, 6) of x, y, z [m] and rotations about the map's x,
-    y, z axes [rad]; diagonal and positive, so that every consumer's validator takes it.
+    y, z axes [rad]; diagonal and positive, so that every consumer's validator takes it. method:
+    what it was computed from, one of map_calibration.METHODS.
     """
 
     T: Array
     covariance: Array
+    method: str
 
     def of_base(self, T_base_cam: Array) -> PosePrior:
         """Prior of the base, this one being of the camera: T_map_base = T_map_cam T_cam_base."""
@@ -31,7 +33,7 @@ class PosePrior:
         )
         jacobian = np.eye(6)
         jacobian[:3, 3:] = swing
-        return PosePrior(T, diagonal_bound(jacobian @ self.covariance @ jacobian.T))
+        return PosePrior(T, diagonal_bound(jacobian @ self.covariance @ jacobian.T), self.method)
 
 
 def pose_prior(
@@ -56,7 +58,7 @@ def pose_prior(
     residuals = np.hstack([offsets, turns])
     covariance = inflation * (residuals.T * shares) @ residuals
     floor = [sigma_m**2] * 3 + [np.radians(sigma_deg) ** 2] * 3
-    return PosePrior(T, diagonal_bound(covariance + np.diag(floor)))
+    return PosePrior(T, diagonal_bound(covariance + np.diag(floor)), 'map_images')
 
 
 def diagonal_bound(covariance: Array) -> Array:

@@ -1,0 +1,97 @@
+"""From hypotheses to the answer: pose, verdict, candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netvlad_ros.core.decision import judge
+from netvlad_ros.core.estimate import estimate
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.match import Candidate, Match, Status
+from netvlad_ros.core.place_hypotheses import Hypotheses
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.sight import Sight
+from netvlad_ros.core.trust import Trust
+
+
+def answer(
+    sight: Sight,
+    hypotheses: Hypotheses,
+    place_map: PlaceMap,
+    trust: Trust,
+    config: LocalizerConfig,
+    *,
+    alone_probability: float,
+) -> Match:
+    """Where does the best place put the camera, and is it good enough to be believed?"""
+    best = estimate(sight, hypotheses, place_map, trust, config)
+    verdict = judge(
+        hypotheses,
+        sight.similarity,
+        sight.detail,
+        accept_probability=config.accept_probability,
+        alone_probability=alone_probability,
+        min_detail=config.min_detail,
+        geometry=_geometry(sight, hypotheses),
+    )
+    return Match(
+        stamp_ns=sight.stamp_ns,
+        status=verdict.status,
+        reason=verdict.reason,
+        candidates=_candidates(sight, hypotheses, place_map, config.top_k),
+        prior=best if verdict.status is Status.ACCEPTED else None,
+        estimate=best,
+        probability=float(hypotheses.probability[hypotheses.best]),
+        alone=hypotheses.alone,
+        verification=sight.verification,
+        map_id=place_map.map_id,
+        model_id=place_map.model_id,
+        descriptor=sight.descriptor,
+        timings_ms=sight.timings_ms,
+    )
+
+
+def _candidates(
+    sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, top_k: int
+) -> tuple[Candidate, ...]:
+    """The look-alikes to report: one of the best place, then by inliers, then by similarity."""
+    inliers = sight.inliers()
+    order = np.lexsort([np.arange(len(inliers)), -inliers])
+    first = hypotheses.supporters[np.argmax(inliers[hypotheses.supporters])]
+    order = np.concatenate([[first], order[order != first]])
+    candidates = []
+    for rank in order[:top_k]:
+        i = int(sight.indices[rank])
+        candidates.append(
+            Candidate(
+                index=i,
+                rank=int(rank),
+                place_id=int(place_map.place_ids[i]),
+                recording=place_map.recordings[i],
+                stamp_ns=int(place_map.stamps_ns[i]),
+                similarity=float(sight.similarity[rank]),
+                probability=float(hypotheses.probability[rank]),
+                inliers=int(inliers[rank]),
+                T_map_cam=place_map.T_map_cam[i],
+            )
+        )
+    return tuple(candidates)
+
+
+def _geometry(sight: Sight, hypotheses: Hypotheses) -> str:
+    """What verification says of the best place, in words."""
+    if sight.verification is None or not sight.verification.evidence:
+        return f'not verified: {sight.note}' if sight.note else ''
+    pose = sight.pose_at(hypotheses.best)
+    if pose is not None:
+        words = 'landmarks' if pose.method == 'landmarks' else 'relative poses'
+        return f'{pose.inliers} inliers, pose by {words}'
+    most = int(sight.inliers()[hypotheses.supporters].max())
+    if most < 0:
+        return 'not verified'
+    why = [
+        evidence.degenerate
+        for evidence in sight.verification.evidence
+        if sight.leader[evidence.rank] == hypotheses.best and evidence.degenerate
+    ]
+    return f'{most} inliers ({why[0] if why else sight.note or "no pose"})'

@@ -1,0 +1,98 @@
+"""How far similarities and inliers are believed on a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.map_calibration import MapCalibration
+from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.place_hypotheses import Hypotheses, around, weigh
+from netvlad_ros.core.sight import Sight
+
+
+@dataclass(frozen=True)
+class Trust:
+    """of_similarity: what a cosine means; of_map: what inliers and covariances mean; radius_m [m]
+    and radius_deg [deg]: images within both show one place.
+    """
+
+    of_similarity: Calibration
+    of_map: MapCalibration
+    radius_m: float
+    radius_deg: float
+
+    def weigh(self, sight: Sight, T_map_cam: Array) -> Hypotheses:
+        """What an image says by itself; T_map_cam (k, 4, 4), of its look-alikes."""
+        geometry = self.of_geometry(sight)
+        arguments = (
+            *(sight.leader, T_map_cam, sight.similarity, geometry),
+            *(self.of_similarity, self.radius_m, self.radius_deg),
+        )
+        hypotheses = weigh(*arguments)
+        allies = self.allies(sight, hypotheses.best)
+        return weigh(*arguments, allies=allies) if allies else hypotheses
+
+    def of_geometry(self, sight: Sight) -> Array:
+        """Log odds (k,) that verification adds to the place of each look-alike.
+
+        A place that was not verified is not better for it than the best one that was.
+        """
+        gains = np.zeros(len(sight.indices))
+        if sight.verification is None or not sight.verification.evidence:
+            return gains
+        gain_of = {}
+        inliers = sight.inliers()
+        for place in np.unique(sight.leader[inliers >= 0]):
+            pose = sight.pose_at(int(place))
+            most = int(inliers[sight.leader == place].max())
+            gain_of[int(place)] = self.of_map.inlier_log_odds(pose.inliers if pose else most)
+        gains[:] = min(0.0, max(gain_of.values()))
+        for place, gain in gain_of.items():
+            gains[sight.leader == place] = gain
+        return gains
+
+    def allies(self, sight: Sight, best: int) -> list[int]:
+        """Leaders of the places whose landmarks put the camera where those of the best one do."""
+        pose = sight.pose_at(best)
+        if pose is None or sight.verification is None:
+            return []
+        others = [other for other in sight.verification.poses if other.leader != best]
+        if not others:
+            return []
+        T = np.array([other.T_map_cam for other in others])
+        agree = around(T, pose.T_map_cam, self.radius_m, self.radius_deg)
+        return [other.leader for other, same in zip(others, agree, strict=True) if same]
+
+
+def calibration_of(
+    bundle: ModelBundle, config: LocalizerConfig, of_map: MapCalibration | None
+) -> Calibration:
+    """What a similarity means: by the configuration, else the map, else the model.
+
+    Raises NetvladError if none of them says.
+    """
+    known = bundle.metadata.calibration
+    given = [config.similarity_midpoint, config.similarity_slope, config.rival_slope]
+    is_given = [given[0] > -1, given[1] > 0, given[2] > 0]
+    if known is None:
+        if not all(is_given):
+            raise NetvladError(
+                f'{bundle.path} carries no calibration, so no similarity can be trusted; '
+                'set similarity_midpoint, similarity_slope and rival_slope'
+            )
+        return Calibration(*given)
+    if of_map is not None:
+        known = of_map.of_similarity(known)
+    defaults = [known.midpoint, known.slope, known.rival_slope]
+    return Calibration(
+        *(
+            value if is_known else default
+            for value, is_known, default in zip(given, is_given, defaults, strict=True)
+        )
+    )

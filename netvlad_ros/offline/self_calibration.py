@@ -25,7 +25,7 @@ STEP = 0.05
 def misfit(camera: CameraModel, seen: Observations, pixels: Array, T_map_cam: Array) -> float:
     """How badly points triangulated with a camera reproject: mean log(1 + (error / 2 px)^2)."""
     rays = replace(seen, rays=camera.rays(pixels))
-    usable: NDArray[np.bool_] = np.isfinite(rays.rays).all(axis=1)
+    usable = np.asarray(np.isfinite(rays.rays).all(axis=1), dtype=np.bool_)
     _, error = triangulate(rays.where(usable), T_map_cam)
     errors_px = np.full(len(pixels), 100.0)
     errors_px[usable] = np.minimum(error * camera.focal_px, 100.0)

@@ -48,24 +48,23 @@ def match_features(
     passed = np.flatnonzero(quotient < (ratio if metric == 'hamming' else ratio**2))
     passed = passed[np.argsort(quotient[passed], kind='stable')]
     matches = np.stack([rows[passed], best[passed]], axis=1)
-    return matches[distinct_spots(query.keypoints, mapped.keypoints, matches)]
+    at_query, at_mapped = (
+        spots(query.keypoints)[matches[:, 0]],
+        spots(mapped.keypoints)[matches[:, 1]],
+    )
+    return matches[_first_at_spot(at_query) & _first_at_spot(at_mapped)]
 
 
-def distinct_spots(
-    query_px: NDArray[np.float32], mapped_px: NDArray[np.float32], matches: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Matches (m, 2), best first, of which none before starts or ends at the same spot; bool (m,).
+def spots(pixels: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number of the spot, a cell of SAME_SPOT_PX, of each keypoint (n, 2) [px]; int64 (n,)."""
+    cells = np.floor(np.asarray(pixels, dtype=np.float64) / SAME_SPOT_PX).astype(np.int64)
+    return np.asarray(cells @ np.array([1 << 20, 1]))
 
-    Spots are cells of SAME_SPOT_PX; keypoints (n, 2) [px].
-    """
-    keep = np.ones(len(matches), dtype=bool)
-    for pixels, column in ((query_px, 0), (mapped_px, 1)):
-        cells = np.floor(pixels[matches[:, column]] / SAME_SPOT_PX).astype(np.int64)
-        _, first = np.unique(cells @ np.array([1 << 20, 1]), return_index=True)
-        is_first = np.zeros(len(matches), dtype=bool)
-        is_first[first] = True
-        keep &= is_first
-    return keep
+
+def _first_at_spot(spot: NDArray[np.int64]) -> NDArray[np.bool_]:
+    first = np.zeros(len(spot), dtype=bool)
+    first[np.unique(spot, return_index=True)[1]] = True
+    return first
 
 
 def _unit_rows(descriptors: NDArray[Any], metric: str) -> NDArray[np.float32]:

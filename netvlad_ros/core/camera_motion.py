@@ -1,0 +1,103 @@
+"""Relative motion of two calibrated cameras: refinement, and rotation alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from netvlad_ros.core.geometry import Array
+
+ITERATIONS = 8
+
+
+@dataclass(frozen=True)
+class Motion:
+    """R: (3, 3). direction: (3,), of unit length. sigma_deg: standard deviation of the direction in
+    the worst plane, infinite where the matches do not fix it.
+    """
+
+    R: Array
+    direction: Array
+    sigma_deg: float
+
+
+def refine_motion(
+    rays_a: Array, rays_b: Array, R_b_a: Array, t_b_a: Array, max_tangent: float
+) -> Motion:
+    """Motion that fits matched rays (m, 2) best, X_b = R X_a + s direction with some s > 0.
+
+    Starts from R_b_a (3, 3), t_b_a (3,). Gauss-Newton on Sampson distances with Cauchy's weights.
+    max_tangent: what an inlier is off at most. Source: Hartley and Zisserman, Multiple View
+    Geometry, 2nd ed., equation 11.9.
+    """
+    a, b = _homogeneous(rays_a), _homogeneous(rays_b)
+    R, t = R_b_a, t_b_a / np.linalg.norm(t_b_a)
+    step = 1e-6
+    for _ in range(ITERATIONS):
+        across = np.linalg.svd(t[np.newaxis])[2][1:]  # the two directions that turn t
+        residual = _sampson(a, b, R, t)
+        jacobian = np.empty((len(a), 5))
+        for k in range(5):
+            moved = _moved(R, t, across, step * np.eye(5)[k])
+            jacobian[:, k] = (_sampson(a, b, *moved) - residual) / step
+        weights = 1.0 / (1.0 + (residual * 3.0 / max_tangent) ** 2)
+        normal = (jacobian * weights[:, np.newaxis]).T @ jacobian
+        damping = 1e-6 * np.diag(np.diag(normal)) + 1e-12 * np.eye(5)
+        change = -np.linalg.solve(normal + damping, jacobian.T @ (weights * residual))
+        # A direction that hardly matters to the residuals must not run away.
+        change = np.clip(change, -0.2, 0.2)
+        R, t = _moved(R, t, across, change)
+        if np.abs(change).max() < 1e-7:
+            break
+    rms = float(np.sqrt((weights * residual**2).sum() / weights.sum()))
+    sigma = max(rms, max_tangent / 4)  # a third to a quarter of what an inlier is off at most
+    of_direction = np.linalg.inv(normal + 1e-12 * np.eye(5))[3:, 3:]
+    worst = max(float(np.linalg.eigvalsh(of_direction)[-1]), 0.0)
+    return Motion(R, t, float(np.degrees(sigma * np.sqrt(worst))))
+
+
+def rotation_between(rays_a: Array, rays_b: Array) -> Array:
+    """R_b_a (3, 3) that turns rays (m, 2) of one camera into those of another without parallax.
+
+    Kabsch's solution, reweighted towards the median.
+    """
+    a, b = _unit(_homogeneous(rays_a)), _unit(_homogeneous(rays_b))
+    weights = np.ones(len(a))
+    for _ in range(5):
+        u, _, vt = np.linalg.svd((b * weights[:, np.newaxis]).T @ a)
+        R = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+        error = np.linalg.norm(a @ R.T - b, axis=1)
+        weights = 1.0 / np.maximum(error, 1e-2 * float(np.median(error)) + 1e-9)
+    return np.asarray(R)
+
+
+def turned_by(rays_a: Array, rays_b: Array, R_b_a: Array, max_tangent: float) -> NDArray[np.bool_]:
+    """Whether a rotation alone takes each ray (m, 2) to its match within max_tangent; (m,)."""
+    turned = _homogeneous(rays_a) @ R_b_a.T
+    with np.errstate(divide='ignore', invalid='ignore'):
+        offset = turned[:, :2] / turned[:, 2:] - rays_b
+    return np.asarray(np.hypot(*offset.T) <= max_tangent)
+
+
+def _sampson(a: Array, b: Array, R: Array, t: Array) -> Array:
+    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
+    essential = cross @ R
+    line_b, line_a = a @ essential.T, b @ essential
+    slope = (line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1)
+    return np.asarray((b * line_b).sum(axis=1) / np.sqrt(np.maximum(slope, 1e-24)))
+
+
+def _moved(R: Array, t: Array, across: Array, change: Array) -> tuple[Array, Array]:
+    t = t + change[3:] @ across
+    return Rotation.from_rotvec(change[:3]).as_matrix() @ R, t / np.linalg.norm(t)
+
+
+def _homogeneous(rays: Array) -> Array:
+    return np.column_stack([rays, np.ones(len(rays))])
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

@@ -1,0 +1,63 @@
+"""When a number of inliers is evidence, and when it is chance or one spot of the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRID = (8, 6)  # cells across and down an image
+MIN_CELLS = 5  # a cluster at a corner of four cells occupies four, however tight it is
+CONFIDENCE = 0.9999  # noise spoils samples of inliers too
+MIN_ITERATIONS, MAX_ITERATIONS = 50, 1000
+MAX_LOG10_CHANCE = -3.0  # of matches drawn at random, one set in a thousand looks as good
+
+
+def in_one_spot(pixels: NDArray[np.floating], width: int, height: int) -> bool:
+    """Whether pixels (n, 2) of a width x height image keep to fewer than MIN_CELLS cells of it."""
+    cells = np.floor(np.asarray(pixels, dtype=np.float64) / (width, height) * GRID)
+    return len(np.unique(cells, axis=0)) < MIN_CELLS
+
+
+def least_inliers(matches: int, at_least: int, *, sample: int, solutions: int, share: float) -> int:
+    """Fewest inliers among so many matches that are evidence: at_least, and more than chance makes.
+
+    sample: matches that fix a model. solutions: models that a sample gives at most. share:
+    probability that a random match fits a given model. More than `matches` if no number suffices.
+    The expected number of models with k inliers among random matches (the number of false alarms:
+    Moisan and Stival, "A probabilistic criterion to detect rigid point matches between two images
+    and estimate the fundamental matrix", IJCV 2004) must be below 10 ** MAX_LOG10_CHANCE.
+    """
+    for inliers in range(max(at_least, sample + 1), matches + 1):
+        choices = _log_choose(matches, inliers) + _log_choose(inliers, sample)
+        log10_chance = (
+            math.log10(solutions * max(matches - sample, 1))
+            + choices / math.log(10.0)
+            + (inliers - sample) * math.log10(share)
+        )
+        if log10_chance <= MAX_LOG10_CHANCE:
+            return inliers
+    return matches + 1
+
+
+def iterations(share: float, sample: int) -> int:
+    """Samples to draw until one of inliers alone is nearly sure, their share being this or more."""
+    if share >= 1.0:
+        return MIN_ITERATIONS
+    needed = math.log(1 - CONFIDENCE) / math.log1p(-(share**sample))
+    return int(min(max(needed, MIN_ITERATIONS), MAX_ITERATIONS))
+
+
+def strip_share(max_px: float, width: int, height: int) -> float:
+    """Probability that a random point of an image lies within max_px of a line through it."""
+    return min(2.0 * max_px * math.hypot(width, height) / (width * height), 0.99)
+
+
+def disc_share(max_px: float, width: int, height: int) -> float:
+    """Probability that a random point of an image lies within max_px of a point of it."""
+    return min(math.pi * max_px**2 / (width * height), 0.99)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

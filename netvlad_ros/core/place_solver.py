@@ -1,0 +1,227 @@
+"""One image against the map images of one place: evidence, and the pose that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
+from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_matching import spots
+from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
+from netvlad_ros.core.geometry import distance_m
+from netvlad_ros.core.local_features import LocalFeatures
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.relative_pose import RelativeView, relative_pose
+from netvlad_ros.core.sightings import Sightings
+from netvlad_ros.core.two_view import TwoView, two_view
+
+# A camera farther from every map image that shares its landmarks than so many times their distance
+# would have to recognise them at twice the size or half of it.
+MAX_DEPTHS = 1.5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A map image of the place: its rank, its row in the map, matches int64 (m, 2)."""
+
+    rank: int
+    index: int
+    matches: NDArray[np.int64]
+
+
+class PlaceSolver:
+    """Everything about one query image; `note` says why its answers are weaker than they could be.
+
+    size: width, height [px] of the image.
+    """
+
+    def __init__(
+        self,
+        place_map: PlaceMap,
+        config: LocalizerConfig,
+        query: LocalFeatures,
+        size: tuple[int, int],
+        camera: CameraModel | None,
+    ) -> None:
+        if place_map.features is None:
+            raise NetvladError('the map has no local features, so nothing can be verified on it')
+        self._map, self._store, self._config = place_map, place_map.features, config
+        self._query, self._size = query, size
+        self._spots = spots(query.keypoints)
+        # Keypoints of a large image are found in a small one: their error grows with it.
+        self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
+        self._max_px = config.max_reprojection_px * self._scale
+        self._camera: CameraModel | None = None
+        self.note = ''
+        if camera is None:
+            self.note = 'no camera_info'
+        else:
+            try:
+                self._camera = camera.resized(*size)
+            except NetvladError as error:
+                self.note = str(error)
+        if not self.note and not self._store.has_landmarks:
+            self.note = 'the map has no landmarks'
+            if place_map.camera is None:
+                self.note += ' and does not know its camera'
+
+    def solve(
+        self, place: int, candidates: list[Candidate]
+    ) -> tuple[list[CandidateEvidence], GeometricPose | None]:
+        """Evidence of the candidates of a place, by its leader, and the pose of the camera there.
+
+        By landmarks where the map has them; else, and without a pose, each candidate by itself.
+        """
+        refused = ''
+        if self._store.has_landmarks and self._camera is not None:
+            evidence, pose, refused = self._from_landmarks(place, candidates)
+            if pose is not None:
+                return evidence, pose
+        views = [self._two_view(candidate) for candidate in candidates]
+        evidence = [
+            CandidateEvidence(
+                c.rank, c.matches, view.inliers, view.model, view.degenerate or refused
+            )
+            for c, view in zip(candidates, views, strict=True)
+        ]
+        pose = None
+        if not self._store.has_landmarks:
+            pose = self._from_directions(place, candidates, views)
+        return evidence, pose
+
+    def _two_view(self, candidate: Candidate) -> TwoView:
+        of_query, of_mapped = candidate.matches.T
+        return two_view(
+            self._query.keypoints[of_query],
+            self._store.features(candidate.index).keypoints[of_mapped],
+            self._camera,
+            self._map.camera,
+            self._size,
+            max_px=self._max_px,
+            min_inliers=self._config.min_inliers,
+        )
+
+    def _from_landmarks(
+        self, place: int, candidates: list[Candidate]
+    ) -> tuple[list[CandidateEvidence], GeometricPose | None, str]:
+        """Pose from the landmarks that the candidates share, or none and why."""
+        landmarks = [
+            self._store.landmarks(c.index)[c.matches[:, 1]].astype(np.int64) for c in candidates
+        ]
+        pairs = np.concatenate(
+            [
+                np.column_stack([c.matches[:, 0], of_image])[of_image >= 0]
+                for c, of_image in zip(candidates, landmarks, strict=True)
+            ]
+        )
+        # A landmark that several map images show is one: the same pair counts once.
+        pairs = np.unique(pairs, axis=0)
+        sightings, found = self._best_camera(pairs)
+        if found.T_map_cam is None or found.covariance is None:
+            return [], None, found.degenerate
+        fits = sightings.error_px(found.T_map_cam) <= self._max_px
+        good = set(
+            zip(sightings.keypoint[fits].tolist(), sightings.landmark[fits].tolist(), strict=True)
+        )
+        evidence = []
+        for c, of_image in zip(candidates, landmarks, strict=True):
+            spot = self._spots[c.matches[:, 0]]
+            seen = zip(spot.tolist(), of_image.tolist(), strict=True)
+            inliers = np.array([pair in good for pair in seen], dtype=bool)
+            evidence.append(CandidateEvidence(c.rank, c.matches, inliers, 'pnp', ''))
+        supporting = [c.index for c, e in zip(candidates, evidence, strict=True) if e.inliers.any()]
+        near = self._map.T_map_cam[supporting]
+        away_m = distance_m(near, found.T_map_cam)
+        seen_from = near[np.argmin(away_m), :3, 3]
+        points = sightings.points[found.inliers]
+        depth_m = float(np.median(np.linalg.norm(points - seen_from, axis=1)))
+        if away_m.min() > MAX_DEPTHS * depth_m:
+            return [], None, 'too far from the map images'
+        pose = GeometricPose(
+            T_map_cam=found.T_map_cam,
+            covariance=found.covariance,
+            method='landmarks',
+            inliers=int(found.inliers.sum()),
+            residual_px=found.residual_px,
+            leader=place,
+        )
+        return evidence, pose, ''
+
+    def _best_camera(self, pairs: NDArray[np.int64]) -> tuple[Sightings, AbsolutePose]:
+        """Pose from pairs (n, 2) of keypoint and landmark, by the calibration that fits better.
+
+        A map may have mended the calibration that its drive came with; a robot sends the old one.
+        """
+        answers = []
+        for camera in self._cameras():
+            keypoint, landmark = pairs.T
+            sightings = Sightings.create(
+                camera,
+                self._query.keypoints[keypoint],
+                self._store.points[landmark],
+                self._spots[keypoint],
+                landmark,
+            )
+            found = absolute_pose(
+                sightings,
+                max_reprojection_px=self._max_px,
+                min_inliers=self._config.min_inliers,
+                sigma_px=SIGMA_PX * self._scale,
+            )
+            answers.append((sightings, found))
+        given, mended = answers[0], answers[-1]
+        return mended if mended[1].inliers.sum() > given[1].inliers.sum() else given
+
+    def _cameras(self) -> list[CameraModel]:
+        """The query's calibration, and that of the map if it may be the same camera, mended."""
+        assert self._camera is not None
+        cameras = [self._camera]
+        if self._map.camera is not None:
+            try:
+                of_map = self._map.camera.resized(*self._size)
+            except NetvladError:
+                return cameras
+            if not _agree(of_map, self._camera):
+                cameras.append(of_map)
+        return cameras
+
+    def _from_directions(
+        self, place: int, candidates: list[Candidate], views: list[TwoView]
+    ) -> GeometricPose | None:
+        usable, relative = [], []
+        for c, view in zip(candidates, views, strict=True):
+            if view.R_map_query is not None and view.direction is not None:
+                usable.append(self._spots[c.matches[view.inliers, 0]])
+                relative.append(
+                    RelativeView(
+                        self._map.T_map_cam[c.index],
+                        view.R_map_query,
+                        view.direction,
+                        view.sigma_deg,
+                    )
+                )
+        found = relative_pose(relative)
+        if found.T_map_cam is None or found.covariance is None:
+            return None
+        seen = np.concatenate([usable[i] for i in np.flatnonzero(found.used)])
+        return GeometricPose(
+            T_map_cam=found.T_map_cam,
+            covariance=found.covariance,
+            method='relative_poses',
+            inliers=len(np.unique(seen)),
+            residual_px=float('nan'),
+            leader=place,
+        )
+
+
+def _agree(a: CameraModel, b: CameraModel) -> bool:
+    """Whether two calibrations see the corners and edges of an image alike, within 1 %."""
+    x, y = np.meshgrid([0, a.width / 2, a.width - 1], [0, a.height / 2, a.height - 1])
+    pixels = np.column_stack([x.ravel(), y.ravel()])
+    off = a.rays(pixels) - b.rays(pixels)
+    return bool(np.nanmax(np.abs(off), initial=0.0) < 0.01)

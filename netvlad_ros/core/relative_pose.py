@@ -1,0 +1,153 @@
+"""Pose of a camera from the directions in which several map images see it, without landmarks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from netvlad_ros.core.geometry import Array, rotation_angle_deg
+
+MAX_DISAGREEMENT_DEG = 8.0  # of a rotation or a direction to be the others' inlier
+SIGMA_DEG = 1.0  # of one direction, at least: calibrations and map poses are off, too
+MAX_SIGMA_M = 1.0
+MAX_SIGMA_DEG = 10.0
+MIN_ANGLE_DEG = 5.0  # between two directions, or they meet anywhere
+MAX_REACH = 10.0  # baselines: from farther off the map images see the camera in one direction
+
+
+@dataclass(frozen=True)
+class RelativeView:
+    """What one map image knows: T_map_cam (4, 4); R_map_query (3, 3) and direction (3,) as in
+    TwoView, in that camera's frame; sigma_deg, standard deviation of the direction.
+    """
+
+    T_map_cam: Array
+    R_map_query: Array
+    direction: Array
+    sigma_deg: float
+
+
+@dataclass(frozen=True)
+class RelativePose:
+    """A pose, or why there is none; see AbsolutePose. used: bool (k,), of the views that agree."""
+
+    T_map_cam: Array | None
+    covariance: Array | None
+    used: NDArray[np.bool_]
+    degenerate: str
+
+
+def relative_pose(
+    views: list[RelativeView],
+    *,
+    max_sigma_m: float = MAX_SIGMA_M,
+    max_sigma_deg: float = MAX_SIGMA_DEG,
+) -> RelativePose:
+    """Intersect the directions in which k map images see the camera.
+
+    The pair of views that most others agree with is refined over all that agree: the rotation by
+    averaging (Hartley et al., "Rotation Averaging", IJCV 2013), the position by Gauss-Newton on the
+    angles between directions. Refused: fewer than two views that agree and stand apart, directions
+    that are nearly parallel, standard deviations above max_sigma_m [m] and max_sigma_deg [deg].
+    """
+    nobody = np.zeros(len(views), dtype=bool)
+    if len(views) < 2:
+        return RelativePose(None, None, nobody, 'one map image alone knows no distance')
+    centres = np.stack([view.T_map_cam[:3, 3] for view in views])
+    rotations = np.stack([view.T_map_cam[:3, :3] @ view.R_map_query for view in views])
+    directions = np.stack([view.T_map_cam[:3, :3] @ view.direction for view in views])
+    sigma = np.radians([max(view.sigma_deg, SIGMA_DEG) for view in views])
+    weights = sigma**-2.0
+    best = _consensus(centres, directions, rotations, weights)
+    if best is None:
+        return RelativePose(None, None, nobody, 'the map images do not see it in one place')
+    used, position = best
+    R = Rotation.from_matrix(rotations[used]).mean(weights[used])
+    position, covariance = _refine(centres[used], directions[used], sigma[used], position)
+    turns = np.radians(rotation_angle_deg(rotations[used], R.as_matrix()[np.newaxis]))
+    sigma_turn = max(float(np.sqrt(np.mean(turns**2))), math.radians(SIGMA_DEG))
+    full = np.zeros((6, 6))
+    full[:3, :3] = covariance
+    full[3:, 3:] = np.eye(3) * sigma_turn**2 / max(used.sum() - 1, 1)
+    reach = np.linalg.norm(position - centres[used], axis=1).min()
+    baseline = np.linalg.norm(centres[used] - centres[used].mean(axis=0), axis=1).max() * 2
+    sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance)[-1]))
+    if sigma_m > max_sigma_m or math.degrees(np.sqrt(full[3, 3])) > max_sigma_deg:
+        return RelativePose(None, None, used, 'too uncertain')
+    if reach > MAX_REACH * baseline:
+        return RelativePose(None, None, used, 'too little baseline between the map images')
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R.as_matrix(), position
+    return RelativePose(T, full, used, '')
+
+
+def _consensus(
+    centres: Array, directions: Array, rotations: Array, weights: Array
+) -> tuple[NDArray[np.bool_], Array] | None:
+    """Views that agree with the best pair of them, and where that pair meets."""
+    best: tuple[float, NDArray[np.bool_], Array] | None = None
+    for i in range(len(centres)):
+        for j in range(i):
+            pair = [i, j]
+            angle = math.degrees(math.acos(np.clip(directions[i] @ directions[j], -1, 1)))
+            if not MIN_ANGLE_DEG <= angle <= 180 - MIN_ANGLE_DEG:
+                continue
+            position = _meeting(centres[pair], directions[pair])
+            off = _off_deg(centres, directions, position)
+            turned = np.maximum(
+                rotation_angle_deg(rotations, rotations[i : i + 1]),
+                rotation_angle_deg(rotations, rotations[j : j + 1]),
+            )
+            agrees = (off <= MAX_DISAGREEMENT_DEG) & (turned <= MAX_DISAGREEMENT_DEG)
+            if not agrees[pair].all():
+                continue
+            support = float(weights[agrees].sum())
+            if best is None or support > best[0]:
+                best = support, agrees, position
+    return None if best is None else best[1:]
+
+
+def _meeting(centres: Array, directions: Array) -> Array:
+    """Point nearest to all lines (k, 3) through centres (k, 3)."""
+    across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
+    return np.asarray(
+        np.linalg.solve(
+            across.sum(axis=0) + 1e-12 * np.eye(3), np.einsum('kij,kj->i', across, centres)
+        )
+    )
+
+
+def _off_deg(centres: Array, directions: Array, position: Array) -> Array:
+    """Angle [deg] (k,) between each direction and that to a position; 180 at the centre itself."""
+    towards = position - centres
+    length = np.linalg.norm(towards, axis=1)
+    cosine = (towards * directions).sum(axis=1) / np.maximum(length, 1e-12)
+    return np.asarray(np.degrees(np.arccos(np.clip(np.where(length > 1e-9, cosine, -1), -1, 1))))
+
+
+def _refine(
+    centres: Array, directions: Array, sigma: Array, position: Array
+) -> tuple[Array, Array]:
+    """Position (3,) of least angles to the directions (k, 3), in units of their standard deviations
+    sigma (k,) [rad], and its covariance (3, 3).
+    """
+    across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
+    for _ in range(10):
+        towards = position - centres
+        length = np.maximum(np.linalg.norm(towards, axis=1), 1e-9) * sigma
+        error = np.einsum('kij,kj->ki', across, towards) / length[:, np.newaxis]
+        weights = np.minimum(1.0, 2.0 / np.maximum(np.linalg.norm(error, axis=1), 1e-9))
+        # The length varies slowly: what a step changes is the part across the direction.
+        normal = np.einsum('k,kij->ij', weights / length**2, across)
+        gradient = np.einsum('k,kij,kj->i', weights / length, across, error)
+        step = -np.linalg.solve(normal + 1e-12 * np.trace(normal) * np.eye(3), gradient)
+        position = position + step
+        if np.linalg.norm(step) < 1e-7:
+            break
+    freedom = max(2 * len(centres) - 3, 1)
+    variance = max(float((weights[:, np.newaxis] * error**2).sum()) / freedom, 1.0)
+    return position, np.asarray(np.linalg.inv(normal + 1e-12 * np.eye(3)) * variance)

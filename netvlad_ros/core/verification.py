@@ -1,0 +1,111 @@
+"""Geometric verification: which look-alikes show the same scene, and where that puts the camera."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_extractor import FeatureExtractor
+from netvlad_ros.core.feature_matching import match_features
+from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
+from netvlad_ros.core.local_features import LocalFeatures
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.place_hypotheses import around
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_solver import Candidate, PlaceSolver
+from netvlad_ros.core.verification_budget import VerificationBudget, candidates_to_verify
+
+__all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
+
+
+@dataclass(frozen=True)
+class Verification:
+    """evidence of the candidates looked at; poses, at most one a place, most inliers first; note:
+    '' or why the answer is weaker than it could be; features of the query, for pictures.
+    """
+
+    evidence: tuple[CandidateEvidence, ...]
+    poses: tuple[GeometricPose, ...]
+    note: str
+    features: LocalFeatures
+
+
+class Verifier:
+    """Compares an image with the map images that look like it. The map must have features."""
+
+    def __init__(
+        self, place_map: PlaceMap, extractor: FeatureExtractor, config: LocalizerConfig
+    ) -> None:
+        if place_map.features is None:
+            raise NetvladError('the map has no local features, so nothing can be verified on it')
+        if place_map.features.spec != extractor.spec:
+            raise NetvladError(
+                f'the map has {place_map.features.spec.kind} features, the extractor finds others '
+                f'({extractor.spec.kind}); open it from the map'
+            )
+        self._map, self._store = place_map, place_map.features
+        self._extractor, self._config = extractor, config
+        self._budget = VerificationBudget()
+
+    def verify(
+        self,
+        rgb: NDArray[np.uint8],
+        camera: CameraModel | None,
+        indices: NDArray[np.int64],
+        leader: NDArray[np.int64],
+        *,
+        time_left_ms: float = math.inf,
+    ) -> Verification:
+        """Verify the most telling candidates of rgb, uint8 (H, W, 3) RGB.
+
+        camera: of the query, None where unknown. indices: int64 (k,), rows of the map, most similar
+        first; leader: int64 (k,), the place of each. Skipped, wholly or for the last candidates,
+        where it would take longer than time_left_ms. Raises NetvladError if rgb is no such image.
+        """
+        wanted = candidates_to_verify(
+            leader, self._outskirts(indices), self._config.verify_candidates
+        )
+        ranks = self._budget.affordable(wanted, leader, time_left_ms)
+        if not len(ranks):
+            needed = self._budget.expected_ms(1, 1)
+            self._budget.forget()
+            nothing = LocalFeatures(
+                np.empty((0, 2), np.float32),
+                np.empty((0, self._store.spec.dim), self._store.spec.dtype),
+            )
+            note = f'skipped: verification takes {needed:.0f} ms, {time_left_ms:.0f} ms are left'
+            return Verification((), (), note, nothing)
+        started = time.perf_counter()
+        query = self._extractor.extract(rgb)
+        extracted = time.perf_counter()
+        candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
+        matched = time.perf_counter()
+        size = rgb.shape[1], rgb.shape[0]
+        solver = PlaceSolver(self._map, self._config, query, size, camera)
+        places = list(dict.fromkeys(leader[ranks].tolist()))
+        found = [
+            solver.solve(place, [c for c in candidates if leader[c.rank] == place])
+            for place in places
+        ]
+        solved = time.perf_counter()
+        self._budget.measured('extract', 1e3 * (extracted - started))
+        self._budget.measured('match', 1e3 * (matched - extracted) / len(ranks))
+        self._budget.measured('solve', 1e3 * (solved - matched) / len(places))
+        evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
+        poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
+        return Verification(tuple(evidence), tuple(poses), solver.note, query)
+
+    def _match(self, query: LocalFeatures, rank: int, index: int) -> Candidate:
+        mapped = self._store.features(index)
+        return Candidate(rank, index, match_features(query, mapped, self._store.spec.metric))
+
+    def _outskirts(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        T = self._map.T_map_cam[indices]
+        radius_m = 2 * max(self._config.place_radius_m, 2 * self._map.spacing_m)
+        return around(T, T[0], radius_m, 2 * self._config.place_radius_deg)

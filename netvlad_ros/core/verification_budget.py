@@ -1,0 +1,70 @@
+"""Which candidates are worth verifying, and how many of them the time allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+RIVAL_PLACES = 2  # places beside the best one that are compared with it
+IMAGES_OF_RIVAL = 2
+RECENT = 0.2  # weight of the newest measurement
+FORGET = 0.9  # of a cost, whenever it kept verification from running: it may be outdated
+START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0}  # 640x480 on one slow core
+
+
+@dataclass
+class VerificationBudget:
+    """Running averages [ms] of what verification costs: features of an image, matching one map
+    image, solving one place.
+    """
+
+    cost_ms: dict[str, float] = field(default_factory=lambda: dict(START_MS))
+
+    def measured(self, stage: str, ms: float) -> None:
+        """Remember what a stage took just now."""
+        self.cost_ms[stage] += RECENT * (ms - self.cost_ms[stage])
+
+    def forget(self) -> None:
+        """Trust the averages less; one slow moment must not switch verification off for good."""
+        for stage in self.cost_ms:
+            self.cost_ms[stage] *= FORGET
+
+    def expected_ms(self, candidates: int, places: int) -> float:
+        """What verifying so many candidates of so many places takes [ms]."""
+        cost = self.cost_ms
+        return cost['extract'] + candidates * cost['match'] + places * cost['solve']
+
+    def affordable(
+        self, ranks: NDArray[np.int64], leader: NDArray[np.int64], time_left_ms: float
+    ) -> NDArray[np.int64]:
+        """The first so many of the ranks (n,) that time_left_ms allows; leader: (k,) of all."""
+        for count in range(len(ranks), 0, -1):
+            places = len(np.unique(leader[ranks[:count]]))
+            if self.expected_ms(count, places) <= time_left_ms:
+                return ranks[:count]
+        return ranks[:0]
+
+
+def candidates_to_verify(
+    leader: NDArray[np.int64], outskirts: NDArray[np.bool_], count: int
+) -> NDArray[np.int64]:
+    """Ranks of the candidates to verify, the most telling ones first, int64 (n,).
+
+    leader: (k,), place of each candidate, -1 for none, most similar first. outskirts: bool (k,),
+    next to the best place: no rivals of it. The best `count` images of the best place, and the best
+    IMAGES_OF_RIVAL of each of the RIVAL_PLACES next ones: equal corridors must be compared.
+    """
+    ranks = np.arange(len(leader))
+    queues = [ranks[leader == leader[0]][:count]]
+    rivals = ranks[(leader == ranks) & ~outskirts & (leader != leader[0])]
+    queues += [ranks[leader == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
+    # Two of the best place for one of each rival, as long as there are any.
+    order: list[int] = []
+    for turn in range(math.ceil(count / 2) + IMAGES_OF_RIVAL):
+        order += queues[0][2 * turn : 2 * turn + 2].tolist()
+        for queue in queues[1:]:
+            order += queue[turn : turn + 1].tolist()
+    return np.array(order, dtype=np.int64)

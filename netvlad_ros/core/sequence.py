@@ -132,7 +132,12 @@ class Sequence:
     def _most_believed(
         self, sight: Sight, alone: Hypotheses, leaders: NDArray[np.int64], camera: OtherCamera
     ) -> int:
-        """Leader of the look-alikes nearest to where the belief is densest; else the best one."""
+        """Leader of the look-alikes nearest to where the belief is densest; else the best one.
+
+        Where landmarks say where this image was taken, that place is believed or none is.
+        """
+        if sight.pose_at(alone.best) is not None:
+            return alone.best
         T = self._T_map_cam[int(np.argmax(self._belief.probability / self._belief.prior))]
         poses = camera.of_reference(self._T_map_cam[sight.indices[leaders]])
         reached = around(poses, T, self.trust.radius_m, self.trust.radius_deg)

@@ -1,0 +1,194 @@
+"""Belief over time: where on the map the camera stands, judged by all images so far.
+
+What is followed: the discrete Bayes filter with a state for "none of the mapped places", left and
+entered at a constant rate, comes from Angeli et al., "Fast and incremental method for loop-closure
+detection using bags of visual words", T-RO 2008. That odometry moves the mass, and that a way which
+leads off every mapped place leads to that state, from which one returns anywhere, from Xu et al.,
+"Probabilistic appearance-invariant topometric localization with new place awareness", RA-L 2021.
+Without odometry mass spreads evenly over a window, as in Xu et al., "Probabilistic visual place
+recognition for hierarchical localization", RA-L 2020 (frames -2 to 10) and FAB-MAP (Cummins and
+Newman, IJRR 2008: the place, the one before, the one after); here the window is in metres, degrees
+and seconds. What is not: they count each image as an independent witness. That is right for images
+taken metres apart; a robot that stands still would grow certain of a guess. Here images count by
+how much is new in them, see Belief.update.
+
+Constants here and in motion_model.py were chosen in the world of test_belief.py (a loop of 400
+places, 0.5 m apart, two stretches of 22 m alike but for an error of 0.01 to 0.02 in similarity that
+stays the same for a metre; 1.5 and 5 m/s at 10 Hz; 12 seeds each):
+
+- WITNESS_STEPS 1 and 2, CHANGED 0.15, 0.2 and 0.3, twice and thrice the change as a weight: more
+  witnesses recover sooner from kidnapping (3 images instead of 5 at 1.5 m/s), and walk at random
+  from the known one of two like stretches into the other, with certainty.
+- INDISTINCT 0, 1 and 1.5: without it that random walk left less than 0.1 on the right stretch in
+  some drives at every speed; with 1, at least 0.4; 1.5 delays recovery.
+- KIDNAPPED_PER_S 0.003 to 0.05, LEAVING_PER_S 0.02 to 0.1, ENTERING_PER_S 0.05 to 0.5: an image
+  sooner or later; more of each costs what is known in like stretches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+from netvlad_ros.core.motion_model import MotionModel
+from netvlad_ros.core.view import View
+
+INDISTINCT = 1.0  # [nat] places that differ by less from the best one are as likely as it
+NOTICED = 0.5  # steps between places; a shorter way waits, it would be lost in the blur
+CHANGED = 0.3  # share of what an image says that is about other places than the view before
+WITNESS_STEPS = 2.0  # steps between places after which an image is wholly a new witness
+WITNESS_CHANGE = 0.5  # change after which it is
+
+
+class Belief:
+    """Discrete Bayes filter over the N places of a map and one state more, "elsewhere".
+
+    In state i the camera (the reference camera of several) stands at about T_map_cam[i], within
+    the map's spacing; elsewhere nothing is mapped. T_map_cam: (N, 4, 4); max_speed_mps [m/s],
+    max_turn_dps [deg/s]: bounds on the camera's motion; spacing_m [m], spacing_deg [deg]: steps
+    between the map's places. Raises NetvladError on numbers that cannot be.
+    """
+
+    def __init__(
+        self,
+        T_map_cam: Array,
+        *,
+        max_speed_mps: float,
+        max_turn_dps: float,
+        spacing_m: float,
+        spacing_deg: float,
+    ) -> None:
+        self._T_map_cam = np.asarray(T_map_cam, dtype=np.float64)
+        self._motion = MotionModel(
+            self._T_map_cam,
+            max_speed_mps=max_speed_mps,
+            max_turn_dps=max_turn_dps,
+            spacing_m=spacing_m,
+            spacing_deg=spacing_deg,
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: each place is as probable as elsewhere."""
+        # Mass of the places (N,) and of elsewhere, before the present view spoke and since.
+        self._before = self._now = (self._motion.lost, self._motion.lost_elsewhere)
+        self._view: View | None = None
+        # Time and motion since, None if unknown; and the belief that they make of the present one.
+        self._predicted: tuple[Array, float] | None = None
+        self._wait(0.0, np.eye(4))
+
+    @property
+    def probability(self) -> Array:
+        """Of standing at each place, (N,); sums with `elsewhere` to 1."""
+        return self._current()[0]
+
+    @property
+    def elsewhere(self) -> float:
+        """Probability of being where nothing is mapped."""
+        return self._current()[1]
+
+    @property
+    def prior(self) -> Array:
+        """Probability of each place (N,) to a robot that knows nothing."""
+        return self._motion.lost
+
+    def around(self, T: Array, radius_m: float, radius_deg: float) -> float:
+        """Probability of the places within radius_m [m] and radius_deg [deg] of a pose (4, 4)."""
+        near = np.flatnonzero(distance_m(self._T_map_cam, T) <= radius_m)
+        turned = rotation_angle_deg(self._T_map_cam[near], T[np.newaxis])
+        return float(self.probability[near[turned <= radius_deg]].sum())
+
+    def predict(self, dt_s: float, T_before_now: Array | None = None) -> None:
+        """Let dt_s [s] pass; a time that is not above 0, as of a repeated stamp, does not pass.
+
+        T_before_now (4, 4): motion of the camera since the last predict, in its frame, from
+        odometry; None: it may have moved anyhow within the bounds.
+        Raises NetvladError if the numbers are not finite.
+        """
+        if not np.isfinite(dt_s):
+            raise NetvladError(f'the belief cannot go on by {dt_s} s')
+        T = self._T_before_now
+        if T_before_now is not None:
+            if np.shape(T_before_now) != (4, 4) or not np.isfinite(T_before_now).all():
+                raise NetvladError('the odometry gives no finite motion (4, 4)')
+            T = None if T is None else T @ T_before_now
+        elif dt_s > 0.0:
+            T = None  # part of the way is unknown, so all of it is
+        self._wait(self._dt_s + max(dt_s, 0.0), T)
+
+    def update(self, log_likelihood: Array, log_likelihood_elsewhere: float) -> None:
+        """Let an image speak: natural logs of its likelihood at each place (N,) and elsewhere.
+
+        They may have any offset in common, and be -inf; if nothing is likely at all, the camera is
+        elsewhere. Raises NetvladError if they are NaN, infinite or not N.
+
+        Images of one standpoint share their errors, so they are one witness, and their
+        log-likelihoods are averaged. A new witness begins when odometry has moved the camera by
+        NOTICED steps, or when the image speaks for other places than the view before (CHANGED):
+        odometry does not notice that a robot was lifted. Its log-likelihood counts by how new it
+        is, wholly after WITNESS_STEPS or WITNESS_CHANGE. Without odometry an unchanged view also
+        tells that the camera stood still, and time does not spread the belief.
+
+        An image on which nothing is to be seen is better not passed on: it is no evidence that the
+        camera is elsewhere.
+        """
+        mass = self._before[0]
+        log_likelihood = np.asarray(log_likelihood, dtype=np.float64)
+        if log_likelihood.shape != mass.shape:
+            raise NetvladError(
+                f'the belief has {len(mass)} places, the likelihood {log_likelihood.shape}'
+            )
+        if not (np.all(log_likelihood < np.inf) and log_likelihood_elsewhere < np.inf):
+            raise NetvladError('a likelihood of the belief is not a number, or infinite')
+        log_likelihood = np.minimum(log_likelihood + INDISTINCT, log_likelihood.max())
+        novelty = self._novelty(log_likelihood)
+        view = self._view
+        if view is None or novelty > 0.0:
+            self._before = self._current()
+            self._view = view = View(log_likelihood, log_likelihood_elsewhere, novelty)
+            self._arrive()
+        else:
+            view.add(log_likelihood, log_likelihood_elsewhere)
+            if view.is_of_the_map(self._motion.lost, self._motion.lost_elsewhere):
+                # What looks the same is where it was, but for a step too short to show.
+                self._wait(min(self._dt_s, self._motion.step_s), self._T_before_now)
+            else:
+                self._before = self._predict(*self._before)
+                self._arrive()
+        self._now = view.weigh(*self._before)
+
+    def _novelty(self, log_likelihood: Array) -> float:
+        """How much of a new witness an image is, in 0..1; 0 if it shows the present view."""
+        if self._view is None:
+            return 1.0
+        change = 1.0 - self._view.agreement(log_likelihood, self._motion.ground)
+        steps = self._steps()
+        if steps < NOTICED and change < CHANGED:
+            return 0.0
+        return min(1.0, max(steps / WITNESS_STEPS, change / WITNESS_CHANGE))
+
+    def _current(self) -> tuple[Array, float]:
+        if self._predicted is None:
+            self._predicted = self._predict(*self._now)
+        return self._predicted
+
+    def _predict(self, mass: Array, elsewhere: float) -> tuple[Array, float]:
+        """Let the time and the motion that wait come over mass (N,) and elsewhere."""
+        is_anywhere = self._T_before_now is None and self._dt_s > 0.0
+        if is_anywhere or self._steps() >= NOTICED:
+            mass, left = self._motion.move(mass, self._dt_s, self._T_before_now)
+            elsewhere += left
+        return self._motion.leak(mass, elsewhere, self._dt_s)
+
+    def _steps(self) -> float:
+        """How far odometry says that the camera moved meanwhile, in steps between places."""
+        return 0.0 if self._T_before_now is None else self._motion.steps(self._T_before_now)
+
+    def _wait(self, dt_s: float, T_before_now: Array | None) -> None:
+        self._dt_s, self._T_before_now = dt_s, T_before_now
+        self._predicted = None
+
+    def _arrive(self) -> None:
+        waits_on = self._T_before_now is not None and self._steps() < NOTICED
+        self._wait(0.0, self._T_before_now if waits_on else np.eye(4))

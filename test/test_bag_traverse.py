@@ -18,6 +18,8 @@ from tiny_bag import (
 from tiny_drive import picture, pose, trajectory
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.bag_messages import BagMessages
+from netvlad_ros.offline.camera_file import CameraFile
 from netvlad_ros.offline.open_traverse import open_traverse
 
 START_S = 1_700_000_000
@@ -345,3 +347,58 @@ def test_parts_of_a_split_bag_are_read_in_their_order(tmp_path):
         shutil.copy(part / f'part_{number}.mcap', split)
     drive = open_traverse(split, allow_truncated=True)
     assert [frame.stamp_ns for frame in drive.frames()] == [ns(t) for t in (0.05, 0.15, 0.25, 0.35)]
+
+
+def camera_info(topic, focal_px=50.0, t=0.0, **changes):
+    K = np.array([[focal_px, 0, 31.5], [0, focal_px, 23.5], [0, 0, 1]])
+    P = np.hstack([K + np.diag([1, 1, 0]), np.zeros((3, 1))])
+    calibration = CameraFile(64, 48, 'plumb_bob', np.full(5, 0.01), K, np.eye(3), P)
+    message = BagMessages().camera_info(ns(t), 'camera', calibration)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return (topic, ns(t), message)
+
+
+@pytest.mark.parametrize(
+    ('image', 'make', 'info'),
+    [
+        ('/camera/image_raw', raw_image, '/camera/camera_info'),
+        ('/image', raw_image, '/camera_info'),
+        ('/camera/image_raw/compressed', jpeg_image, '/camera/camera_info'),
+        ('/front/compressed', jpeg_image, '/front/camera_info'),
+    ],
+)
+def test_the_camera_info_beside_the_images(tmp_path, image, make, info):
+    other = camera_info('/other/camera_info', 99.0)
+    messages = [*images(make, topic=image), static(), *poses_of('tf'), other]
+    drive = open_traverse(write_bag(tmp_path / 'without', messages))
+    assert (drive.camera, drive.skipped) == (None, [])
+    drive = open_traverse(write_bag(tmp_path / 'with', [*messages, camera_info(info)]))
+    assert (drive.camera.width, drive.camera.focal_px, len(drive.camera.d)) == (64, 50, 5)
+    asked = open_traverse(tmp_path / 'with', camera_info_topic='/other/camera_info')
+    assert asked.camera.focal_px == 99
+    with pytest.raises(NetvladError, match=r'no topic /tf with camera_info.*/other/camera_info'):
+        open_traverse(tmp_path / 'with', camera_info_topic='/tf')
+
+
+def test_rectified_images_have_no_distortion(tmp_path):
+    messages = [*images(topic='/camera/image_rect'), static(), *poses_of('tf')]
+    messages.append(camera_info('/camera/camera_info'))
+    camera = open_traverse(write_bag(tmp_path / 'b', messages)).camera
+    assert (camera.focal_px, len(camera.d)) == (51, 0)
+
+
+def test_the_first_sound_camera_info_counts(tmp_path):
+    drive = [*images(), static(), *poses_of('tf')]
+    topic = '/camera/camera_info'
+    silent = [camera_info(topic, t=0.01 * i, k=np.zeros(9)) for i in range(3)]
+    bag = write_bag(tmp_path / 'zeros', [*drive, *silent])
+    dumb = open_traverse(bag)
+    assert dumb.camera is None
+    ((words, reason),) = dumb.skipped
+    assert 'uncalibrated' in words
+    assert reason == 'no camera calibration of use'
+    assert len(list(dumb.frames())) == 9
+    later = [camera_info(topic, 60.0, t=0.5), camera_info(topic, 70.0, t=0.6)]
+    found = open_traverse(write_bag(tmp_path / 'later', [*drive, *silent, *later]))
+    assert (found.camera.focal_px, found.skipped) == (60, [])

@@ -15,8 +15,13 @@ from tiny_bag import raw_image, transform, write_bag
 from tiny_drive import HEADER, picture, pose, pose_line, write_drive, write_image
 from tiny_model import write_tiny_model
 
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_extractor import open_extractor
+from netvlad_ros.core.geometry import invert
+from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.map_files import read_index
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
@@ -144,6 +149,107 @@ def test_what_is_there_is_kept(tmp_path, bundle):
     assert PlaceMap.load(tmp_path / 'map').map_id == first.map_id
 
 
+CAMERA = CameraModel.create(320, 240, [250, 0, 159.5, 0, 250, 119.5, 0, 0, 1], 'plumb_bob', [])
+
+
+def textured_drive(folder: Path, poses: list[np.ndarray]) -> Path:
+    """A drive whose images, 320 x 240, have corners; the one at pose 1 is a blank wall."""
+    write_drive(folder, poses)
+    for i in range(len(poses)):
+        blocks = np.random.default_rng(i).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        rgb = (
+            np.full((240, 320, 3), 128, np.uint8) if i == 1 else blocks.repeat(20, 0).repeat(20, 1)
+        )
+        write_image(folder / 'images' / f'{i:03d}.png', rgb)
+    return folder
+
+
+@pytest.mark.parametrize('kind', ['sift', 'orb'])
+def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
+    drive = open_traverse(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)]))
+    drive.camera = CAMERA.resized(640, 480)
+    spec = FeatureSpec.built_in(kind, max_keypoints=100)
+    build_map(drive, bundle, tmp_path / 'map', feature_spec=spec, selection=slice(1, None))
+    place_map = PlaceMap.load(tmp_path / 'map')
+    assert place_map.features.spec == spec
+    assert not place_map.features.has_landmarks
+    assert place_map.camera.to_dict() == CAMERA.to_dict()  # of these images, half as large
+    extractor = open_extractor(spec)
+    for i, frame in enumerate(drive.frames(slice(1, None))):
+        expected, kept = extractor.extract(frame.read()), place_map.features.features(i)
+        assert len(kept) == 0 if i == 0 else 60 < len(kept) <= 100
+        np.testing.assert_array_equal(kept.keypoints, expected.keypoints)
+        np.testing.assert_array_equal(kept.descriptors, expected.descriptors)
+
+
+def test_features_leave_the_rest_of_a_map_alone(tmp_path, bundle):
+    drive = open_traverse(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)]))
+    spec = FeatureSpec.built_in('orb')
+    bare = build_map(drive, bundle, tmp_path / 'bare')
+    rich = build_map(drive, bundle, tmp_path / 'rich', feature_spec=spec)
+    np.testing.assert_array_equal(bare.descriptors, rich.descriptors)
+    assert bare.features is None
+    assert 'features' not in read_index(tmp_path / 'bare', 'it')
+    assert {path.name for path in (tmp_path / 'bare').iterdir()} == {
+        'map.yaml',
+        'descriptors.npy',
+        'places.csv',
+        'images',
+    }
+
+
+def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):
+    folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)])
+    drive = open_traverse(folder)
+    with pytest.raises(NetvladError, match='need the calibration of the camera'):
+        build_map(drive, bundle, tmp_path / 'map', landmarks=True)
+    drive.camera = CameraModel.create(300, 300, CAMERA.K, '', [])
+    for wanted in ({'landmarks': True}, {'feature_spec': FeatureSpec.built_in('orb')}):
+        with pytest.raises(NetvladError, match='320x240 px is not one of the camera'):
+            build_map(drive, bundle, tmp_path / 'map', **wanted)
+    assert not (tmp_path / 'map').exists()
+    assert build_map(drive, bundle, tmp_path / 'map').camera is None
+    assert drive.skipped[-1].reason == 'no camera calibration of use'
+
+
+def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
+    folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)])
+    write_image(folder / 'images' / '002.png', picture(2))
+    drive = open_traverse(folder)
+    assert len(build_map(drive, bundle, tmp_path / 'bare')) == 4
+    spec = FeatureSpec.built_in('sift')
+    place_map = build_map(drive, bundle, tmp_path / 'map', feature_spec=spec)
+    assert place_map.images == tuple(f'images/00{i}.png' for i in (0, 1, 3))
+    assert drive.skipped == [('images/002.png', 'of another size than the first')]
+
+
+def test_landmarks_of_a_real_kitchen(tmp_path, bundle, shared_data):
+    drive = open_traverse(shared_data / 'redkitchen')
+    seen = []
+    build_map(
+        drive,
+        bundle,
+        tmp_path / 'map',
+        selection=slice(0, 60, 10),
+        landmarks=True,
+        landmark_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1][0] == seen[-1][1] > 0
+    place_map = PlaceMap.load(tmp_path / 'map')
+    features = place_map.features
+    assert features.spec == FeatureSpec.built_in('sift')
+    assert len(features.points) > 200
+    errors = []
+    for i in range(len(place_map)):
+        of = features.landmarks(i)
+        points = np.c_[features.points[of[of >= 0]], np.ones((of >= 0).sum())]
+        pixels = place_map.camera.project((points @ invert(place_map.T_map_cam[i]).T)[:, :3])
+        errors.extend(np.linalg.norm(pixels - features.features(i).keypoints[of >= 0], axis=1))
+    assert len(errors) > 500
+    assert np.median(errors) < 2.0
+    assert np.max(errors) < 6.0
+
+
 @pytest.fixture(scope='module')
 def long_drive(tmp_path_factory) -> Path:
     """Ten seconds of work: one large image under many names."""
@@ -160,7 +266,10 @@ def long_drive(tmp_path_factory) -> Path:
 def start_build(source: Path, model: Path, out: Path, scratch: Path) -> subprocess.Popen:
     """Start a real `netvlad map build` and wait until it describes images."""
     process = subprocess.Popen(
-        [*NETVLAD, 'map', 'build', source, '--model', model, '--out', out, '--overwrite'],
+        [
+            *(*NETVLAD, 'map', 'build', source, '--model', model, '--out', out),
+            *('--overwrite', '--features', 'orb'),
+        ],
         env={**os.environ, 'TMPDIR': str(scratch), 'OMP_NUM_THREADS': '1'},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -217,7 +326,10 @@ def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bu
     poses = [pose(x=i) for i in range(600)]
     source = write_drive(tmp_path / 'many', poses, seeds=[0] * 600)
     process = subprocess.Popen(
-        [*NETVLAD, 'map', 'build', source, '--model', model, '--out', out, '--overwrite'],
+        [
+            *(*NETVLAD, 'map', 'build', source, '--model', model, '--out', out),
+            *('--overwrite', '--features', 'sift'),
+        ],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

@@ -10,6 +10,15 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.traverse import selected_indices
 
+CAMERA = """
+image_width: 64
+image_height: 48
+distortion_model: equidistant
+distortion_coefficients: {data: [0.1, 0.01, 0, 0]}
+camera_matrix: {data: [50, 0, 31.5, 0, 50, 23.5, 0, 0, 1]}
+rectification_matrix: {data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}
+projection_matrix: {data: [50, 0, 31.5, 0, 0, 50, 23.5, 0, 0, 0, 1, 0]}
+"""
 LINE = 'images/{}.png,{},0,0,0,0,0,0,1'
 
 
@@ -130,3 +139,36 @@ def test_reads_real_drives(shared_data, name):
     frame = next(drive.frames(slice(10, None)))
     assert frame.index == 10
     assert frame.read().ndim == 3
+
+
+def test_the_camera_is_the_folders_or_the_one_that_is_named(tmp_path):
+    folder = write_drive(tmp_path / 'd', [pose()])
+    assert open_traverse(folder).camera is None
+    (folder / 'camera.yaml').write_text(CAMERA)
+    camera = open_traverse(folder).camera
+    assert (camera.width, camera.height, camera.distortion_model) == (64, 48, 'equidistant')
+    np.testing.assert_allclose(camera.rays([[31.5, 23.5]]), [[0, 0]], atol=1e-12)
+    (tmp_path / 'other.yaml').write_text(CAMERA.replace('[50, 0, 31.5', '[70, 0, 31.5'))
+    named = open_traverse(folder, camera_file=tmp_path / 'other.yaml')
+    assert named.camera.K[0, 0] == 70
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'why'),
+    [
+        ('equidistant', 'mei', "'mei' is unknown"),
+        ('image_width: 64', '', "lacks the entry 'image_width'"),
+        ('[50, 0, 31.5, 0, 50', '[.nan, 0, 31.5, 0, 50', 'not finite'),
+        ('image_width', ']', 'is no YAML'),
+    ],
+)
+def test_a_broken_calibration_does_not_stop_the_drive(tmp_path, old, new, why):
+    folder = write_drive(tmp_path / 'd', [pose()])
+    (folder / 'camera.yaml').write_text(CAMERA.replace(old, new))
+    drive = open_traverse(folder)
+    assert (drive.camera, len(drive)) == (None, 1)
+    ((words, reason),) = drive.skipped
+    assert why in words
+    assert reason == 'no camera calibration of use'
+    with pytest.raises(NetvladError, match='camera'):  # asked for by name
+        open_traverse(folder, camera_file=folder / 'camera.yaml')

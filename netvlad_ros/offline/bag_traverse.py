@@ -16,7 +16,7 @@ from netvlad_ros.offline.bag_camera import read_bag_camera
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import BagOptions
 from netvlad_ros.offline.bag_poses import read_camera_poses, stamp_ns
-from netvlad_ros.offline.camera_file import read_camera
+from netvlad_ros.offline.camera_file import read_camera_model
 from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
 
 DECODERS: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
@@ -44,7 +44,7 @@ class BagTraverse:
             self.camera = (
                 read_bag_camera(bag, self.image_topic, options.camera_info_topic, self.skipped)
                 if options.camera_file is None
-                else read_camera(options.camera_file).model()
+                else read_camera_model(options.camera_file)
             )
             self.notes = list(bag.notes)
         self.frame_id = self._poses.frame_id

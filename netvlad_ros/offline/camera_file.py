@@ -73,6 +73,15 @@ def read_camera(path: Path) -> CameraFile:
     return camera
 
 
+def read_camera_model(path: Path) -> CameraModel:
+    """Read a calibration as a model of rays and pixels. Raises NetvladError naming the file."""
+    camera = read_camera(path)
+    try:
+        return camera.model()
+    except NetvladError as error:
+        raise NetvladError(f'{path}: {error}') from error
+
+
 def _matrix(content: Any, name: str, columns: int) -> NDArray[np.float64]:
     data = _numbers(content, name)
     if data.size != 3 * columns:

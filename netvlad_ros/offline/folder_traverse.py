@@ -14,7 +14,7 @@ from netvlad_ros.offline.bag_options import (
     DEFAULT_MAP_FRAME,
     BagOptions,
 )
-from netvlad_ros.offline.camera_file import read_camera
+from netvlad_ros.offline.camera_file import read_camera_model
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.poses_file import read_poses
 from netvlad_ros.offline.traverse import NO_CALIBRATION, Frame, Skip, selected_indices
@@ -47,12 +47,12 @@ class FolderTraverse:
 
     def _camera(self, camera_file: Path | None) -> CameraModel | None:
         if camera_file is not None:
-            return read_camera(camera_file).model()
+            return read_camera_model(camera_file)
         own = self.folder / 'camera.yaml'
         if not own.exists():
             return None
         try:
-            return read_camera(own).model()
+            return read_camera_model(own)
         except NetvladError as error:
             # Most work with a drive needs no calibration.
             self.skipped.append(Skip(f'camera.yaml ({error})', NO_CALIBRATION))

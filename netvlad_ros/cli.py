@@ -15,7 +15,13 @@ from typer.core import TyperGroup
 
 from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline import bag_command, eval_command, inspect_command, map_commands
+from netvlad_ros.offline import (
+    bag_command,
+    calibrate_command,
+    eval_command,
+    inspect_command,
+    map_commands,
+)
 from netvlad_ros.offline.command_options import one_line
 from netvlad_ros.training import export_command, import_command, train_command
 
@@ -54,6 +60,7 @@ app = typer.Typer(
 app.add_typer(map_commands.app, name='map')
 app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
+app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)
 app.command('import')(import_command.import_model)

@@ -11,7 +11,10 @@ from tiny_model import write_tiny_model
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.evaluation import evaluate_map
+from netvlad_ros.core.image import read_image
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.offline.decided_pairs import decide_pairs
+from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.pairs_evaluation import evaluate_pairs, read_pairs
@@ -188,3 +191,69 @@ def test_kitchen_second_half_in_the_first(tmp_path, shared_data, model_path):
     assert result['answerable'] == pytest.approx(32, abs=3)
     assert result['recall']['1'] >= 0.85  # a half and a tenth of the images; all of them: 0.90
     assert np.isfinite(result['pose_error_m']['median'])
+
+
+WAYS = {
+    *('accepted', 'accepted_wrong', 'wrong_per_1000', 'methods', 'percentiles_m', 'nees', 'ece'),
+    *('percentiles_deg', 'reliability', 'recall_at_100_precision', 'first_fix', 'ms', 'recall'),
+}
+
+
+def test_both_ways_are_judged_and_drawn(tmp_path, bundle, place_map):
+    out = tmp_path / 'out'
+    out.mkdir()
+    result = evaluate_map(place_map, bundle, queries(tmp_path), radius_m=1.0, pictures=out)
+    assert result.keys() >= WAYS
+    assert result['sequence'].keys() >= WAYS
+    assert result['wrong_per_1000'] == 500.0
+    assert result['methods'] == {'landmarks': 0, 'relative_poses': 0, 'map_images': 4}
+    assert result['percentiles_m']['max'] == pytest.approx(80.0)
+    # Errors of 10 m and 80 m are far outside 0.2 m; those of 0.5 m and 30 degrees are not.
+    assert result['nees']['share_in_95'] == 0.5
+    assert result['first_fix'] == {'frames': 1, 'seconds': 0.0, 'wrong_before': 0}
+    # Within 1 m and 45 degrees of a place stand all but the last; the third is answered wrongly.
+    assert result['answerable_places'] == 3
+    assert result['ece'] == pytest.approx(0.5, abs=0.01)
+    assert sum(row['count'] for row in result['reliability']) == 4
+    json.dumps(result, allow_nan=False)
+    for name in ('precision_recall.png', 'reliability.png', 'errors.png'):
+        assert read_image(out / name).std() > 10
+
+
+def test_without_belief_a_sequence_is_its_images(tmp_path, bundle, place_map):
+    config = LocalizerConfig(belief=False, verification=False)
+    result = evaluate_map(place_map, bundle, queries(tmp_path), config=config)
+    assert result['sequence'] == {key: result[key] for key in result['sequence']}
+
+
+def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
+    for name, seed in (('a', 50), ('b', 0), ('c', 51)):  # b was mapped after all
+        write_image(tmp_path / 'elsewhere' / 'deep' / f'{name}.png', picture(seed))
+    elsewhere = open_traverse(tmp_path / 'elsewhere', any_images=True)
+    result = evaluate_unmapped(place_map, bundle, elsewhere, config=LocalizerConfig(belief=False))
+    assert (result['images'], result['accepted'], result['no_match']) == (3, 1, 2)
+    assert result['accepted_images'] == ['deep/b.png']
+    assert result['wrong_per_1000'] == pytest.approx(1000 / 3)
+    assert result['highest_probability'] > 0.95
+    assert result['sequence'].keys() >= {'accepted', 'wrong_per_1000', 'highest_probability'}
+    with pytest.raises(NetvladError, match='is no drive'):
+        open_traverse(tmp_path / 'elsewhere')
+
+
+def test_pairs_are_decided(pairs, bundle, tmp_path):
+    # Queries d, e and f in a map of a, b and c: d looks like c, which is right; e like nothing; f
+    # like a and b, whereas its only right image is gone.
+    slices = {'queries': slice(3, 6), 'database': slice(0, 3)}
+    with (tmp_path / 'pairs.csv').open('a') as lines:
+        lines.write('images/e.png,images/a.png\n')
+    out = tmp_path / 'out'
+    out.mkdir()
+    result = decide_pairs(pairs, bundle, pictures=out, **slices)
+    assert len(result['settings']) == 4
+    alone = result['settings']['no verification, no belief']
+    assert (alone['accepted'], alone['accepted_wrong']) == (2, 1)
+    assert result['sequence'].keys() >= {'accepted', 'accepted_wrong', 'wrong_per_1000'}
+    assert read_image(out / 'precision_recall.png').std() > 10
+    json.dumps(result, allow_nan=False)
+    with pytest.raises(NetvladError, match=r'3 images, images/a\.png first, are queries and in'):
+        decide_pairs(pairs, bundle)

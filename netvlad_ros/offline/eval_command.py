@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from netvlad_ros.offline.command_options import (
     AllowTruncated,
     BaseFrame,
+    CameraFileOption,
     CameraFrame,
+    CameraInfoTopic,
     Device,
     ImageTopic,
     MapFrame,
@@ -27,6 +29,7 @@ from netvlad_ros.offline.command_options import (
     progress_bar,
     report_skips,
 )
+from netvlad_ros.offline.evaluation_report import report, write_json
 
 PAIRS_PANEL = 'Pairs'
 
@@ -83,6 +86,41 @@ def evaluate(
             rich_help_panel=PAIRS_PANEL,
         ),
     ] = None,
+    decide: Annotated[
+        bool,
+        typer.Option(
+            '--decide',
+            help='Also accept or refuse, with SIFT features, on a temporary map of the database: '
+            'its images are taken to stand a metre apart, the queries to come every half second.',
+            rich_help_panel=PAIRS_PANEL,
+        ),
+    ] = False,
+    unmapped: Annotated[
+        bool,
+        typer.Option(
+            '--unmapped',
+            help='The drive (or any folder of images) shows nothing of the map: every acceptance '
+            'is wrong.',
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar='DIR', help='Write metrics.json, and pictures of the figures, into this folder.'
+        ),
+    ] = None,
+    verification: Annotated[
+        bool, typer.Option('--verification/--no-verification', help='Compare local features too.')
+    ] = True,
+    belief: Annotated[
+        bool, typer.Option('--belief/--no-belief', help='Let images of a sequence add up.')
+    ] = True,
+    accept_probability: Annotated[
+        float | None,
+        typer.Option(help='Least probability to be accepted; left out: as the robot does.'),
+    ] = None,
+    camera_file: CameraFileOption = None,
+    camera_info_topic: CameraInfoTopic = None,
     device: Device = 'auto',
     image_topic: ImageTopic = None,
     pose_topic: PoseTopic = None,
@@ -96,31 +134,48 @@ def evaluate(
 ) -> None:
     """Judge a map by another drive (--map DIR SOURCE), or descriptors by pairs (--pairs FOLDER).
 
-    A map is judged with the robot's own Localizer, descriptors by ranking alone.
+    A map is judged with the robot's own Localizer: every image alone, which is comparable to
+    papers, and as a `sequence`, which is what the robot does. Descriptors are judged by ranking
+    alone; with --decide also by what would be accepted.
 
     `recall` counts answerable queries: those that have a right place in the map; `recall_all`
     counts all. The pose errors are those of accepted priors; an accepted one outside radius or
-    angle counts as `accepted_wrong`. With --pairs nothing is accepted and no pose is known: null.
+    angle counts as `accepted_wrong`. Precision, recall over the acceptance threshold and
+    `reliability` count a pose as right within the localizer's own place radius.
     """
     if (map_folder is None) == (pairs is None):
         raise typer.BadParameter('give either --map DIR and a drive, or --pairs FOLDER')
     if map_folder is not None and source is None:
         raise typer.BadParameter('--map needs a drive to localize on it')
-    if map_folder is not None and (queries is not None or database is not None):
-        raise typer.BadParameter('--queries and --database belong to --pairs; use --slice')
+    if map_folder is not None and (queries is not None or database is not None or decide):
+        raise typer.BadParameter('--queries, --database and --decide belong to --pairs')
     if pairs is not None and (source is not None or selection is not None):
         raise typer.BadParameter('--pairs takes no drive and no --slice; use --queries, --database')
+    if pairs is not None and (unmapped or camera_file is not None):
+        raise typer.BadParameter('--unmapped and --camera belong to --map')
+    if decide and not (verification and belief):
+        raise typer.BadParameter('--decide compares verification and belief, on and off, by itself')
     if json_file is not None and str(json_file) != '-' and not json_file.absolute().parent.is_dir():
         raise typer.BadParameter(f'--json: the folder of {json_file} does not exist')
+    if accept_probability is not None and not 0.5 <= accept_probability <= 1.0:
+        raise typer.BadParameter('--accept-probability lies in 0.5..1')
 
     from netvlad_ros.core.descriptor import ModelBundle
+    from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.offline.answer_judgement import RECALL_AT
+    from netvlad_ros.offline.decided_pairs import decide_pairs
     from netvlad_ros.offline.default_model import default_model
-    from netvlad_ros.offline.evaluation import evaluate_map
+    from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.pairs_evaluation import evaluate_pairs
     from netvlad_ros.offline.traverse import Skip, skip_sentences
 
+    config = LocalizerConfig(top_k=max(RECALL_AT), verification=verification, belief=belief)
+    if accept_probability is not None:
+        config = replace(config, accept_probability=accept_probability)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     bundle = ModelBundle.load(model or default_model(), device=device)
     if pairs is not None:
         skipped: list[Skip] = []
@@ -128,12 +183,24 @@ def evaluate(
             result = evaluate_pairs(
                 pairs, bundle, skipped, queries=queries, database=database, progress=progress
             )
+        if decide:
+            with progress_bar('localizing') as progress:
+                result |= decide_pairs(
+                    pairs,
+                    bundle,
+                    queries=queries,
+                    database=database,
+                    config=config,
+                    pictures=out,
+                    progress=progress,
+                )
         for sentence in skip_sentences(skipped):
             typer.echo(one_line(f'netvlad: {sentence}'), err=True)
     elif map_folder is not None and source is not None:
         place_map = PlaceMap.load(map_folder)
         traverse = open_traverse(
             source,
+            any_images=unmapped,
             image_topic=image_topic,
             pose_topic=pose_topic,
             pose_tolerance_s=pose_tolerance,
@@ -143,35 +210,32 @@ def evaluate(
             T_base_cam=T_base_cam,
             pose_is_camera=pose_is_camera,
             allow_truncated=allow_truncated,
+            camera_file=camera_file,
+            camera_info_topic=camera_info_topic,
         )
         with progress_bar('localizing') as progress:
-            result = evaluate_map(
-                place_map,
-                bundle,
-                traverse,
-                selection=selection or slice(None),
-                radius_m=radius,
-                angle_deg=angle,
-                progress=progress,
-            )
+            if unmapped:
+                result = evaluate_unmapped(
+                    place_map,
+                    bundle,
+                    traverse,
+                    selection=selection or slice(None),
+                    config=config,
+                    progress=progress,
+                )
+            else:
+                result = evaluate_map(
+                    place_map,
+                    bundle,
+                    traverse,
+                    selection=selection or slice(None),
+                    radius_m=radius,
+                    angle_deg=angle,
+                    config=config,
+                    pictures=out,
+                    progress=progress,
+                )
         report_skips(traverse)
-    _report(result, json_file)
-
-
-def _report(result: dict[str, Any], json_file: Path | None) -> None:
-    text = json.dumps(result, indent=2, allow_nan=False)
-    if json_file is not None and str(json_file) == '-':
-        typer.echo(text)
-        return
-    if json_file is not None:
-        json_file.write_text(text + '\n', encoding='utf-8')
-    for name, value in result.items():
-        if isinstance(value, dict):
-            value = '  '.join(f'{key}: {_number(number)}' for key, number in value.items())
-        typer.echo(f'{name + ":":<16}{_number(value)}')
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return '-'
-    return f'{value:.4g}' if isinstance(value, float) else str(value)
+    if out is not None:
+        write_json(result, out / 'metrics.json')
+    report(result, json_file)

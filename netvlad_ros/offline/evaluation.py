@@ -1,29 +1,29 @@
-"""How well a drive is localized on a map, judged on the robot's own Localizer.step."""
+"""How well a drive is localized on a map, judged on the robot's own Localizer."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from netvlad_ros.core.acceptance_metrics import per_1000
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.match import Match, Status
-from netvlad_ros.core.metrics import (
-    Recall,
-    median_and_p90,
-    places_within,
-    pose_errors,
-    recall_at_n,
-)
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.offline.map_builder import Progress, read_or_skip
-from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
+from netvlad_ros.offline.answer_judgement import (
+    RECALL_AT,
+    Bounds,
+    counts_json,
+    judge_answers,
+    timings_json,
+)
+from netvlad_ros.offline.localized_drive import Answer, localize_drive
+from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.traverse import Traverse
 
-RECALL_AT = (1, 5, 10)
 DEFAULT_RADIUS_M = 1.0
 
 
@@ -35,88 +35,114 @@ def evaluate_map(
     selection: slice = slice(None),
     radius_m: float = DEFAULT_RADIUS_M,
     angle_deg: float | None = None,
+    config: LocalizerConfig | None = None,
+    pictures: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Localize every image of a drive and compare with its poses; the answer is plain JSON.
 
+    The figures are those of every image alone, comparable to papers; `sequence` holds the same
+    figures with belief over time, which is what the robot does.
+
     A place is right if its camera pose lies within radius_m [m] of the true one, and within
     angle_deg [deg] of rotation where given; a query is answerable if the map has a right place.
-    An accepted prior is wrong if it lies outside the same bounds. Queries without a pose and
-    unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if map,
+    An accepted prior is wrong if it lies outside the same bounds. Precision, recall over the
+    acceptance threshold and reliability count an answer as right if it shows the right place: its
+    pose lies within the localizer's own place radius. pictures: a folder that gets
+    precision_recall.png, reliability.png and errors.png. Queries without a pose
+    and unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if map,
     model and drive do not fit together or nothing is left to judge.
     """
     if not radius_m > 0 or (angle_deg is not None and not angle_deg > 0):
         raise NetvladError('radius and angle must be above 0')
+    check_frame(place_map, traverse)
+    config = config or LocalizerConfig(top_k=max(RECALL_AT))
+    localizer = Localizer(bundle, place_map, config)
+    drive = localize_drive(localizer, traverse, selection=selection, progress=progress)
+    bounds = Bounds(radius_m, angle_deg, *place_radius(place_map, config))
+    alone = judge_answers(drive.alone, drive, place_map.T_map_cam, bounds)
+    sequence = judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
+    if pictures is not None:
+        from netvlad_ros.offline.evaluation_pictures import draw_judgements
+
+        draw_judgements({'every image alone': alone, 'as a sequence': sequence}, pictures)
+    return {
+        **alone.figures,
+        'sequence': sequence.figures,
+        'skipped': drive.skipped,
+        'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in drive.alone])),
+        'radius_m': radius_m,
+        'angle_deg': angle_deg,
+        'place_radius_m': bounds.place_radius_m,
+        'place_radius_deg': bounds.place_radius_deg,
+        **_identity(place_map, bundle),
+    }
+
+
+def evaluate_unmapped(
+    place_map: PlaceMap,
+    bundle: ModelBundle,
+    traverse: Traverse,
+    *,
+    selection: slice = slice(None),
+    config: LocalizerConfig | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Localize images that show nothing of the map, so that every acceptance is wrong; plain JSON.
+
+    No pose is needed. Parameters, skips and errors as in evaluate_map.
+    """
+    localizer = Localizer(bundle, place_map, config or LocalizerConfig())
+    drive = localize_drive(
+        localizer,
+        traverse,
+        selection=selection,
+        needs_poses=False,
+        progress=progress,
+    )
+    return {
+        'images': len(drive.images),
+        **_acceptances(drive.alone, drive.images),
+        'sequence': _acceptances(drive.sequence, drive.images),
+        'skipped': drive.skipped,
+        **_identity(place_map, bundle),
+    }
+
+
+def check_frame(place_map: PlaceMap, traverse: Traverse) -> None:
+    """Raise NetvladError unless the poses of map and drive can be compared."""
     if traverse.frame_id != place_map.frame_id:
         raise NetvladError(
             f"the poses of {traverse.name} are in the frame '{traverse.frame_id}', the map's in "
             f"'{place_map.frame_id}'; they can only be compared in one frame (--map-frame)"
         )
-    localizer = Localizer(bundle, place_map, LocalizerConfig(top_k=max(RECALL_AT)))
-    total = len(selected_indices(selection, len(traverse)))
-    matches: list[Match] = []
-    truth: list[NDArray[np.float64]] = []
-    before = len(traverse.skipped)
-    for done, frame in enumerate(traverse.frames(selection)):
-        progress(done, total)
-        if frame.T_map_cam is None:
-            continue
-        rgb = read_or_skip(frame, traverse.skipped)
-        if rgb is None:
-            continue
-        matches.append(localizer.step(rgb, frame.stamp_ns))
-        truth.append(frame.T_map_cam)
-    progress(total, total)
-    skipped = traverse.skipped[before:]
-    if not matches:
-        reasons = '; '.join(skip_sentences(skipped)) or 'the slice is empty'
-        raise NetvladError(f'{traverse.name}: no image is left to judge ({reasons})')
-    recall = recall_at_n(
-        [[candidate.index for candidate in match.candidates] for match in matches],
-        [places_within(place_map.T_map_cam, T, radius_m, angle_deg).tolist() for T in truth],
-        RECALL_AT,
-    )
+
+
+def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, float]:
+    """Distance [m] and angle [deg] within which the localizer takes images for one place."""
+    return max(config.place_radius_m, 2 * place_map.spacing_m), config.place_radius_deg
+
+
+def _acceptances(answers: tuple[Answer, ...], images: tuple[str, ...]) -> dict[str, Any]:
+    accepted = [
+        (image, answer)
+        for image, answer in zip(images, answers, strict=True)
+        if answer.prior is not None
+    ]
     return {
-        **recall_json(recall),
-        **_priors_json(matches, truth, radius_m, angle_deg),
-        'ambiguous': sum(match.status is Status.AMBIGUOUS for match in matches),
-        'no_match': sum(match.status is Status.NO_MATCH for match in matches),
-        'skipped': len(skipped),
-        'ms_per_image': float(np.mean([match.timings_ms['total'] for match in matches])),
-        'radius_m': radius_m,
-        'angle_deg': angle_deg,
+        'accepted': len(accepted),
+        'wrong_per_1000': per_1000(len(accepted), len(answers)),
+        'highest_probability': max(answer.probability for answer in answers),
+        'accepted_images': [image for image, _ in accepted[:20]],
+        **counts_json(answers),
+        'ms': timings_json(answers),
+    }
+
+
+def _identity(place_map: PlaceMap, bundle: ModelBundle) -> dict[str, Any]:
+    return {
+        'calibrated': place_map.calibration is not None,
         'map_id': place_map.map_id,
         'model_id': place_map.model_id,
         'provider': bundle.provider,
-    }
-
-
-def recall_json(recall: Recall) -> dict[str, Any]:
-    """The part of the answer that every evaluation has: counts, and recall as shares in 0..1."""
-    return {
-        'queries': recall.queries,
-        'answerable': recall.answerable,
-        'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
-        'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
-    }
-
-
-def _priors_json(
-    matches: list[Match],
-    truth: list[NDArray[np.float64]],
-    radius_m: float,
-    angle_deg: float | None,
-) -> dict[str, Any]:
-    priors = [(match.prior.T, T) for match, T in zip(matches, truth, strict=True) if match.prior]
-    estimated = np.array([T for T, _ in priors]).reshape(-1, 4, 4)
-    true = np.array([T for _, T in priors]).reshape(-1, 4, 4)
-    errors_m, errors_deg = pose_errors(estimated, true)
-    wrong = errors_m > radius_m
-    if angle_deg is not None:
-        wrong |= errors_deg > angle_deg
-    return {
-        'pose_error_m': median_and_p90(errors_m),
-        'pose_error_deg': median_and_p90(errors_deg),
-        'accepted': len(priors),
-        'accepted_wrong': int(wrong.sum()),
     }

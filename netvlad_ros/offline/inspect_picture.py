@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.cluster_map import ClusterMap
+from netvlad_ros.offline.figure_file import write_figure
 from netvlad_ros.offline.occlusion_map import OcclusionMap
 
 _COLOURS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#42d4f4', '#f0c020', '#f032e6')
@@ -75,7 +73,7 @@ def draw_inspection(inspected: list[Inspected], model: str, note: str, path: Pat
     foot += f", at the model's working size {patch.drop.shape[1]}x{patch.drop.shape[0]}"
     foot += f'\n{note}' if note else ''
     canvas.figure.text(0.5, 0.12 / canvas.height, foot, ha='center', fontsize=8, color='0.3')
-    _write(canvas.figure, path)
+    write_figure(canvas.figure, path)
 
 
 class _Canvas:
@@ -153,16 +151,3 @@ def _shrunk(rgb: Rgb) -> Rgb:
         return rgb
     size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _write(figure: Figure, path: Path) -> None:
-    data = io.BytesIO()
-    figure.savefig(data, format='png', dpi=110)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data.getvalue())
-        temporary.replace(path)
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        temporary.unlink(missing_ok=True)

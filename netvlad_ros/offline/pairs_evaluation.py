@@ -14,7 +14,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
 from netvlad_ros.core.metrics import median_and_p90, recall_at_n
 from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.offline.evaluation import RECALL_AT, recall_json
+from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.poses_file import relative_image
@@ -38,18 +38,12 @@ def evaluate_pairs(
     By default the queries are the images named in the `query` column, the database those in the
     `db` column. Slices over the sorted list of all images in the folder keep, of the queries, those
     inside `queries`, and make the database the images of `database`. An image never answers itself.
-    A query without a right image in the database is unanswerable. No decision is taken and no pose
-    is known, so `accepted` and the pose errors are None. Unreadable images are left out and added
-    to `skipped`. Raises NetvladError if pairs.csv is broken or nothing is left to judge.
+    A query without a right image in the database is unanswerable. No decision is taken (see
+    decided_pairs) and no pose is known, so `accepted` and the pose errors are None.
+    Unreadable images are left out and added to `skipped`. Raises NetvladError if pairs.csv is
+    broken or nothing is left to judge.
     """
-    positives = read_pairs(folder / 'pairs.csv')
-    query_names, database_names = sorted(positives), sorted(set().union(*positives.values()))
-    everything = image_names(folder)
-    if queries is not None:
-        inside = {everything[i] for i in selected_indices(queries, len(everything))}
-        query_names = [name for name in query_names if name in inside]
-    if database is not None:
-        database_names = [everything[i] for i in selected_indices(database, len(everything))]
+    positives, query_names, database_names = chosen_pairs(folder, queries, database)
 
     # Describe every image once.
     names = sorted({*query_names, *database_names})
@@ -96,6 +90,24 @@ def evaluate_pairs(
         'model_id': bundle.metadata.model_id,
         'provider': bundle.provider,
     }
+
+
+def chosen_pairs(
+    folder: Path, queries: slice | None, database: slice | None
+) -> tuple[dict[str, set[str]], list[str], list[str]]:
+    """Right images of every query of pairs.csv, and the names of queries and database images.
+
+    Slices as in evaluate_pairs. Raises NetvladError if pairs.csv is broken.
+    """
+    positives = read_pairs(folder / 'pairs.csv')
+    query_names, database_names = sorted(positives), sorted(set().union(*positives.values()))
+    everything = image_names(folder)
+    if queries is not None:
+        inside = {everything[i] for i in selected_indices(queries, len(everything))}
+        query_names = [name for name in query_names if name in inside]
+    if database is not None:
+        database_names = [everything[i] for i in selected_indices(database, len(everything))]
+    return positives, query_names, database_names
 
 
 def read_pairs(path: Path) -> dict[str, set[str]]:

@@ -1,0 +1,180 @@
+"""Answers against the truth: the figures of one way of localizing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.acceptance_metrics import (
+    PrecisionRecall,
+    first_fix,
+    per_1000,
+    precision_recall,
+)
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.map_calibration import METHODS
+from netvlad_ros.core.match import Status
+from netvlad_ros.core.metrics import (
+    Recall,
+    median_and_p90,
+    percentiles,
+    places_within,
+    pose_errors,
+    recall_at_n,
+)
+from netvlad_ros.core.uncertainty_metrics import (
+    BINS,
+    Reliability,
+    nees,
+    reliability,
+    share_inside,
+)
+from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
+
+RECALL_AT = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What counts as right.
+
+    radius_m, angle_deg (None = any): of a right map image and of a right prior, as the user asks.
+    place_radius_m, place_radius_deg: of an estimate that shows the right place, which is what the
+    localizer's probability speaks of.
+    """
+
+    radius_m: float
+    angle_deg: float | None
+    place_radius_m: float
+    place_radius_deg: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One way of localizing, judged.
+
+    figures: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors.
+    """
+
+    figures: dict[str, Any]
+    curve: PrecisionRecall
+    reliability: Reliability
+    errors_m: Array
+    errors_deg: Array
+    nees: Array
+
+
+def judge_answers(
+    answers: Sequence[Answer], drive: LocalizedDrive, T_map_places: Array, bounds: Bounds
+) -> Judgement:
+    """Compare answers, one for each image of the drive, with its poses.
+
+    T_map_places: (N, 4, 4), camera poses of the map's images.
+    """
+    truth = drive.truth
+    recall = recall_at_n(
+        [answer.ranked for answer in answers],
+        [places_within(T_map_places, T, bounds.radius_m, bounds.angle_deg).tolist() for T in truth],
+        RECALL_AT,
+    )
+
+    # Where do accepted priors put the camera?
+    accepted = np.array([answer.prior is not None for answer in answers])
+    priors = [answer.prior for answer in answers if answer.prior is not None]
+    estimated = np.array([prior.T for prior in priors]).reshape(-1, 4, 4)
+    errors_m, errors_deg = pose_errors(estimated, truth[accepted])
+    wrong = errors_m > bounds.radius_m
+    if bounds.angle_deg is not None:
+        wrong |= errors_deg > bounds.angle_deg
+    right = np.zeros(len(answers), dtype=bool)
+    right[accepted] = ~wrong
+    covariances = np.array([prior.covariance for prior in priors]).reshape(-1, 6, 6)
+    normalised = nees(estimated, truth[accepted], covariances)
+
+    # Do probabilities mean what they say?
+    judged = [i for i, answer in enumerate(answers) if answer.estimate is not None]
+    probability = np.array([answers[i].probability for i in judged])
+    shows_place = np.array([_shows_place(answers[i], truth[i], bounds) for i in judged], dtype=bool)
+    answerable = np.array([_is_mapped(T_map_places, T, bounds) for T in truth])
+    answerable[judged] |= shows_place  # found from further away than the map counts on
+    curve = precision_recall(probability, shows_place, int(answerable.sum()))
+    diagram = reliability(probability, shows_place)
+
+    figures = {
+        **recall_json(recall),
+        'pose_error_m': median_and_p90(errors_m),
+        'pose_error_deg': median_and_p90(errors_deg),
+        'accepted': int(accepted.sum()),
+        'accepted_wrong': int(wrong.sum()),
+        'wrong_per_1000': per_1000(int(wrong.sum()), len(answers)),
+        **counts_json(answers),
+        'percentiles_m': percentiles(errors_m),
+        'percentiles_deg': percentiles(errors_deg),
+        'nees': {
+            'mean': float(np.mean(normalised)) if len(normalised) else None,
+            'share_in_95': share_inside(normalised),
+        },
+        'answerable_places': int(answerable.sum()),
+        'recall_at_100_precision': curve.recall_at_full_precision,
+        'ece': diagram.expected_error,
+        'reliability': _bins_json(diagram),
+        'first_fix': asdict(first_fix(accepted, right, drive.stamps_ns)),
+        'ms': timings_json(answers),
+    }
+    return Judgement(figures, curve, diagram, errors_m, errors_deg, normalised)
+
+
+def recall_json(recall: Recall) -> dict[str, Any]:
+    """The part of the answer that every evaluation has: counts, and recall as shares in 0..1."""
+    return {
+        'queries': recall.queries,
+        'answerable': recall.answerable,
+        'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
+        'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
+    }
+
+
+def counts_json(answers: Sequence[Answer]) -> dict[str, Any]:
+    """How many answers of each other verdict, and how the accepted ones came by their pose."""
+    methods = Counter(answer.prior.method for answer in answers if answer.prior is not None)
+    return {
+        'ambiguous': sum(answer.status is Status.AMBIGUOUS for answer in answers),
+        'no_match': sum(answer.status is Status.NO_MATCH for answer in answers),
+        'methods': {method: methods[method] for method in METHODS},
+    }
+
+
+def timings_json(answers: Sequence[Answer]) -> dict[str, float]:
+    """Mean time of each stage [ms], over the images that went through it."""
+    stages = {stage: None for answer in answers for stage in answer.timings_ms}
+    return {
+        stage: float(np.mean([a.timings_ms[stage] for a in answers if stage in a.timings_ms]))
+        for stage in stages
+    }
+
+
+def _shows_place(answer: Answer, T_true: Array, bounds: Bounds) -> bool:
+    assert answer.estimate is not None
+    return _is_mapped(answer.estimate.T[np.newaxis], T_true, bounds)
+
+
+def _is_mapped(T_map_places: Array, T_true: Array, bounds: Bounds) -> bool:
+    near = places_within(T_map_places, T_true, bounds.place_radius_m, bounds.place_radius_deg)
+    return len(near) > 0
+
+
+def _bins_json(diagram: Reliability) -> list[dict[str, Any]]:
+    return [
+        {
+            'from': i / BINS,
+            'to': (i + 1) / BINS,
+            'count': int(count),
+            'stated': float(diagram.stated[i]) if count else None,
+            'observed': float(diagram.observed[i]) if count else None,
+        }
+        for i, count in enumerate(diagram.count)
+    ]

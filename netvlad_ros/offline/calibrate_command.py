@@ -1,0 +1,186 @@
+"""`netvlad calibrate`: how far a map's answers can be trusted, from a drive with known poses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netvlad_ros.offline.command_options import (
+    AllowTruncated,
+    AsJson,
+    BaseFrame,
+    CameraFileOption,
+    CameraFrame,
+    CameraInfoTopic,
+    Device,
+    ImageTopic,
+    MapFrame,
+    Model,
+    PoseIsCamera,
+    PoseTolerance,
+    PoseTopic,
+    Selection,
+    Source,
+    TBaseCam,
+    progress_bar,
+    report_skips,
+)
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.map_calibration import MapCalibration
+    from netvlad_ros.core.model_metadata import Calibration
+    from netvlad_ros.offline.calibration_fit import Trials
+
+
+def calibrate(
+    source: Source,
+    map_folder: Annotated[Path, typer.Option('--map', metavar='DIR', help='The map.')],
+    model: Model = None,
+    selection: Selection = None,
+    device: Device = 'auto',
+    as_json: AsJson = False,
+    image_topic: ImageTopic = None,
+    pose_topic: PoseTopic = None,
+    pose_tolerance: PoseTolerance = 0.25,
+    map_frame: MapFrame = None,
+    base_frame: BaseFrame = None,
+    camera_frame: CameraFrame = None,
+    T_base_cam: TBaseCam = None,
+    pose_is_camera: PoseIsCamera = False,
+    allow_truncated: AllowTruncated = False,
+    camera_file: CameraFileOption = None,
+    camera_info_topic: CameraInfoTopic = None,
+) -> None:
+    """Fit, on another drive of the mapped area, how far the map's answers can be trusted.
+
+    What is fitted: the probability that a match is right, from its similarity and inliers; and for
+    each way to a pose how large its covariance must be for 95 % of the errors to lie inside. It is
+    stored in the map, in map.yaml, in place of what a calibration before gave. What is printed of
+    the fit was judged on images that it did not see: of blocks of 20, the even ones are fitted,
+    the odd ones judge; what is stored is fitted to all.
+    """
+    from dataclasses import replace
+    from datetime import datetime, timezone
+
+    from netvlad_ros.core.descriptor import ModelBundle
+    from netvlad_ros.core.map_calibration import MAX_TEXT
+    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.offline.calibration_drive import localize_trials
+    from netvlad_ros.offline.calibration_fit import fit_map_calibration
+    from netvlad_ros.offline.default_model import default_model
+    from netvlad_ros.offline.open_traverse import open_traverse
+
+    bundle = ModelBundle.load(model or default_model(), device=device)
+    place_map = PlaceMap.load(map_folder)
+    traverse = open_traverse(
+        source,
+        image_topic=image_topic,
+        pose_topic=pose_topic,
+        pose_tolerance_s=pose_tolerance,
+        map_frame=map_frame,
+        base_frame=base_frame,
+        camera_frame=camera_frame,
+        T_base_cam=T_base_cam,
+        pose_is_camera=pose_is_camera,
+        allow_truncated=allow_truncated,
+        camera_file=camera_file,
+        camera_info_topic=camera_info_topic,
+    )
+    with progress_bar('localizing') as progress:
+        trials = localize_trials(
+            place_map, bundle, traverse, selection=selection or slice(None), progress=progress
+        )
+    report_skips(traverse)
+    of_model = bundle.metadata.calibration
+    assert of_model is not None  # or there would be no localizer
+    calibration = replace(
+        fit_map_calibration(trials, of_model),
+        source=traverse.name[:MAX_TEXT],
+        created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    )
+    facts = _facts(trials, calibration, of_model)
+    place_map.with_calibration(calibration)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
+    else:
+        _print(facts)
+
+
+def _facts(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from netvlad_ros.core.localizer_config import LocalizerConfig
+    from netvlad_ros.core.map_calibration import MapCalibration
+    from netvlad_ros.offline.calibration_fit import (
+        MIN_ESTIMATES,
+        even_blocks,
+        fit_map_calibration,
+        honesty,
+        likely_right,
+    )
+
+    accept = LocalizerConfig().accept_probability
+    seen = even_blocks(len(trials))
+    unseen = trials[~seen]
+    estimates = {
+        method: int((likely_right(trials, calibration, of_model) & (trials.method == method)).sum())
+        for method in calibration.scale
+    }
+    return {
+        'images': len(trials),
+        'right': int(trials.right.sum()),
+        'held_out': {
+            'images': len(unseen),
+            'before': asdict(honesty(unseen, MapCalibration(), of_model, accept)),
+            'after': asdict(
+                honesty(unseen, fit_map_calibration(trials[seen], of_model), of_model, accept)
+            ),
+        },
+        'similarity': {'midpoint': calibration.midpoint, 'slope': calibration.slope},
+        'inliers': {
+            'midpoint': float(np.expm1(calibration.inlier_midpoint)),
+            'slope': calibration.inlier_slope,
+        },
+        'methods': {
+            method: {
+                'estimates': count,
+                'fitted': count >= MIN_ESTIMATES,
+                'sigma_m': calibration.sigma_m[method],
+                'sigma_deg': calibration.sigma_deg[method],
+                'scale': calibration.scale[method],
+            }
+            for method, count in estimates.items()
+        },
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    typer.echo(f'images:      {facts["images"]}, {facts["right"]} of them at the right place')
+    held_out = facts['held_out']
+    typer.echo(f'held out:    {held_out["images"]}')
+    for name in ('before', 'after'):
+        found = held_out[name]
+        typer.echo(
+            f'  {name + ":":<10} calibration error {_number(found["expected_error"])}, of '
+            f'{found["accepted"]} accepted {_number(found["share_in_95"])} inside the 95 % bound'
+        )
+    for name in ('similarity', 'inliers'):
+        midpoint, slope = facts[name]['midpoint'], facts[name]['slope']
+        typer.echo(f'{name + ":":<12} midpoint {midpoint:.3g}, slope {slope:.3g}')
+    for method, found in facts['methods'].items():
+        told = (
+            f'{found["estimates"]} estimates, floor {found["sigma_m"]:.3g} m and '
+            f'{found["sigma_deg"]:.3g} deg, covariance times {found["scale"]:.3g}'
+            if found['fitted']
+            else f'{found["estimates"]} estimates are too few; the defaults stay'
+        )
+        typer.echo(f'{method + ":":<16} {told}')
+
+
+def _number(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'

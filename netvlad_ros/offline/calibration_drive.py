@@ -1,0 +1,87 @@
+"""A drive of the mapped area, localized image by image, as trials for a map's calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.match import Match
+from netvlad_ros.core.metrics import places_within
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.uncertainty_metrics import pose_residuals
+from netvlad_ros.offline.calibration_fit import Trials
+from netvlad_ros.offline.evaluation import check_frame, place_radius
+from netvlad_ros.offline.map_builder import Progress, read_or_skip
+from netvlad_ros.offline.traverse import Traverse, selected_indices
+
+MIN_IMAGES = 30
+
+
+def localize_trials(
+    place_map: PlaceMap,
+    bundle: ModelBundle,
+    traverse: Traverse,
+    *,
+    selection: slice = slice(None),
+    progress: Progress = lambda done, total: None,
+) -> Trials:
+    """Localize every image of a drive alone, as if the map had no calibration.
+
+    An estimate is right if it lies within the localizer's place radius of the true pose.
+    Raises NetvladError if the drive made the map, is given in another
+    frame, or has fewer than MIN_IMAGES images with a pose.
+    """
+    check_frame(place_map, traverse)
+    localizer = Localizer(bundle, replace(place_map, calibration=None))
+    radius_m, radius_deg = place_radius(place_map, localizer.config)
+    places = set(zip(place_map.recordings, place_map.stamps_ns.tolist(), strict=True))
+    total = len(selected_indices(selection, len(traverse)))
+    trials: list[tuple[Any, ...]] = []
+    for done, frame in enumerate(traverse.frames(selection)):
+        progress(done, total)
+        if (frame.recording, frame.stamp_ns) in places:
+            raise NetvladError(
+                f'{traverse.name}: the image {frame.image} is a place of the map; images that made '
+                'a map, or came between them, are too easy for it: calibrate on another drive, or '
+                'on another part of this one (--slice)'
+            )
+        if frame.T_map_cam is None:
+            continue
+        rgb = read_or_skip(frame, traverse.skipped)
+        if rgb is None:
+            continue
+        match = localizer.recognize(rgb, frame.stamp_ns, camera=traverse.camera)
+        trials.append(_trial(match, frame.T_map_cam, radius_m, radius_deg))
+    progress(total, total)
+    if len(trials) < MIN_IMAGES:
+        raise NetvladError(
+            f'{traverse.name}: {len(trials)} images with a pose are too few to calibrate a map, '
+            f'{MIN_IMAGES} are needed; nothing was written'
+        )
+    return Trials(*(np.array(column) for column in zip(*trials, strict=True)))
+
+
+def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> tuple[Any, ...]:
+    """One row of Trials, in the order of its columns."""
+    estimate = match.estimate
+    covariance = estimate.covariance  # that of map images, whose default scale is 1
+    place = [c for c in match.candidates if c.probability == match.probability]
+    inliers = max(candidate.inliers for candidate in place)
+    for pose in match.verification.poses if match.verification else ():
+        if np.array_equal(pose.T_map_cam, estimate.T):
+            covariance, inliers = pose.covariance, pose.inliers
+    return (
+        max(candidate.similarity for candidate in place),
+        inliers,
+        max(0.0, 1.0 / max(match.probability, 1e-12) - 1.0 / max(match.alone, 1e-12)),
+        len(places_within(estimate.T[np.newaxis], T_true, radius_m, radius_deg)) > 0,
+        estimate.method,
+        pose_residuals(estimate.T[np.newaxis], T_true[np.newaxis])[0],
+        covariance,
+    )

@@ -1,0 +1,194 @@
+"""A map's calibration from localized images whose poses are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.map_calibration import METHODS, MapCalibration
+from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.pose_prior import diagonal_bound
+from netvlad_ros.core.uncertainty_metrics import bound, reliability
+
+COVERAGE = 0.95
+MIN_ESTIMATES = 20  # below 19 the largest of n errors lies inside 95 % too often
+BLOCK = 20  # successive images resemble each other: what is held out is held out in blocks
+LIKELY = 0.5  # errors of estimates less probable than this matter to nobody
+GAUSSIAN = 1.4826  # median absolute error -> standard deviation
+MAX_SCALE, MIN_SCALE = 1e4, 0.05
+
+# Standard deviations of the prior on what is fitted, about the model's and the default values: a
+# drive where everything is right would have infinite slopes.
+SPREAD_MIDPOINT = 0.1  # cosine
+SPREAD_INLIER_MIDPOINT = 0.5  # log(1 + n)
+SPREAD_LOG_SLOPE = 0.7
+
+
+@dataclass(frozen=True)
+class Trials:
+    """n localized images in order of time.
+
+    similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
+    rivals (n,): odds of its rivals against it, summed: its probability
+    is 1 / (1 + exp(-log odds alone) + rivals). right (n,): whether the estimate shows the
+    right place. method (n,): how it was found. residuals (n, 6), covariance (n, 6, 6): its error
+    and what the method gave for it, before any calibration.
+    """
+
+    similarity: Array
+    inliers: NDArray[np.int64]
+    rivals: Array
+    right: NDArray[np.bool_]
+    method: NDArray[np.str_]
+    residuals: Array
+    covariance: Array
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Trials:
+        return Trials(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """Share of accepted estimates inside the 95 % bound of NEES, and calibration error.
+
+    accepted: how many there were; None where there is nothing to say.
+    """
+
+    accepted: int
+    share_in_95: float | None
+    expected_error: float | None
+
+
+def fit_map_calibration(trials: Trials, of_model: Calibration) -> MapCalibration:
+    """Fit what similarities, inliers and covariances mean.
+
+    A method with fewer than MIN_ESTIMATES likely right estimates keeps its defaults.
+    """
+    calibration = replace(_fit_probability(trials, of_model), images=len(trials))
+    counts = likely_right(trials, calibration, of_model)
+    sigma_m, sigma_deg = dict(calibration.sigma_m), dict(calibration.sigma_deg)
+    scale = dict(calibration.scale)
+    for method in METHODS:
+        chosen = trials[counts & (trials.method == method)]
+        if len(chosen) < MIN_ESTIMATES:
+            continue
+        if method != 'map_images':  # the spread of a place's images has its floor already
+            sigma_m[method] = _floor(chosen, slice(0, 3))
+            sigma_deg[method] = math.degrees(_floor(chosen, slice(3, 6)))
+        unscaled = replace(
+            calibration, sigma_m=sigma_m, sigma_deg=sigma_deg, scale={**scale, method: 1.0}
+        )
+        scale[method] = _scale(normalised_errors(chosen, unscaled))
+    return replace(calibration, sigma_m=sigma_m, sigma_deg=sigma_deg, scale=scale)
+
+
+def likely_right(
+    trials: Trials, calibration: MapCalibration, of_model: Calibration
+) -> NDArray[np.bool_]:
+    """Which estimates (n,) tell something about covariances.
+
+    Wrong places are what the probability is there for, and improbable poses are never published.
+    """
+    return trials.right & (probability(trials, calibration, of_model) >= LIKELY)
+
+
+def probability(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> Array:
+    """Probability (n,) that the estimates are right, as the localizer would give it."""
+    counts, count_of = np.unique(trials.inliers, return_inverse=True)
+    gains = np.array([calibration.inlier_log_odds(int(count)) for count in counts])
+    alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains[count_of]
+    return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + trials.rivals))
+
+
+def normalised_errors(trials: Trials, calibration: MapCalibration) -> Array:
+    """NEES (n,) of the estimates with the covariance that would be published."""
+    return np.array([
+        residual**2
+        @ (1 / np.diag(diagonal_bound(calibration.covariance(str(method), covariance))))
+        for residual, method, covariance in zip(
+            trials.residuals, trials.method, trials.covariance, strict=True
+        )
+    ])  # fmt: skip
+
+
+def honesty(
+    trials: Trials, calibration: MapCalibration, of_model: Calibration, accept_probability: float
+) -> Honesty:
+    """How honest a calibration is on images that it may or may not have seen."""
+    stated = probability(trials, calibration, of_model)
+    accepted = trials[stated >= accept_probability]
+    inside = normalised_errors(accepted, calibration) <= bound(COVERAGE)
+    return Honesty(
+        accepted=len(accepted),
+        share_in_95=float(inside.mean()) if len(accepted) else None,
+        expected_error=reliability(stated, trials.right).expected_error,
+    )
+
+
+def even_blocks(count: int) -> NDArray[np.bool_]:
+    """Which of `count` successive images lie in even blocks of BLOCK."""
+    return (np.arange(count) // BLOCK) % 2 == 0
+
+
+def _fit_probability(trials: Trials, of_model: Calibration) -> MapCalibration:
+    """Maximum a posteriori of midpoints and slopes.
+
+    The targets are not 1 and 0 but (n+ + 1) / (n+ + 2) and 1 / (n- + 2): Platt, "Probabilistic
+    Outputs for Support Vector Machines", 1999, section 2.2.
+    """
+    default = MapCalibration()
+    n_right = int(trials.right.sum())
+    target = np.where(trials.right, (n_right + 1) / (n_right + 2), 1 / (len(trials) - n_right + 2))
+    start = np.array([
+        of_model.midpoint,
+        math.log(of_model.slope),
+        default.inlier_midpoint,
+        math.log(default.inlier_slope),
+    ])  # fmt: skip
+    spread = np.array([SPREAD_MIDPOINT, SPREAD_LOG_SLOPE, SPREAD_INLIER_MIDPOINT, SPREAD_LOG_SLOPE])
+
+    def at(numbers: Array) -> MapCalibration:
+        midpoint, log_slope, inlier_midpoint, log_inlier_slope = numbers.tolist()
+        return replace(
+            default,
+            midpoint=min(max(midpoint, -1.0), 1.0),
+            slope=min(math.exp(log_slope), 1e3),
+            inlier_midpoint=min(max(inlier_midpoint, 0.0), 10.0),
+            inlier_slope=min(math.exp(log_inlier_slope), 50.0),
+        )
+
+    def cost(numbers: Array) -> float:
+        stated = np.clip(probability(trials, at(numbers), of_model), 1e-12, 1 - 1e-12)
+        likelihood = target * np.log(stated) + (1 - target) * np.log1p(-stated)
+        return float(-likelihood.sum() + 0.5 * np.sum(((numbers - start) / spread) ** 2))
+
+    simplex = np.vstack([start, start + np.diag(spread)])
+    options: Any = {'initial_simplex': simplex, 'maxiter': 2000, 'xatol': 1e-4, 'fatol': 1e-6}
+    return at(minimize(cost, start, method='Nelder-Mead', options=options).x)
+
+
+def _floor(trials: Trials, axes: slice) -> float:
+    """Standard deviation that the median error has beyond what the covariances tell."""
+    robust = (GAUSSIAN * np.median(np.abs(trials.residuals[:, axes]))) ** 2
+    told = np.median(np.diagonal(trials.covariance, axis1=1, axis2=2)[:, axes])
+    return math.sqrt(max(float(robust - told), 0.0))
+
+
+def _scale(errors: Array) -> float:
+    """Factor that makes the 95 % quantile of NEES (n,) what it is for honest covariances.
+
+    The ceil((n + 1) 0.95)-th smallest: of an unseen error, exchangeable with these, at least 95 %
+    lie below it. Source: Vovk et al., Algorithmic Learning in a Random World, 2005; Lei et al.,
+    "Distribution-Free Predictive Inference for Regression", JASA 2018, section 2.
+    """
+    rank = min(math.ceil((len(errors) + 1) * COVERAGE), len(errors))
+    return float(np.clip(np.sort(errors)[rank - 1] / bound(COVERAGE), MIN_SCALE, MAX_SCALE))

@@ -1,0 +1,114 @@
+"""What the localizer decides about the images of a `pairs.csv` set, on a map made of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.acceptance_metrics import PrecisionRecall, per_1000, precision_recall
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.offline.answer_judgement import counts_json, timings_json
+from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
+from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
+from netvlad_ros.offline.map_builder import Progress, build_map
+from netvlad_ros.offline.pairs_evaluation import chosen_pairs
+
+COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
+
+
+def decide_pairs(
+    folder: Path,
+    bundle: ModelBundle,
+    *,
+    queries: slice | None = None,
+    database: slice | None = None,
+    config: LocalizerConfig | None = None,
+    pictures: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Localize the queries on a temporary map of the database, with SIFT features; plain JSON.
+
+    The map's poses are pretended: the database images stand on a line, one metre apart, in the
+    order of their names, and no intrinsics are known; so the stamps are, half a second apart. An
+    acceptance is wrong if the best candidate is no right image of pairs.csv. The figures are those
+    of every image alone; `sequence` has those of the same images with belief over time, and
+    `settings` compares verification and belief, on and off. pictures: a folder that gets
+    precision_recall.png. Slices as in evaluate_pairs; unreadable images are
+    left out. Raises NetvladError where an image would be localized on a map that holds it, or
+    nothing is left.
+    """
+    positives, query_names, database_names = chosen_pairs(folder, queries, database)
+    both = sorted(set(query_names) & set(database_names))
+    if both:
+        raise NetvladError(
+            f'{folder}: {len(both)} images, {both[0]} first, are queries and in the database; to '
+            'decide on them, keep the two apart with --queries and --database'
+        )
+    config = config or LocalizerConfig()
+    ways: dict[str, tuple[dict[str, Any], PrecisionRecall]] = {}
+    with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
+        mapped = ImageTraverse(folder, database_names, T_map_cam=line_poses(len(database_names)))
+        place_map = build_map(
+            mapped,
+            bundle,
+            Path(scratch) / 'map',
+            thumbnails=False,
+            feature_spec=FeatureSpec.built_in('sift'),
+        )
+        for verification, word in ((True, 'verification'), (False, 'no verification')):
+            asked = ImageTraverse(folder, query_names)
+            localizer = Localizer(
+                bundle, place_map, replace(config, verification=verification, belief=True)
+            )
+            drive = localize_drive(localizer, asked, needs_poses=False, progress=progress)
+            ways[f'{word}, no belief'] = _judge(drive.alone, drive, place_map, positives)
+            ways[f'{word}, belief'] = _judge(drive.sequence, drive, place_map, positives)
+    if pictures is not None:
+        from netvlad_ros.offline.evaluation_pictures import draw_precision_recall
+
+        draw_precision_recall(
+            {name: curve for name, (_, curve) in ways.items()}, pictures / 'precision_recall.png'
+        )
+    return {
+        **ways['verification, no belief'][0],
+        'sequence': ways['verification, belief'][0],
+        'settings': {
+            name: {key: figures[key] for key in COMPARED} for name, (figures, _) in ways.items()
+        },
+    }
+
+
+def _judge(
+    answers: Sequence[Answer],
+    drive: LocalizedDrive,
+    place_map: PlaceMap,
+    positives: dict[str, set[str]],
+) -> tuple[dict[str, Any], PrecisionRecall]:
+    right_images = [positives[name] for name in drive.images]
+    right = np.array([
+        place_map.images[answer.ranked[0]] in names
+        for answer, names in zip(answers, right_images, strict=True)
+    ])  # fmt: skip
+    accepted = np.array([answer.prior is not None for answer in answers])
+    wrong = int((accepted & ~right).sum())
+    mapped = set(place_map.images)
+    answerable = sum(not names.isdisjoint(mapped) for names in right_images)
+    curve = precision_recall([answer.probability for answer in answers], right, answerable)
+    return {
+        'accepted': int(accepted.sum()),
+        'accepted_wrong': wrong,
+        'wrong_per_1000': per_1000(wrong, len(answers)),
+        **counts_json(answers),
+        'recall_at_100_precision': curve.recall_at_full_precision,
+        'ms': timings_json(answers),
+    }, curve

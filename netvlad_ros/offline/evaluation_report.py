@@ -1,0 +1,47 @@
+"""Figures as JSON, and as lines that people read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def report(result: dict[str, Any], json_file: Path | None) -> None:
+    """Print the figures as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
+    if json_file is not None and str(json_file) == '-':
+        typer.echo(_text(result))
+        return
+    if json_file is not None:
+        write_json(result, json_file)
+    _print(result, '')
+
+
+def write_json(result: dict[str, Any], path: Path) -> None:
+    """Write the figures as JSON."""
+    path.write_text(_text(result) + '\n', encoding='utf-8')
+
+
+def _text(result: dict[str, Any]) -> str:
+    return json.dumps(result, indent=2, allow_nan=False)
+
+
+def _print(result: dict[str, Any], indent: str) -> None:
+    for name, value in result.items():
+        if isinstance(value, list):
+            continue  # diagrams and names: for files and pictures
+        if isinstance(value, dict):
+            if any(isinstance(inner, dict) for inner in value.values()):
+                typer.echo(f'{indent}{name}:')
+                _print(value, indent + '  ')
+                continue
+            value = '  '.join(f'{key}: {_number(number)}' for key, number in value.items())
+        typer.echo(f'{indent}{name + ":":<16} {_number(value)}')
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return '-'
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

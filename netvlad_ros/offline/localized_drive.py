@@ -1,0 +1,107 @@
+"""What the robot's own Localizer answers to the images of a drive, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.match import Match, Status
+from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.offline.map_builder import Progress, read_or_skip
+from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is kept of a Match: features and descriptors of a whole drive would not fit.
+
+    ranked: map rows of the candidates, best first. probability: that `estimate` is right.
+    """
+
+    status: Status
+    ranked: tuple[int, ...]
+    prior: PosePrior | None
+    estimate: PosePrior | None
+    probability: float
+    timings_ms: Mapping[str, float]
+
+    @classmethod
+    def of(cls, match: Match) -> Answer:
+        """Keep what is judged."""
+        return cls(
+            status=match.status,
+            ranked=tuple(candidate.index for candidate in match.candidates),
+            prior=match.prior,
+            estimate=match.estimate,
+            probability=match.probability,
+            timings_ms=match.timings_ms,
+        )
+
+
+@dataclass(frozen=True)
+class LocalizedDrive:
+    """n images in order: int64 stamps_ns (n,), names, true poses (n, 4, 4) where they were needed.
+
+    alone: every image by itself. sequence: what the robot does, with belief over time. skipped:
+    how many images were left out, unreadable or without a needed pose.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    images: tuple[str, ...]
+    truth: NDArray[np.float64]
+    alone: tuple[Answer, ...]
+    sequence: tuple[Answer, ...]
+    skipped: int
+
+
+def localize_drive(
+    localizer: Localizer,
+    traverse: Traverse,
+    *,
+    selection: slice = slice(None),
+    needs_poses: bool = True,
+    progress: Progress = lambda done, total: None,
+) -> LocalizedDrive:
+    """Localize the images of a drive, from a cold start.
+
+    needs_poses: leave out images without a pose; else `truth` stays
+    empty. Unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if
+    nothing is left.
+    """
+    total = len(selected_indices(selection, len(traverse)))
+    stamps, images, truth = [], [], []
+    alone, sequence = [], []
+    before = len(traverse.skipped)
+    localizer.reset()
+    for done, frame in enumerate(traverse.frames(selection)):
+        progress(done, total)
+        if needs_poses and frame.T_map_cam is None:
+            continue
+        rgb = read_or_skip(frame, traverse.skipped)
+        if rgb is None:
+            continue
+        single, filtered = localizer.both(rgb, frame.stamp_ns, camera=traverse.camera)
+        alone.append(Answer.of(single))
+        sequence.append(Answer.of(filtered))
+        stamps.append(frame.stamp_ns)
+        images.append(frame.image)
+        if needs_poses:
+            truth.append(frame.T_map_cam)
+    progress(total, total)
+    skipped = traverse.skipped[before:]
+    if not alone:
+        reasons = '; '.join(skip_sentences(skipped)) or 'the slice is empty'
+        raise NetvladError(f'{traverse.name}: no image is left to judge ({reasons})')
+    return LocalizedDrive(
+        stamps_ns=np.array(stamps, dtype=np.int64),
+        images=tuple(images),
+        truth=np.array(truth, dtype=np.float64).reshape(-1, 4, 4),
+        alone=tuple(alone),
+        sequence=tuple(sequence),
+        skipped=len(skipped),
+    )

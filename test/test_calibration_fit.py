@@ -1,0 +1,124 @@
+"""Fitting a map's calibration, on trials drawn from known laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from netvlad_ros.core.map_calibration import MapCalibration
+from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.offline.calibration_fit import (
+    Trials,
+    even_blocks,
+    fit_map_calibration,
+    honesty,
+    normalised_errors,
+    probability,
+)
+
+OF_MODEL = Calibration(midpoint=0.5, slope=20.0)
+TRUE = MapCalibration(midpoint=0.58, slope=35.0, inlier_midpoint=np.log(25.0), inlier_slope=3.0)
+FLOOR = np.array([0.08] * 3 + [np.radians(1.5)] * 3)
+TOLD = np.array([0.02] * 3 + [np.radians(0.3)] * 3)
+
+
+def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
+    """Trials whose probabilities and errors follow a law; tails: every tenth error is triple."""
+    factor = 1.0 + 2.0 * (rng.random((count, 1)) < 0.1) if tails else np.ones((count, 1))
+    residuals = rng.standard_normal((count, 6)) * np.hypot(FLOOR, TOLD) * factor
+    similarity = rng.uniform(0.4, 0.8, count)
+    inliers = rng.integers(0, 100, count)
+    trials = Trials(
+        similarity=similarity,
+        inliers=inliers,
+        rivals=rng.exponential(0.02, count),
+        right=np.zeros(count, dtype=bool),
+        method=np.full(count, method),
+        residuals=residuals,
+        covariance=np.tile(np.diag(TOLD**2), (count, 1, 1)),
+    )
+    trials.right[:] = rng.random(count) < probability(trials, truth, OF_MODEL)
+    trials.residuals[~trials.right] += 10.0  # another place
+    return trials
+
+
+def test_probability_becomes_honest_on_unseen_images(rng):
+    fitted = fit_map_calibration(draw(rng, 500), OF_MODEL)
+    unseen = draw(rng, 4000)
+    before = honesty(unseen, MapCalibration(), OF_MODEL, 0.95)
+    after = honesty(unseen, fitted, OF_MODEL, 0.95)
+    assert before.expected_error > 0.05
+    assert after.expected_error < 0.03
+    assert fitted.images == 500
+
+
+def test_covariances_become_honest_on_unseen_images(rng):
+    for tails in (False, True):
+        fitted = fit_map_calibration(draw(rng, 600, tails=tails), OF_MODEL)
+        unseen = draw(rng, 4000, tails=tails)
+        errors = normalised_errors(unseen[unseen.right], fitted)
+        assert np.mean(errors <= chi2(6).ppf(0.95)) == pytest.approx(0.95, abs=0.025)
+    assert fitted.sigma_m['landmarks'] == pytest.approx(0.08, rel=0.25)
+    assert fitted.sigma_deg['landmarks'] == pytest.approx(1.5, rel=0.25)
+    assert fitted.scale['landmarks'] > 1.3  # the tails
+
+
+def test_what_is_published_is_judged(rng):
+    """Correlated covariances are published as a larger diagonal: see diagonal_bound()."""
+    trials = draw(rng, 3)
+    trials.covariance[:, 0, 1] = trials.covariance[:, 1, 0] = 0.5 * TOLD[0] ** 2
+    unscaled = MapCalibration(
+        scale={'landmarks': 1.0}, sigma_m={'landmarks': 0.0}, sigma_deg={'landmarks': 0.0}
+    )
+    variances = TOLD**2 * [1.5, 1.5, 1, 1, 1, 1]
+    expected = (trials.residuals**2 / variances).sum(axis=1)
+    assert normalised_errors(trials, unscaled) == pytest.approx(expected)
+
+
+def test_a_drive_where_all_is_right_teaches_no_certainty(rng):
+    trials = draw(rng, 200)
+    trials.right[:] = True
+    trials.residuals[:] = FLOOR
+    fitted = fit_map_calibration(trials, OF_MODEL)
+    assert 10 < fitted.slope < 60
+    assert 0.2 < fitted.midpoint < 0.5
+    assert 3 < fitted.inlier_slope < 20
+    stated = probability(trials, fitted, OF_MODEL)
+    assert stated.max() < 1.0
+
+
+def test_a_drive_elsewhere_teaches_caution_and_nothing_of_covariances(rng):
+    trials = draw(rng, 200)
+    trials.right[:] = False
+    fitted = fit_map_calibration(trials, OF_MODEL)
+    stated = probability(trials, fitted, OF_MODEL)
+    assert np.all(stated <= probability(trials, MapCalibration(), OF_MODEL) + 1e-9)
+    assert np.mean(stated) < 0.05
+    assert (fitted.scale, fitted.sigma_m) == (MapCalibration().scale, MapCalibration().sigma_m)
+
+
+def test_a_method_with_few_estimates_keeps_its_defaults(rng):
+    sure = MapCalibration(midpoint=-1.0, slope=100.0)
+    many, few = (draw(rng, n, m, truth=sure) for n, m in ((100, 'map_images'), (19, 'landmarks')))
+    columns = zip(vars(many).values(), vars(few).values(), strict=True)
+    trials = Trials(*map(np.concatenate, columns))
+    trials.inliers[:] = -1
+    trials.similarity[:] = 0.75
+    fitted, default = fit_map_calibration(trials, OF_MODEL), MapCalibration()
+    assert fitted.scale['map_images'] != default.scale['map_images']
+    assert fitted.sigma_m['map_images'] == 0.0  # they have a floor of their own
+    for name in ('scale', 'sigma_m', 'sigma_deg'):
+        assert getattr(fitted, name)['landmarks'] == getattr(default, name)['landmarks']
+
+
+def test_the_scale_is_a_quantile_with_room_for_the_unseen(rng):
+    trials = draw(rng, 39, 'map_images', truth=MapCalibration(midpoint=-1.0, slope=100.0))
+    trials.similarity[:] = 0.9
+    fitted = fit_map_calibration(trials, OF_MODEL)
+    raw = np.sort((trials.residuals**2 / TOLD**2).sum(axis=1))
+    assert fitted.scale['map_images'] == pytest.approx(raw[37] / chi2(6).ppf(0.95))  # 0.95 * 40
+
+
+def test_blocks():
+    assert list(np.flatnonzero(even_blocks(45))) == [*range(20), *range(40, 45)]

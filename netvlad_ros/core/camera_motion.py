@@ -44,6 +44,10 @@ def refine_motion(
             moved = _moved(R, t, across, step * np.eye(5)[k])
             jacobian[:, k] = (_sampson(a, b, *moved) - residual) / step
         weights = 1.0 / (1.0 + (residual * 3.0 / max_tangent) ** 2)
+        # A wrong match that lies on its line by luck seems very near, and would pull hardest.
+        lever = np.linalg.norm(jacobian[:, 3:], axis=1)
+        usual = 2.0 * float(np.median(lever)) + 1e-12
+        weights = weights * np.minimum(1.0, usual / np.maximum(lever, 1e-12)) ** 2
         normal = (jacobian * weights[:, np.newaxis]).T @ jacobian
         damping = 1e-6 * np.diag(np.diag(normal)) + 1e-12 * np.eye(5)
         change = -np.linalg.solve(normal + damping, jacobian.T @ (weights * residual))

@@ -42,8 +42,8 @@ class TwoView:
     inliers: bool (m,), none where they are no evidence. model: 'essential', 'homography',
     'fundamental', '' if nothing fits. R_map_query: (3, 3), the query camera's axes in the map
     camera's frame; direction: (3,), unit vector from the map camera to the query camera in the map
-    camera's frame; both None unless degenerate is ''. sigma_deg: standard deviation of the direction, NaN without one.
-    degenerate: '' or why there is no relative pose.
+    camera's frame; both None unless degenerate is ''. sigma_deg: standard deviation of the
+    direction, NaN without one. degenerate: '' or why there is no relative pose.
     """
 
     inliers: NDArray[np.bool_]

@@ -10,7 +10,7 @@ from netvlad_ros.core.pose_cells import PoseCells
 
 MIN_SCALE_M = 0.1  # [m] images nearer than this show the same
 MIN_SCALE_DEG = 10.0  # [deg]
-PLACE_SCALES = 2.0  # images within two spacings show one place, as for the localizer
+PLACE_SCALES = 2.5  # images up to two spacings apart show one place, as for the localizer
 KIDNAPPED_PER_S = 0.01  # [1/s] being carried anywhere
 LEAVING_PER_S = 0.05  # [1/s] from the map to where nothing is mapped
 ENTERING_PER_S = 0.1  # [1/s] and back, anywhere

@@ -28,7 +28,6 @@ from netvlad_ros.core.trust import Trust, calibration_of
 from netvlad_ros.core.verification import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
-# What is believed after many images carries one that is doubtful, none that speaks against it.
 ALONE_IN_SEQUENCE = 0.5
 # Settings that the belief is built on; when one of them changes, it begins anew.
 MOTION = ('max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_radius_deg')
@@ -203,7 +202,12 @@ class Localizer:
         started = time.perf_counter()
         alone = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
         believed = self._sequence.update(sight, alone, T_odom_cam, T_ref_cam)
-        return self._answer(sight, believed, ALONE_IN_SEQUENCE, started)
+        # What is believed after many images carries one that is doubtful, none that speaks against
+        # it, nor one in which geometry sought in vain for what must be seen there.
+        needed = self._config.accept_probability
+        if not sight.is_pose_expected or sight.pose_at(believed.best) is not None:
+            needed = ALONE_IN_SEQUENCE
+        return self._answer(sight, believed, needed, started)
 
     def _answer(
         self, sight: Sight, hypotheses: Hypotheses, alone_probability: float, started: float

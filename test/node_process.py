@@ -265,6 +265,47 @@ class Client:
         self.close()
 
 
+@pytest.fixture
+def bench(tiny_world, tmp_path):
+    """Start nodes on the tiny world's model and map; all are interrupted in the end."""
+    started = []
+
+    def start(*arguments, **parameters):
+        defaults = {'model': tiny_world / 'model.onnx', 'map': tiny_world / 'map'}
+        # One place makes the prior: then its pose is known exactly.
+        merged = {**defaults, 'autostart': True, 'prior_places': 1, **parameters}
+        node = NodeProcess(tmp_path / f'{len(started)}.log', *arguments, **merged)
+        client = Client(node)
+        started.append((node, client))
+        return node, client
+
+    yield start
+    for node, client in started:
+        client.close()
+        node.stop()
+        assert 'Traceback' not in node.said()
+
+
+def xyz_quat(message) -> np.ndarray:
+    p, q = message.pose.pose.position, message.pose.pose.orientation
+    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+
+def passes_nav2_validator(message) -> bool:
+    """What nav2's validateMsg asks of a PoseWithCovarianceStamped."""
+    values = xyz_quat(message)
+    covariance = np.array(message.pose.covariance)
+    return bool(
+        message.header.frame_id
+        and np.isfinite(values).all()
+        and abs(np.sum(values[3:] ** 2) - 1) < 1e-4
+        and np.isfinite(covariance).all()
+        and (covariance >= 0).all()
+        and (covariance <= 1e9).all()
+        and (np.diag(covariance.reshape(6, 6)) > 1e-9).all()
+    )
+
+
 __all__ = [
     'BEST_EFFORT',
     'PLACES',
@@ -274,8 +315,11 @@ __all__ = [
     'Client',
     'CompressedImage',
     'NodeProcess',
+    'bench',
     'image_message',
+    'passes_nav2_validator',
     'set_stamp',
     'stamp_s',
     'tiny_world',
+    'xyz_quat',
 ]

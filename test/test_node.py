@@ -14,13 +14,14 @@ from node_process import (
     RELIABLE,
     STEP_M,
     T_BASE_CAM,
-    Client,
     CompressedImage,
-    NodeProcess,
+    bench,  # noqa: F401, a fixture
     image_message,
+    passes_nav2_validator,
     set_stamp,
     stamp_s,
     tiny_world,  # noqa: F401, a fixture
+    xyz_quat,
 )
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
@@ -30,47 +31,6 @@ from visualization_msgs.msg import MarkerArray
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros_msgs.msg import PlaceMatch
 from netvlad_ros_msgs.srv import LoadMap
-
-
-@pytest.fixture
-def bench(tiny_world, tmp_path):  # noqa: F811
-    """Start nodes on the tiny world's model and map; all are interrupted in the end."""
-    started = []
-
-    def start(*arguments, **parameters):
-        defaults = {'model': tiny_world / 'model.onnx', 'map': tiny_world / 'map'}
-        # One place makes the prior: then its pose is known exactly.
-        merged = {**defaults, 'autostart': True, 'prior_places': 1, **parameters}
-        node = NodeProcess(tmp_path / f'{len(started)}.log', *arguments, **merged)
-        client = Client(node)
-        started.append((node, client))
-        return node, client
-
-    yield start
-    for node, client in started:
-        client.close()
-        node.stop()
-        assert 'Traceback' not in node.said()
-
-
-def xyz_quat(message) -> np.ndarray:
-    p, q = message.pose.pose.position, message.pose.pose.orientation
-    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
-
-
-def passes_nav2_validator(message) -> bool:
-    """What nav2's validateMsg asks of a PoseWithCovarianceStamped."""
-    values = xyz_quat(message)
-    covariance = np.array(message.pose.covariance)
-    return bool(
-        message.header.frame_id
-        and np.isfinite(values).all()
-        and abs(np.sum(values[3:] ** 2) - 1) < 1e-4
-        and np.isfinite(covariance).all()
-        and (covariance >= 0).all()
-        and (covariance <= 1e9).all()
-        and (np.diag(covariance.reshape(6, 6)) > 1e-9).all()
-    )
 
 
 def test_images_become_matches_and_priors(bench, tiny_world):  # noqa: F811
@@ -128,7 +88,7 @@ def test_images_become_matches_and_priors(bench, tiny_world):  # noqa: F811
     assert node.stop() == 0, 'a second interrupt does not tear the clean-up'
 
 
-def test_bad_messages_are_counted_and_survived(bench):
+def test_bad_messages_are_counted_and_survived(bench):  # noqa: F811
     _, client = bench()
     camera = client.publisher()
     info = client.publisher(CameraInfo, 'camera_info')
@@ -201,7 +161,7 @@ def test_load_map_swaps_whole_or_not_at_all(bench, tiny_world, tmp_path):  # noq
     assert client.match_of(camera, image_message(picture(2), 4.0)).status == PlaceMatch.NO_MATCH
 
 
-def test_services_and_live_parameters(bench):
+def test_services_and_live_parameters(bench):  # noqa: F811
     _, client = bench()
     camera = client.publisher()
     assert 'none has come' in client.localize().message
@@ -286,7 +246,7 @@ def test_bad_model_stops_configure_and_not_the_node(bench, tiny_world):  # noqa:
     assert node.stop(signal.SIGTERM) == 0
 
 
-def test_qos_follows_the_publishers(bench):
+def test_qos_follows_the_publishers(bench):  # noqa: F811
     node, client = bench()
     reliable = client.publisher(reliability=RELIABLE)
     client.wait(lambda: client.heard_as() == [RELIABLE], what='for a reliable subscription')
@@ -307,7 +267,7 @@ def test_qos_follows_the_publishers(bench):
     assert f'{node.namespace}/image has a best-effort publisher' in node.said()
 
 
-def test_no_image_is_lost_while_the_subscription_changes(bench):
+def test_no_image_is_lost_while_the_subscription_changes(bench):  # noqa: F811
     node, client = bench()
     camera = client.publisher(reliability=RELIABLE)
     client.wait(camera.get_subscription_count, what='for any subscription')
@@ -326,7 +286,7 @@ def test_no_image_is_lost_while_the_subscription_changes(bench):
     assert 'reliable' in node.said()
 
 
-def test_silence_names_the_topic(bench):
+def test_silence_names_the_topic(bench):  # noqa: F811
     node, client = bench('-r', 'image:=/front/image_raw', image_timeout_s=0.5)
     client.wait(lambda: 'no image has come on /front/image_raw' in node.said())
     wrong = client.publisher(CompressedImage, '/front/image_raw')
@@ -334,7 +294,7 @@ def test_silence_names_the_topic(bench):
     assert wrong.get_subscription_count() == 0
 
 
-def test_compressed_images(bench):
+def test_compressed_images(bench):  # noqa: F811
     import cv2
 
     _, client = bench(image_transport='compressed')
@@ -351,7 +311,7 @@ def test_compressed_images(bench):
     client.wait(lambda: 'cut off' in client.diagnostics.get('last bad image', ''))
 
 
-def test_time_may_go_backwards(bench):
+def test_time_may_go_backwards(bench):  # noqa: F811
     _, client = bench(use_sim_time=True)
     clock = client.publisher(Clock, '/clock')
     camera = client.publisher()
@@ -365,7 +325,7 @@ def test_time_may_go_backwards(bench):
     client.wait(lambda: [stamp_s(p) for p in client.initial_poses] == [500.0, 20.0])
 
 
-def test_lifecycle_goes_round_without_leaking(bench):
+def test_lifecycle_goes_round_without_leaking(bench):  # noqa: F811
     node, client = bench()
     camera = client.publisher()
     sizes = []
@@ -394,7 +354,7 @@ def test_lifecycle_goes_round_without_leaking(bench):
 
 
 @pytest.mark.parametrize('reliability', [BEST_EFFORT, RELIABLE], ids=['best_effort', 'reliable'])
-def test_large_images_are_not_lost(bench, reliability):
+def test_large_images_are_not_lost(bench, reliability):  # noqa: F811
     if not os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE'):
         pytest.skip('FASTRTPS_DEFAULT_PROFILES_FILE is not set: source .venv/ros_env.sh')
     _, client = bench()

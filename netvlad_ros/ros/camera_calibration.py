@@ -11,6 +11,8 @@ from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.ros.conversions import check_camera_info
 
+MAX_TOLD = 20
+
 
 class CameraCalibration:
     """Keeps the last sound camera_info, and builds a model of it only when it or the image changes.
@@ -21,7 +23,7 @@ class CameraCalibration:
     def __init__(self, topic: str, *, rectified: bool, warn: Callable[[str], None]) -> None:
         """rectified: of images without distortion, as image_proc makes them: P is their matrix.
 
-        warn: tells a person, once for each kind of trouble.
+        warn: tells a person, once for each trouble.
         """
         self.bad = 0
         self.last_bad = ''
@@ -47,7 +49,7 @@ class CameraCalibration:
         except NetvladError as error:
             self.bad += 1
             self.last_bad = str(error)
-            self._tell('ignored', str(error))
+            self._tell(f'camera_info ignored: {error}')
             return
         self._message = message
 
@@ -71,19 +73,18 @@ class CameraCalibration:
                 except NetvladError as error:
                     self._trouble = f'camera_info of no use: {error}'
                     self.state = self._trouble
-                    self._tell('use', self._trouble)
+                    self._tell(self._trouble)
             if frame_id and message.header.frame_id not in ('', frame_id):
                 self._tell(
-                    'frame',
                     f"camera_info is of the frame '{message.header.frame_id}', the images are of "
                     f"'{frame_id}': is it of the same camera?",
                 )
             return self._model, self._trouble
 
-    def _tell(self, kind: str, words: str) -> None:
-        # Once for each kind: what is wrong with every message must not fill the log.
-        if kind not in self._told:
-            self._told.add(kind)
+    def _tell(self, words: str) -> None:
+        # Each once, and not without end where they hold numbers that change.
+        if words not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(words)
             self._warn(words)
 
 

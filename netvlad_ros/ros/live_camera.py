@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,14 +141,14 @@ class LiveCamera:
         answer = self._recognizer.step(rgb, shot, config)
         self._outputs.publish(answer)
         self._count(frame, answer)
-        self._warn(answer.notes)
+        self._warn(note for note in answer.notes if note != shot.trouble)
         if answer.prior is not None:
             self._run.fix(answer)
         if config.publish_descriptor:
             self._outputs.publish_descriptor(answer.match, header)
         self._outputs.publish_visuals(answer, rgb)
 
-    def _warn(self, notes: tuple[str, ...]) -> None:
+    def _warn(self, notes: Iterable[str]) -> None:
         for note in notes:
             # Each once; words that hold numbers could be new with every image.
             if note not in self._warned_of and len(self._warned_of) < MAX_WARNED_OF:

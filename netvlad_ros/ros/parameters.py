@@ -114,7 +114,7 @@ class Parameters:
                 camera: mount(entry.name, tuple(entry.value))
                 for entry in parameters
                 for camera in self.node.cameras
-                if entry.name == f'{camera}.T_base_cam'
+                if entry.name == f'{camera}.T_base_cam' and camera in self.mounts
             }
             if self._is_configured():
                 for name, value in values.items():

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
+from tiny_feature_model import CENTRES, DIM, METADATA, SIDE, SPOTS_METADATA, cells, spots
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
@@ -23,8 +24,8 @@ def scene(width=640, height=480, seed=0) -> np.ndarray:
     """A texture with corners at all scales, uint8 (H, W, 3)."""
     rng = np.random.default_rng(seed)
     image = np.zeros((height, width, 3))
-    for cells in (6, 20, 60):
-        blocks = rng.uniform(0, 85, (cells * height // width, cells, 3))
+    for steps in (6, 20, 60):
+        blocks = rng.uniform(0, 85, (steps * height // width, steps, 3))
         image += cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST)
     return image.astype(np.uint8)
 
@@ -129,52 +130,6 @@ def test_specs_come_back_as_written():
             FeatureSpec.from_dict(bad)
 
 
-SIDE, CELL, DIM = 64, 16, 12  # a keypoint in each cell, described by the pixels of a 2 x 2 average
-CENTRES = [[CELL * x + 7.5, CELL * y + 7.5] for y in range(4) for x in range(4)]
-METADATA = {
-    'format_version': 1,
-    'name': 'cells',
-    'dim': DIM,
-    'licence': 'Apache-2.0',
-    'input': {'name': 'image', 'layout': 'NHWC', 'channels': 3, 'dtype': 'uint8'},
-    'outputs': {'keypoints': 'points', 'descriptors': 'rows', 'scores': 'strength'},
-}
-
-
-def cells(points=CENTRES, *, scale_rows=1.0, transposed=False, extra=()) -> onnx.ModelProto:
-    """Cuts a 64 x 64 image into 16 cells: (1, 16, 2) points, (1, 16, 12) rows, (1, 16) scores."""
-    node = helper.make_node
-    nodes = [
-        node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
-        node('Transpose', ['float'], ['planes'], perm=[0, 3, 1, 2]),
-        node('AveragePool', ['planes'], ['small'], kernel_shape=[8, 8], strides=[8, 8]),
-        node('SpaceToDepth', ['small'], ['deep'], blocksize=2),
-        node('Reshape', ['deep', 'flat'], ['columns']),
-        node('Mul', ['columns', 'factor'], ['scaled']),
-        node('Transpose', ['scaled'], ['rows'], perm=[0, 1, 2] if transposed else [0, 2, 1]),
-        node('ReduceMax', ['scaled'], ['strength'], axes=[1], keepdims=0),
-        node('Identity', ['fixed'], ['points']),
-        *extra,
-    ]
-    weights = [
-        numpy_helper.from_array(np.int64([1, DIM, 16]), 'flat'),
-        numpy_helper.from_array(np.float32([scale_rows]), 'factor'),
-        numpy_helper.from_array(np.float32([points]), 'fixed'),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        'cells',
-        [helper.make_tensor_value_info('image', TensorProto.UINT8, [1, SIDE, SIDE, 3])],
-        [
-            helper.make_tensor_value_info('points', TensorProto.FLOAT, None),
-            helper.make_tensor_value_info('rows', TensorProto.FLOAT, None),
-            helper.make_tensor_value_info('strength', TensorProto.FLOAT, None),
-        ],
-        weights,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
-
-
 def open_bundle(path, **spec):
     return open_extractor(read_feature_metadata(path).spec(**spec), model=path)
 
@@ -200,6 +155,21 @@ def test_a_feature_bundle(tmp_path):
     assert write_feature_bundle(cells(transposed=True), turned, tmp_path / 'turned.onnx')
     again = open_bundle(tmp_path / 'turned.onnx', max_keypoints=5).extract(rgb)
     np.testing.assert_array_equal(again.descriptors, features.descriptors)
+
+
+def test_a_bundle_for_images_of_any_size(tmp_path):
+    write_feature_bundle(spots(), SPOTS_METADATA, tmp_path / 'spots.onnx')
+    extractor = open_bundle(tmp_path / 'spots.onnx', max_side_px=320)
+    rgb = np.zeros((488, 640, 3), np.uint8)  # shrunk to 320 x 240, as 244 is no multiple of 8
+    assert len(extractor.extract(rgb)) == 0
+    rgb[100:140, 300:340] = 255
+    features = extractor.extract(rgb)
+    assert 0 < len(features) <= 9
+    assert np.abs(features.keypoints.mean(axis=0) - [319.5, 119.5]).max() < 8
+    bright = features.descriptors.astype(float).max(axis=1)
+    np.testing.assert_allclose(bright.min(), 1 / 8, atol=0.05)
+    rgb[100:140, 300:340] = [255, 0, 0]  # red has 30 % of the brightness
+    assert len(extractor.extract(rgb)) == 0
 
 
 def test_a_black_image_gives_rows_without_a_direction_which_are_left_out(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from tiny_bag import raw_image, transform, write_bag
 from tiny_drive import HEADER, picture, pose, pose_line, write_drive, write_image
+from tiny_feature_model import DIM, METADATA, cells
 from tiny_model import write_tiny_model
 
 from netvlad_ros.core.camera_model import CameraModel
@@ -22,6 +24,7 @@ from netvlad_ros.core.feature_extractor import open_extractor
 from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.map_files import read_index
+from netvlad_ros.core.onnx_extractor import write_feature_bundle
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
@@ -196,6 +199,21 @@ def test_features_leave_the_rest_of_a_map_alone(tmp_path, bundle):
         'places.csv',
         'images',
     }
+
+
+def test_features_of_a_bundle_on_the_command_line(tmp_path, model):
+    folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)])
+    features = tmp_path / 'cells.onnx'
+    model_id = write_feature_bundle(cells(), METADATA, features)
+    build = ['map', 'build', folder, '--model', model, '--out', tmp_path / 'map', '--json']
+    asked = [*build, '--features', features, '--max-keypoints', 7]
+    done = subprocess.run([*NETVLAD, *map(str, asked)], capture_output=True, text=True, check=True)
+    facts = json.loads(done.stdout)
+    assert (facts['features'], facts['feature_model']) == ('onnx', model_id)
+    assert (facts['keypoints_per_place'], facts['landmarks']) == (7, None)
+    spec = PlaceMap.load(tmp_path / 'map').features.spec
+    assert spec == FeatureSpec('onnx', DIM, 7, 640, model_id)
+    assert len(open_extractor(spec, model=features).extract(picture(0, 240, 320))) == 7
 
 
 def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):

@@ -26,6 +26,8 @@ PIECE = 2**20  # rows that are checked at once
 class FeatureStore:
     """Features of N places, M keypoints in all, L landmarks; arrays may be mapped from disk.
 
+    What is mapped must not be rewritten in place: maps are replaced whole, which does no harm.
+
     offsets: int64 (N + 1,), keypoints offsets[i] to offsets[i + 1] are those of place i.
     keypoints: float32 (M, 2) [px]. descriptors: (M, D), as in LocalFeatures. landmark_of:
     int32 (M,), the landmark that a keypoint is a view of, -1 for none; None: the map has no

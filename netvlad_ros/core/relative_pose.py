@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.geometry import Array, rotation_angle_deg
 
+MIN_VIEWS = 3
 MAX_DISAGREEMENT_DEG = 8.0  # of a rotation or a direction to be the others' inlier
 SIGMA_DEG = 1.0  # of one direction, at least: calibrations and map poses are off, too
 MAX_SIGMA_M = 1.0
@@ -51,12 +52,15 @@ def relative_pose(
 
     The pair of views that most others agree with is refined over all that agree: the rotation by
     averaging (Hartley et al., "Rotation Averaging", IJCV 2013), the position by Gauss-Newton on the
-    angles between directions. Refused: fewer than two views that agree and stand apart, directions
-    that are nearly parallel, standard deviations above max_sigma_m [m] and max_sigma_deg [deg].
+    angles between directions. Refused: fewer than MIN_VIEWS views that agree, a position that hangs
+    on one of them, directions that are nearly parallel, standard deviations above max_sigma_m [m]
+    and max_sigma_deg [deg].
     """
     nobody = np.zeros(len(views), dtype=bool)
-    if len(views) < 2:
-        return RelativePose(None, None, nobody, 'one map image alone knows no distance')
+    if len(views) < MIN_VIEWS:
+        return RelativePose(
+            None, None, nobody, f'fewer than {MIN_VIEWS} map images know a direction'
+        )
     centres = np.stack([view.T_map_cam[:3, 3] for view in views])
     rotations = np.stack([view.T_map_cam[:3, :3] @ view.R_map_query for view in views])
     directions = np.stack([view.T_map_cam[:3, :3] @ view.direction for view in views])
@@ -66,6 +70,8 @@ def relative_pose(
     if best is None:
         return RelativePose(None, None, nobody, 'the map images do not see it in one place')
     used, position = best
+    if not _none_decides_alone(directions[used]):
+        return RelativePose(None, None, used, 'the distance hangs on one map image')
     R = Rotation.from_matrix(rotations[used]).mean(weights[used])
     position, covariance = _refine(centres[used], directions[used], sigma[used], position)
     turns = np.radians(rotation_angle_deg(rotations[used], R.as_matrix()[np.newaxis]))
@@ -109,6 +115,18 @@ def _consensus(
             if best is None or support > best[0]:
                 best = support, agrees, position
     return None if best is None else best[1:]
+
+
+def _none_decides_alone(directions: Array) -> bool:
+    """Whether, any one of the directions (k, 3) left out, two others still meet at an angle.
+
+    Of two, or of several parallel ones and one across, a single wrong direction would put the
+    camera anywhere along the rest, and nothing would contradict.
+    """
+    sine = np.linalg.norm(np.cross(directions[:, np.newaxis], directions[np.newaxis]), axis=2)
+    apart = sine >= math.sin(math.radians(MIN_ANGLE_DEG))
+    everyone = np.arange(len(directions))
+    return all(apart[np.ix_(everyone != i, everyone != i)].any() for i in everyone)
 
 
 def _meeting(centres: Array, directions: Array) -> Array:

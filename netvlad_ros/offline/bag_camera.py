@@ -11,7 +11,7 @@ from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.traverse import NO_CALIBRATION, Skip
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-MAX_MESSAGES = 1000  # that are looked at until a sound one comes
+MAX_MESSAGES = 100  # that are looked at until a sound one comes: each may lie in a chunk of its own
 
 
 def read_bag_camera(

@@ -15,12 +15,15 @@ import pytest
 import yaml
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from tiny_drive import pose
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.ros import outputs
+from netvlad_ros.ros.camera_calibration import CameraCalibration
 from netvlad_ros.ros.conversions import (
     check_camera_info,
     ns_to_stamp,
@@ -32,7 +35,10 @@ from netvlad_ros.ros.extrinsics import Extrinsics
 from netvlad_ros.ros.fix_events import FixEvents
 from netvlad_ros.ros.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
+from netvlad_ros.ros.odometry_track import OdometryTrack
 from netvlad_ros.ros.parameters import ENTRIES
+from netvlad_ros.ros.rig import Rig
+from netvlad_ros.ros.shot import Shot
 
 CONFIG = Path(__file__).resolve().parent.parent / 'config' / 'localize.yaml'
 S = 10**9
@@ -160,14 +166,15 @@ def test_prior_covariance_stays_within_what_consumers_take():
     np.testing.assert_allclose([q.z, q.w], pose_vector(pose(yaw_deg=200.0))[5:])
 
 
-def test_camera_info_is_checked():
-    def info(**change):
-        message = CameraInfo(width=640, height=480)
-        message.k = np.array([500.0, 0, 320, 0, 500, 240, 0, 0, 1])
-        for name, value in change.items():
-            setattr(message, name, value)
-        return message
+def info(**change):
+    message = CameraInfo(width=640, height=480, distortion_model='plumb_bob', d=[0.0] * 5)
+    message.k = np.array([500.0, 0, 320, 0, 500, 240, 0, 0, 1])
+    for name, value in change.items():
+        setattr(message, name, value)
+    return message
 
+
+def test_camera_info_is_checked():
     check_camera_info(info())
     for change in (
         {'d': [0.1, float('nan')]},
@@ -177,6 +184,141 @@ def test_camera_info_is_checked():
     ):
         with pytest.raises(NetvladError):
             check_camera_info(info(**change))
+
+
+def calibration(rectified=False):
+    warnings = []
+    return CameraCalibration('/info', rectified=rectified, warn=warnings.append), warnings
+
+
+def test_a_camera_is_modelled_once_until_something_changes():
+    live, warnings = calibration()
+    assert live.model(640, 480, 'camera') == (None, '')
+    assert '/info' in live.state
+    live.received(info())
+    model, trouble = live.model(640, 480, 'camera')
+    assert (model.width, trouble) == (640, '')
+    live.received(info())
+    assert live.model(640, 480, 'camera')[0] is model, 'another message, the same calibration'
+    assert live.model(320, 240, 'camera')[0].focal_px == pytest.approx(250.0)
+    live.received(info(k=np.array([600.0, 0, 320, 0, 600, 240, 0, 0, 1])))
+    assert live.model(640, 480, 'camera')[0].focal_px == pytest.approx(600.0), 'it zoomed'
+    for _ in range(3):
+        live.received(info(k=np.full(9, np.nan)))
+        live.received(info(distortion_model='none'))
+        none, trouble = live.model(640, 480, 'camera')
+        assert none is None
+        assert "'none' is unknown" in trouble
+    assert len(warnings) == 2, 'each trouble once'
+    assert live.bad == 3
+    live.received(info())
+    live._message.header.frame_id = 'other'
+    assert live.model(640, 480, 'camera')[1] == ''
+    assert live.model(640, 480, 'camera')[0] is not None
+    assert len(warnings) == 3
+    assert "'other'" in warnings[-1]
+
+
+def test_a_rectified_camera_has_the_projection_matrix():
+    live, _ = calibration(rectified=True)
+    P = np.array([400.0, 0, 300, 0, 0, 400, 200, 0, 0, 0, 1, 0])
+    live.received(info(p=P, d=[0.3, 0.1, 0.0, 0.0, 0.0]))
+    model, _ = live.model(640, 480, '')
+    assert model.focal_px == 400.0
+    assert not model.d.any()
+
+
+def turn(yaw_deg, x=0.0):
+    return pose_vector(pose(x=x, yaw_deg=yaw_deg)).tolist()
+
+
+def test_odometry_is_interpolated_and_never_far():
+    track = OdometryTrack(time_jump_s=1.0)
+    assert track.at(0) is None
+    for i in range(11):
+        track.add(10 * S + i * S // 10, turn(10.0 * i, x=0.1 * i))
+    np.testing.assert_allclose(track.at(10 * S + S // 4), pose(x=0.25, yaw_deg=25), atol=1e-9)
+    np.testing.assert_allclose(track.at(11 * S), pose(x=1.0, yaw_deg=100), atol=1e-9)
+    np.testing.assert_allclose(track.at(11 * S + S // 10), pose(x=1.1, yaw_deg=110), atol=1e-9)
+    assert track.at(11 * S + S // 2) is None, 'too far ahead of the odometry'
+    assert track.at(10 * S - 1) is None
+    track.add(13 * S, turn(0.0))
+    assert track.at(12 * S) is None, 'a gap says nothing'
+    track.add(12 * S, turn(0.0))
+    assert track.at(12 * S) is None, 'late ones are left out'
+
+
+def test_odometry_is_bounded_counted_and_begins_again():
+    track = OdometryTrack(time_jump_s=1.0)
+    for i in range(20_000):
+        track.add(i * S // 100, turn(0.0))
+    assert len(track) == 3001, 'half a minute'
+    last = 200 * S
+    for numbers in ([0.0] * 7, [float('nan')] + [0.0] * 5 + [1.0], [1e12] + [0.0] * 5 + [1.0]):
+        track.add(last, numbers)
+    assert track.bad == 3
+    assert track.at(last) is not None, 'from the ones before'
+    track.add(5 * S, turn(0.0))
+    assert (len(track), track.restarts) == (1, 1)
+
+
+class Mounts:
+    """Extrinsics of a front and a rear camera, and of a trailer behind the base."""
+
+    def T_base_cam(self, config, place_map, camera, camera_frame, stamp):
+        mounts = {'front': pose(x=1.0), 'rear': pose(x=-2.0, yaw_deg=180.0)}
+        if camera not in mounts:
+            raise NetvladError(f'{camera} unknown')
+        return mounts[camera], 'parameter'
+
+    def from_tf(self, target, source, stamp):
+        return pose(x=5.0) if (target, source) == ('trailer', 'base_link') else None
+
+
+def test_a_rig_places_each_camera_and_its_motion():
+    rig, config = Rig(Mounts()), NodeConfig(cameras=('front', 'rear', 'side'))
+
+    def placed(camera, T=None, child='base_link'):
+        header = SimpleNamespace(frame_id=f'{camera}_optical', stamp=Time())
+        shot = Shot(header, 0.0, camera, T_odom_child=T, child_frame=child)
+        return rig.place(shot, None, config)
+
+    assert 'no image of the reference' in placed('rear').alone
+    front = placed('front', pose(x=10.0))
+    assert (front.T_ref_cam, front.alone) == (None, '')
+    np.testing.assert_allclose(front.T_odom_ref, pose(x=11.0))
+    rear = placed('rear', pose(x=10.0))
+    np.testing.assert_allclose(rear.T_odom_ref, pose(x=11.0), err_msg='of the reference camera')
+    np.testing.assert_allclose(rear.T_ref_cam, pose(x=-3.0, yaw_deg=180.0), atol=1e-12)
+    assert 'side unknown' in placed('side', pose()).alone
+    np.testing.assert_allclose(placed('front', pose(), 'trailer').T_odom_ref, pose(x=6.0))
+    np.testing.assert_allclose(placed('front', pose(x=3.0), 'front_optical').T_odom_ref, pose(x=3))
+    assert placed('front', pose(), 'moon').T_odom_ref is None
+    assert "'moon'" in rig.motion
+    assert placed('front').T_odom_ref is None
+    assert 'none around' in rig.motion
+
+
+def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
+    drawn, listeners = [], {'n': 0}
+
+    def draw(*_):
+        drawn.append(1)
+
+    monkeypatch.setattr(outputs, 'candidate_markers', draw)
+    monkeypatch.setattr(outputs, 'match_image', draw)
+    silent = SimpleNamespace(
+        get_subscription_count=lambda: listeners['n'], publish=lambda message: None
+    )
+    node = SimpleNamespace(create_lifecycle_publisher=lambda kind, topic, qos: silent)
+    message = SimpleNamespace(header=Header(), camera_frame='camera')
+    answer = outputs.Answer(None, message, None, None, ())
+    out = outputs.Outputs(node)
+    out.publish_visuals(answer, None)
+    assert not drawn
+    listeners['n'] = 1
+    out.publish_visuals(answer, None)
+    assert len(drawn) == 2
 
 
 def test_map_urls():

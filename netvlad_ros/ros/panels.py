@@ -16,6 +16,7 @@ from netvlad_ros.core.place_map import PlaceMap
 HEIGHT_PX = 240
 INLIER = (90, 255, 90)
 SAME_ASPECT = 0.02
+MAX_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> Panels:
 
 
 def draw_inliers(picture: Panels, match: Match, place_map: PlaceMap) -> None:
-    """Join the features of query and best candidate that agree geometrically."""
+    """Mark the features of query and best candidate that agree geometrically, and join some."""
     verification, store = match.verification, place_map.features
     if verification is None or store is None or picture.mapped is None:
         return
@@ -64,11 +65,15 @@ def draw_inliers(picture: Panels, match: Match, place_map: PlaceMap) -> None:
     )
     ends = _scaled(mapped[pairs[:, 1]], map_full, picture.mapped)
     ends[:, 0] += picture.query[0]
-    for start, end in zip(starts.round().astype(int), ends.round().astype(int), strict=True):
-        a, b = (int(start[0]), int(start[1])), (int(end[0]), int(end[1]))
-        cv2.line(picture.image, a, b, INLIER, 1, cv2.LINE_AA)
-        for spot in (a, b):
-            cv2.circle(picture.image, spot, 2, INLIER, 1, cv2.LINE_AA)
+    for spot in np.vstack([starts, ends]).round().astype(int).tolist():
+        cv2.circle(picture.image, spot, 2, INLIER, 1, cv2.LINE_AA)
+    # More lines than this hide what they join; half transparent for the same reason.
+    some = np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_LINES)).astype(int)
+    lines = picture.image.copy()
+    for i in some:
+        start, end = starts[i].round().astype(int), ends[i].round().astype(int)
+        cv2.line(lines, start.tolist(), end.tolist(), INLIER, 1, cv2.LINE_AA)
+    cv2.addWeighted(lines, 0.6, picture.image, 0.4, 0.0, dst=picture.image)
 
 
 def _full_size(

@@ -45,7 +45,7 @@ def candidate_markers(match: Match, header: Header) -> MarkerArray:
 def match_image(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap, header: Header) -> Image:
     """rgb8 picture: the query, and right of it the best candidate's thumbnail if the map has one.
 
-    Lines join the features that agree geometrically. A frame in the verdict's colour, and the
+    Lines join features that agree geometrically. A frame in the verdict's colour, and the
     verdict in words below.
     """
     picture = panels(match, rgb, place_map)

@@ -27,7 +27,6 @@ def verdict(hypotheses, similarity, seen=0.5):
         similarity,
         seen,
         accept_probability=0.9,
-        alone_probability=0.9,
         min_detail=0.05,
     )
 

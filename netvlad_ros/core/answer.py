@@ -20,8 +20,6 @@ def answer(
     place_map: PlaceMap,
     trust: Trust,
     config: LocalizerConfig,
-    *,
-    alone_probability: float,
 ) -> Match:
     """Where does the best place put the camera, and is it good enough to be believed?"""
     best = estimate(sight, hypotheses, place_map, trust, config)
@@ -30,7 +28,6 @@ def answer(
         sight.similarity,
         sight.detail,
         accept_probability=config.accept_probability,
-        alone_probability=alone_probability,
         min_detail=config.min_detail,
         geometry=_geometry(sight, hypotheses),
     )

@@ -15,15 +15,13 @@ def judge(
     seen: float,
     *,
     accept_probability: float,
-    alone_probability: float,
     min_detail: float,
     geometry: str = '',
 ) -> Verdict:
     """Accept the best place, or say why not. The one function through which acceptance passes.
 
-    similarity: (k,), of the look-alikes. seen: detail() of the image. alone_probability: what the
-    image must reach by itself, whatever was believed before. geometry: what verification found,
-    in words.
+    similarity: (k,), of the look-alikes. seen: detail() of the image. geometry: what verification
+    found, in words.
     """
     best = f'similarity {similarity[hypotheses.best]:.2f}'
     best += f', {geometry}' if geometry else ''
@@ -34,11 +32,11 @@ def judge(
             f'too little to see: edges on {100 * seen:.1f} % of the image, '
             f'{100 * min_detail:.1f} % needed',
         )
-    if hypotheses.alone < alone_probability:
+    if hypotheses.alone < accept_probability:
         return Verdict(
             Status.NO_MATCH,
             f'no mapped place looks alike enough: best {best}, right with probability '
-            f'{hypotheses.alone:.2f} of {alone_probability:.2f} needed',
+            f'{hypotheses.alone:.2f} of {accept_probability:.2f} needed',
         )
     if probability >= accept_probability:
         return Verdict(

@@ -28,7 +28,6 @@ from netvlad_ros.core.trust import Trust, calibration_of
 from netvlad_ros.core.verification import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
-ALONE_IN_SEQUENCE = 0.5
 # Settings that the belief is built on; when one of them changes, it begins anew.
 MOTION = ('max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_radius_deg')
 
@@ -194,7 +193,7 @@ class Localizer:
     def _alone(self, sight: Sight) -> Match:
         started = time.perf_counter()
         hypotheses = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
-        return self._answer(sight, hypotheses, self._config.accept_probability, started)
+        return self._answer(sight, hypotheses, started)
 
     def _in_sequence(
         self, sight: Sight, T_odom_cam: Array | None, T_ref_cam: Array | None
@@ -202,24 +201,10 @@ class Localizer:
         started = time.perf_counter()
         alone = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
         believed = self._sequence.update(sight, alone, T_odom_cam, T_ref_cam)
-        # What is believed after many images carries one that is doubtful, none that speaks against
-        # it, nor one in which geometry sought in vain for what must be seen there.
-        needed = self._config.accept_probability
-        if not sight.is_pose_expected or sight.pose_at(believed.best) is not None:
-            needed = ALONE_IN_SEQUENCE
-        return self._answer(sight, believed, needed, started)
+        return self._answer(sight, believed, started)
 
-    def _answer(
-        self, sight: Sight, hypotheses: Hypotheses, alone_probability: float, started: float
-    ) -> Match:
-        match = answer(
-            sight,
-            hypotheses,
-            self.place_map,
-            self._trust,
-            self._config,
-            alone_probability=alone_probability,
-        )
+    def _answer(self, sight: Sight, hypotheses: Hypotheses, started: float) -> Match:
+        match = answer(sight, hypotheses, self.place_map, self._trust, self._config)
         decided_ms = sight.timings_ms['group'] + 1e3 * (time.perf_counter() - started)
         stages = {name: sight.timings_ms[name] for name in ('describe', 'search', 'verify')}
         stages['decide'] = decided_ms

@@ -15,6 +15,11 @@ from netvlad_ros.core.sight import Sight
 from netvlad_ros.core.trust import Trust
 
 WEIGHED = 10  # places of an image whose mass is looked up
+# However sure the way so far: that this image shows the place from where the map does is for the
+# image to say, and its likeness errs alike from one image to the next. What the way adds are twice
+# the odds: in a kitchen, images that are right half the time by themselves are so in 6 of 10 cases
+# where the belief is sure of the place.
+KNOWN_WAY_LOG_ODDS = 0.7
 
 
 class Sequence:
@@ -118,13 +123,14 @@ class Sequence:
             if outside > of_rival:
                 rival, of_rival = leader, outside
         log_odds = float(self.trust.of_similarity.log_odds(sight.similarity[best]))
-        log_odds += float(self.trust.of_geometry(sight)[best])
+        log_odds += float(self.trust.of_geometry(sight)[best]) + KNOWN_WAY_LOG_ODDS
+        this_image = float(1.0 / (1.0 + np.exp(np.clip(-log_odds, -700.0, 700.0))))
         return Hypotheses(
             leader=sight.leader,
             best=best,
-            probability=by_place,
+            probability=by_place * this_image,
             elsewhere=min(self._belief.elsewhere / max(certain, 1e-12), 1.0),
-            alone=float(1.0 / (1.0 + np.exp(np.clip(-log_odds, -700.0, 700.0)))),
+            alone=this_image,
             supporters=np.flatnonzero(sight.leader == best),
             rival=rival,
         )

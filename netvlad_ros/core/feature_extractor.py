@@ -17,7 +17,7 @@ MIN_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
 # OpenCV's own 0.04 finds 600 keypoints in an image of a kitchen, of which 1000 may be kept.
 SIFT_CONTRAST = 0.02
 ORB_SCALE = 1.2  # from one size of the image to the next
-ORIENTATIONS = 1.25  # keypoints that SIFT finds for each distinct position
+ORIENTATIONS = 1.15  # keypoints that SIFT finds for each distinct position
 
 
 class FeatureExtractor(Protocol):

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.core.local_features import KEYPOINTS, MAX_KEYPOINTS
+from netvlad_ros.core.local_features import (
+    KEYPOINTS,
+    MAX_KEYPOINTS,
+    MAX_SIDE_PX,
+    MIN_SIDE_PX,
+    SIDE_PX,
+)
 from netvlad_ros.offline.command_options import (
     AllowTruncated,
     AsJson,
@@ -95,6 +101,16 @@ def build(
             rich_help_panel=FEATURE_PANEL,
         ),
     ] = KEYPOINTS,
+    max_side: Annotated[
+        int,
+        typer.Option(
+            min=MIN_SIDE_PX,
+            max=MAX_SIDE_PX,
+            help='Features are sought in the image shrunk to this longer side, in px: 480 takes '
+            'two thirds of the time of 640.',
+            rich_help_panel=FEATURE_PANEL,
+        ),
+    ] = SIDE_PX,
     device: Device = 'auto',
     as_json: AsJson = False,
     image_topic: ImageTopic = None,
@@ -122,7 +138,7 @@ def build(
     from netvlad_ros.offline.traverse import skip_sentences
 
     check_output(out, overwrite=overwrite)
-    spec, feature_model = _features(features, landmarks, max_keypoints)
+    spec, feature_model = _features(features, landmarks, max_keypoints, max_side)
     traverse = open_traverse(
         source,
         image_topic=image_topic,
@@ -227,7 +243,7 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
 
 
 def _features(
-    asked: str | None, landmarks: bool, max_keypoints: int
+    asked: str | None, landmarks: bool, max_keypoints: int, max_side_px: int
 ) -> tuple[FeatureSpec | None, Path | None]:
     """Which features --features asks for, and the bundle that finds them."""
     from netvlad_ros.core.local_features import DIMS, FeatureSpec
@@ -239,8 +255,9 @@ def _features(
             raise typer.BadParameter('--landmarks needs features; leave out --features none')
         return None, None
     if kind in DIMS:
-        return FeatureSpec.built_in(kind, max_keypoints=max_keypoints), None
+        spec = FeatureSpec.built_in(kind, max_keypoints=max_keypoints, max_side_px=max_side_px)
+        return spec, None
     path = Path(kind)
     if path.suffix != '.onnx':
         raise typer.BadParameter(f'--features {kind} is none of sift, orb, none, PATH.onnx')
-    return read_feature_metadata(path).spec(max_keypoints), path
+    return read_feature_metadata(path).spec(max_keypoints, max_side_px), path

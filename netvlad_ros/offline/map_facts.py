@@ -72,6 +72,7 @@ def _feature_facts(place_map: PlaceMap) -> dict[str, Any]:
     places = len(place_map)
     facts: dict[str, Any] = {
         'features': features.spec.kind,
+        'feature_max_side_px': features.spec.max_side_px,
         'feature_model': features.spec.model_id or None,
         'keypoints': len(features.keypoints),
         'keypoints_per_place': round(len(features.keypoints) / places, 1),

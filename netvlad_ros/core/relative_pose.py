@@ -70,10 +70,10 @@ def relative_pose(
     if best is None:
         return RelativePose(None, None, nobody, 'the map images do not see it in one place')
     used, position = best
-    if not _none_decides_alone(directions[used]):
-        return RelativePose(None, None, used, 'the distance hangs on one map image')
     R = Rotation.from_matrix(rotations[used]).mean(weights[used])
-    position, covariance = _refine(centres[used], directions[used], sigma[used], position)
+    if used.sum() < MIN_VIEWS:
+        return RelativePose(None, None, used, 'the map images do not see it in one place')
+    position, covariance = _least_certain(centres[used], directions[used], sigma[used], position)
     turns = np.radians(rotation_angle_deg(rotations[used], R.as_matrix()[np.newaxis]))
     sigma_turn = max(float(np.sqrt(np.mean(turns**2))), math.radians(SIGMA_DEG))
     full = np.zeros((6, 6))
@@ -117,16 +117,24 @@ def _consensus(
     return None if best is None else best[1:]
 
 
-def _none_decides_alone(directions: Array) -> bool:
-    """Whether, any one of the directions (k, 3) left out, two others still meet at an angle.
+def _least_certain(
+    centres: Array, directions: Array, sigma: Array, position: Array
+) -> tuple[Array, Array]:
+    """Position (3,) by all directions (k, 3), and the covariance (3, 3) that survives any one of
+    them being wrong.
 
-    Of two, or of several parallel ones and one across, a single wrong direction would put the
-    camera anywhere along the rest, and nothing would contradict.
+    A wrong direction across nearly parallel ones puts the camera anywhere along them, and nothing
+    contradicts. So the covariance is the largest among those without one of the directions, plus
+    how far the position moves without it.
     """
-    sine = np.linalg.norm(np.cross(directions[:, np.newaxis], directions[np.newaxis]), axis=2)
-    apart = sine >= math.sin(math.radians(MIN_ANGLE_DEG))
-    everyone = np.arange(len(directions))
-    return all(apart[np.ix_(everyone != i, everyone != i)].any() for i in everyone)
+    position, covariance = _refine(centres, directions, sigma, position)
+    for i in range(len(centres)):
+        rest = np.arange(len(centres)) != i
+        other, doubt = _refine(centres[rest], directions[rest], sigma[rest], position)
+        doubt = doubt + np.outer(other - position, other - position)
+        if np.trace(doubt) > np.trace(covariance):
+            covariance = doubt
+    return position, covariance
 
 
 def _meeting(centres: Array, directions: Array) -> Array:

@@ -27,7 +27,7 @@ from netvlad_ros.core.inlier_evidence import (
     strip_share,
 )
 
-SAME_MODEL_SHARE = 0.8  # of the inliers: when the simpler model explains them, it is the true one
+SAME_MODEL_SHARE = 0.9  # of the inliers: when the simpler model explains them, it is the true one
 MAX_DIRECTION_SIGMA_DEG = 8.0  # beyond, noise decides where the translation points
 MIN_IN_FRONT = 0.75  # of the inliers, seen by both cameras as the relative pose has it
 # Graph-Cut RANSAC (Barath and Matas, CVPR 2018): on two views a third of the time of MAGSAC, and

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from netvlad_ros.core.local_features import (
-    KEYPOINTS,
-    MAX_KEYPOINTS,
-    MAX_SIDE_PX,
-    MIN_SIDE_PX,
-    SIDE_PX,
-)
+from netvlad_ros.core.local_features import KEYPOINTS, SIDE_PX
 from netvlad_ros.offline.command_options import (
     AllowTruncated,
     AsJson,
@@ -36,9 +30,13 @@ from netvlad_ros.offline.command_options import (
     progress_bars,
     report_skips,
 )
-
-if TYPE_CHECKING:
-    from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.offline.feature_options import (
+    Features,
+    MaxKeypoints,
+    MaxSide,
+    WithLandmarks,
+    chosen_features,
+)
 
 app = typer.Typer(
     help='Build maps from drives, look at them, check them.',
@@ -46,7 +44,6 @@ app = typer.Typer(
     rich_markup_mode='markdown',
 )
 
-FEATURE_PANEL = 'Local features'
 MapFolder = Annotated[Path, typer.Argument(help='The folder of a map.', metavar='DIR')]
 
 
@@ -75,42 +72,10 @@ def build(
     thumbnails: Annotated[
         bool, typer.Option(help='Keep a small picture of each place, to show matches.')
     ] = True,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar='sift|orb|none|PATH.onnx',
-            help='Local features to keep, by which the robot verifies matches: SIFT, ORB (faster), '
-            'those of a feature bundle, or none, the default without --landmarks.',
-            rich_help_panel=FEATURE_PANEL,
-        ),
-    ] = None,
-    landmarks: Annotated[
-        bool,
-        typer.Option(
-            help='Triangulate the features, so that the robot gets metric poses; SIFT, unless '
-            '--features says otherwise. Needs the calibration of the camera.',
-            rich_help_panel=FEATURE_PANEL,
-        ),
-    ] = False,
-    max_keypoints: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=MAX_KEYPOINTS,
-            help='Features that an image keeps at most, the strongest.',
-            rich_help_panel=FEATURE_PANEL,
-        ),
-    ] = KEYPOINTS,
-    max_side: Annotated[
-        int,
-        typer.Option(
-            min=MIN_SIDE_PX,
-            max=MAX_SIDE_PX,
-            help='Features are sought in the image shrunk to this longer side, in px: 480 takes '
-            'two thirds of the time of 640.',
-            rich_help_panel=FEATURE_PANEL,
-        ),
-    ] = SIDE_PX,
+    features: Features = None,
+    landmarks: WithLandmarks = False,
+    max_keypoints: MaxKeypoints = KEYPOINTS,
+    max_side: MaxSide = SIDE_PX,
     device: Device = 'auto',
     as_json: AsJson = False,
     image_topic: ImageTopic = None,
@@ -138,7 +103,7 @@ def build(
     from netvlad_ros.offline.traverse import skip_sentences
 
     check_output(out, overwrite=overwrite)
-    spec, feature_model = _features(features, landmarks, max_keypoints, max_side)
+    spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
     traverse = open_traverse(
         source,
         image_topic=image_topic,
@@ -240,24 +205,3 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
                 f'{model} is {model_id[:12]}'
             )
     return map_facts(place_map, directory)
-
-
-def _features(
-    asked: str | None, landmarks: bool, max_keypoints: int, max_side_px: int
-) -> tuple[FeatureSpec | None, Path | None]:
-    """Which features --features asks for, and the bundle that finds them."""
-    from netvlad_ros.core.local_features import DIMS, FeatureSpec
-    from netvlad_ros.core.onnx_extractor import read_feature_metadata
-
-    kind = asked or ('sift' if landmarks else 'none')
-    if kind == 'none':
-        if landmarks:
-            raise typer.BadParameter('--landmarks needs features; leave out --features none')
-        return None, None
-    if kind in DIMS:
-        spec = FeatureSpec.built_in(kind, max_keypoints=max_keypoints, max_side_px=max_side_px)
-        return spec, None
-    path = Path(kind)
-    if path.suffix != '.onnx':
-        raise typer.BadParameter(f'--features {kind} is none of sift, orb, none, PATH.onnx')
-    return read_feature_metadata(path).spec(max_keypoints, max_side_px), path

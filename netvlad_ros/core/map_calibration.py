@@ -15,9 +15,9 @@ METHODS = ('landmarks', 'relative_poses', 'map_images')
 LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
 MAX_TEXT = 1000
 
-DEFAULT_SCALE = {'landmarks': 2.0, 'relative_poses': 4.0, 'map_images': 1.0}
-DEFAULT_SIGMA_M = {'landmarks': 0.05, 'relative_poses': 0.3, 'map_images': 0.0}
-DEFAULT_SIGMA_DEG = {'landmarks': 2.0, 'relative_poses': 5.0, 'map_images': 0.0}
+DEFAULT_SCALE = {'landmarks': 20.0, 'relative_poses': 4.0, 'map_images': 1.0}
+DEFAULT_SIGMA_M = {'landmarks': 0.02, 'relative_poses': 0.3, 'map_images': 0.0}
+DEFAULT_SIGMA_DEG = {'landmarks': 1.0, 'relative_poses': 5.0, 'map_images': 0.0}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MapCalibration:
         return float(np.clip(log_odds, LEAST_INLIER_LOG_ODDS, self.inlier_cap))
 
     def covariance(self, method: str, covariance: Array) -> Array:
-        """Honest covariance (6, 6) of a pose, from the one that its method gives (6, 6).
+        """Honest covariance (..., 6, 6) of poses, from those that their method gives.
 
         Rows x, y, z [m], rotations about the map's axes [rad]; method: one of METHODS.
         """

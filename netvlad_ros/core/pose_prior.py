@@ -62,15 +62,15 @@ def pose_prior(
 
 
 def diagonal_bound(covariance: Array) -> Array:
-    """Smallest-looking diagonal matrix that is nowhere tighter than a covariance (6, 6).
+    """Smallest-looking diagonal matrix that is nowhere tighter than a covariance (..., 6, 6).
 
     Nav2 refuses negative correlations and reads hardly any; dropping them would claim too much in
     some directions. With variance_i (1 + sum_j |rho_ij|) the difference is diagonally dominant,
     hence positive semidefinite (Gershgorin).
     """
-    sigma = np.sqrt(np.diag(covariance))
-    correlation = np.abs(covariance / np.outer(sigma, sigma))
-    return np.diag(sigma**2 * correlation.sum(axis=1))
+    sigma = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    correlation = np.abs(covariance / (sigma[..., :, np.newaxis] * sigma[..., np.newaxis, :]))
+    return np.asarray((sigma**2 * correlation.sum(axis=-1))[..., np.newaxis] * np.eye(6))
 
 
 def _huber(residuals: Array) -> Array:

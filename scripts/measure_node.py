@@ -5,9 +5,10 @@
     python scripts/measure_node.py DRIVE MAP --slice 500:1000 --size 640x480 --rate 10 \\
         --reliability best_effort --json out.json
 
-The node runs as a process of its own, started here. Stamps are the time of publication, so the
-latency from stamp to prior includes both trips through DDS. Exit code 1 if an image was lost, that
-is, if the node did not answer every image with a PlaceMatch of its stamp.
+The node runs as a process of its own, started here. Where the drive tells its camera, camera_info
+goes with the images, so that on a map with features matches are verified. Stamps are the time of
+publication, so the latency from stamp to prior includes both trips through DDS. Exit code 1 if an
+image was lost, that is, if the node did not answer every image with a PlaceMatch of its stamp.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import array
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.ros.conversions import ns_to_stamp, stamp_to_ns
@@ -57,7 +61,8 @@ class Meter(Node):
         self.publisher = self.create_publisher(
             Image, 'image', QoSProfile(depth=5, reliability=wanted)
         )
-        self.matches: dict[int, tuple[float, int]] = {}
+        self.infos = self.create_publisher(CameraInfo, 'camera_info', 5)
+        self.matches: dict[int, tuple[float, PlaceMatch]] = {}
         self.priors: dict[int, float] = {}
         self.diagnostics: dict[str, str] = {}
         self.create_subscription(PlaceMatch, 'place_match', self._match, 100)
@@ -71,7 +76,7 @@ class Meter(Node):
 
     def _match(self, message: PlaceMatch) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
-        self.matches[stamp_ns] = ((time.time_ns() - stamp_ns) / 1e6, message.status)
+        self.matches[stamp_ns] = ((time.time_ns() - stamp_ns) / 1e6, message)
 
     def _prior(self, message: PoseWithCovarianceStamped) -> None:
         stamp_ns = stamp_to_ns(message.header.stamp)
@@ -82,11 +87,11 @@ class Meter(Node):
             self.diagnostics = {entry.key: entry.value for entry in status.values}
 
 
-def images(options: argparse.Namespace) -> list[Image]:
-    """Image messages of the drive, resized if asked."""
+def images(options: argparse.Namespace) -> tuple[list[Image], CameraInfo | None]:
+    """Image messages of the drive, resized if asked, and the calibration of their camera."""
     bounds = [int(part) if part else None for part in options.slice.split(':')]
-    messages = []
-    for frame in open_traverse(options.source).frames(slice(*bounds)):
+    drive, messages = open_traverse(options.source), []
+    for frame in drive.frames(slice(*bounds)):
         rgb = frame.read()
         if options.size:
             width, height = (int(part) for part in options.size.split('x'))
@@ -100,7 +105,17 @@ def images(options: argparse.Namespace) -> list[Image]:
             break
     if not messages:
         raise NetvladError(f'{options.source} has no images in the slice {options.slice}')
-    return messages
+    if drive.camera is None or options.no_camera_info:
+        return messages, None
+    return messages, info_message(drive.camera.resized(messages[0].width, messages[0].height))
+
+
+def info_message(camera: CameraModel) -> CameraInfo:
+    """sensor_msgs/CameraInfo of a camera model."""
+    message = CameraInfo(width=camera.width, height=camera.height, d=camera.d.tolist())
+    message.distortion_model, message.k = camera.distortion_model, camera.K.ravel()
+    message.header.frame_id = 'camera'
+    return message
 
 
 def spin_until(node: Meter, done: Any, timeout_s: float) -> bool:
@@ -113,7 +128,9 @@ def spin_until(node: Meter, done: Any, timeout_s: float) -> bool:
     return bool(done())
 
 
-def measure(node: Meter, messages: list[Image], options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    node: Meter, messages: list[Image], info: CameraInfo | None, options: argparse.Namespace
+) -> dict[str, Any]:
     """Publish at the rate, wait for the answers, sum up."""
     if not spin_until(node, node.is_heard_as_wanted, 60.0):
         raise NetvladError('the node does not listen on image; see its messages above')
@@ -126,6 +143,9 @@ def measure(node: Meter, messages: list[Image], options: argparse.Namespace) -> 
         message = messages[i % len(messages)]
         stamp_ns = time.time_ns()
         message.header.stamp = ns_to_stamp(stamp_ns)
+        if info is not None:
+            info.header.stamp = message.header.stamp
+            node.infos.publish(info)
         node.publisher.publish(message)
         sent.append(stamp_ns)
     spin_until(node, lambda: len(node.matches) >= len(sent), 5.0)
@@ -152,11 +172,24 @@ def summary(
         'published': len(sent),
         'place_matches': len(matches),
         'priors': sum(stamp in node.priors for stamp in sent),
-        'accepted': sum(status == PlaceMatch.ACCEPTED for _, status in matches),
+        'accepted': sum(match.status == PlaceMatch.ACCEPTED for _, match in matches),
+        'verified': sum(match.inliers >= 0 for _, match in matches),
+        'pose_methods': dict(Counter(match.pose_method for _, match in matches)),
         'stamp_to_match_ms': percentiles([latency for latency, _ in matches]),
         'stamp_to_prior_ms': percentiles(list(node.priors.values())),
+        'stages_ms': stages(node.diagnostics),
         'node': node.diagnostics,
     }
+
+
+def stages(diagnostics: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Milliseconds of each stage of the localizer, out of the node's diagnostics."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in diagnostics.items():
+        words = re.fullmatch(r'stage (\w+) (p\d+) \[ms\]', name)
+        if words and value:
+            found.setdefault(words[1], {})[words[2]] = float(value)
+    return found
 
 
 def main() -> int:
@@ -171,10 +204,12 @@ def main() -> int:
     parser.add_argument('--count', type=int, default=500, help='images to publish')
     parser.add_argument('--reliability', choices=['best_effort', 'reliable'], default='best_effort')
     parser.add_argument('--image-qos', default='auto', help="the node's parameter image_qos")
+    parser.add_argument('--frame-budget-ms', type=float, help="the node's parameter")
+    parser.add_argument('--no-camera-info', action='store_true', help='tell no calibration')
     parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     try:
-        messages = images(options)
+        messages, info = images(options)
     except NetvladError as error:
         print(f'measure_node: {error}', file=sys.stderr)
         return 1
@@ -184,6 +219,7 @@ def main() -> int:
         'map': options.map.resolve(),
         'image_qos': options.image_qos,
         **({'model': Path(options.model).resolve()} if options.model else {}),
+        **({'frame_budget_ms': budget} if (budget := options.frame_budget_ms) is not None else {}),
     }
     command = [sys.executable, '-m', 'netvlad_ros.ros.node', '--ros-args']
     for name, value in parameters.items():
@@ -192,7 +228,7 @@ def main() -> int:
     rclpy.init()
     node = Meter(options.reliability)
     try:
-        figures = measure(node, messages, options)
+        figures = measure(node, messages, info, options)
     except NetvladError as error:
         print(f'measure_node: {error}', file=sys.stderr)
         return 1

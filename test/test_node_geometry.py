@@ -92,7 +92,7 @@ def test_odometry_is_used_where_it_can_be(bench):  # noqa: F811
         client.spin(1.1)
         return client.diagnostics['odometry']
 
-    assert motion_at(10.0).startswith('none around')
+    assert motion_at(10.0).startswith('none has come on')
     assert motion_at(20.0, odometry(19.9, 0.0), odometry(20.1, 0.2)).startswith('in use')
     lost = [odometry(30.0, float('nan')), odometry(30.1, 0.0, qw=0.0), odometry(30.2, 1e300)]
     assert motion_at(30.0, *lost).startswith('none around')

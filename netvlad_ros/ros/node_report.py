@@ -73,7 +73,9 @@ def _odometry(run: LiveRun, recognizer: Recognizer, config: NodeConfig) -> str:
         return 'off: parameter use_odom is false'
     if run.odometry is None:
         return 'off: only the belief needs it'
-    return f'{recognizer.rig.motion} ({run.odometry.topic})'
+    if not run.odometry.received:
+        return f'none has come on {run.odometry.topic}'
+    return recognizer.rig.motion
 
 
 def _add_camera(report: Report, camera: LiveCamera) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import numpy as np
@@ -38,8 +39,9 @@ class World:
     def __init__(self, seed, *, alike=0.015):
         self.seed, self.alike = seed, alike
         self.rng = np.random.default_rng(seed)
+        self.error = functools.cache(self._error)
 
-    def error(self, on_map, metre):
+    def _error(self, on_map, metre):
         rng = np.random.default_rng([self.seed, on_map, int(metre)])
         kernel = np.exp(-0.5 * (np.arange(-8, 9) / 3.0) ** 2)
         return np.convolve(
@@ -314,3 +316,18 @@ def test_ten_thousand_places_take_milliseconds(odometry):
         assert belief.elsewhere < 1.0
         times_ms.append(1e3 * (time.perf_counter() - start))
     assert np.median(times_ms) < 10.0  # 1 ms on a quiet core
+
+
+def test_two_cameras_that_stand_still_are_two_witnesses_and_no_more():
+    belief = Belief(T_MAP_CAM, **BOUNDS)
+    likely = np.full((2, PLACES), -8.0)
+    likely[0, [100, 300]] = 0.0  # one camera cannot tell 100 from 300,
+    likely[1, [100, 200]] = 0.0, -2.0  # the other can tell 100 from 200, but not for sure
+    after_one_round = None
+    for _ in range(100):
+        for camera, log_likelihood in ((b'front', likely[0]), (b'rear', likely[1])):
+            belief.update(log_likelihood, -3.0, camera)
+            belief.predict(0.05, np.eye(4))
+        after_one_round = after_one_round or belief.probability[100]
+    assert 0.5 < after_one_round < 0.99
+    assert belief.probability[100] == pytest.approx(after_one_round, abs=0.01)

@@ -34,6 +34,7 @@ from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
 from netvlad_ros.core.motion_model import MotionModel
 from netvlad_ros.core.view import View
 
+MAX_CAMERAS = 16
 INDISTINCT = 1.0  # [nat] places that differ by less from the best one are as likely as it
 NOTICED = 0.5  # steps between places; a shorter way waits, it would be lost in the blur
 CHANGED = 0.3  # share of what an image says that is about other places than the view before
@@ -74,6 +75,8 @@ class Belief:
         # Mass of the places (N,) and of elsewhere, before the present view spoke and since.
         self._before = self._now = (self._motion.lost, self._motion.lost_elsewhere)
         self._view: View | None = None
+        self._views: dict[bytes, View] = {}  # the last one of each camera
+        self._way = 0.0  # steps between places that odometry has counted
         # Time and motion since, None if unknown; and the belief that they make of the present one.
         self._predicted: tuple[Array, float] | None = None
         self._wait(0.0, np.eye(4))
@@ -117,7 +120,9 @@ class Belief:
             T = None  # part of the way is unknown, so all of it is
         self._wait(self._dt_s + max(dt_s, 0.0), T)
 
-    def update(self, log_likelihood: Array, log_likelihood_elsewhere: float) -> None:
+    def update(
+        self, log_likelihood: Array, log_likelihood_elsewhere: float, camera: bytes = b''
+    ) -> None:
         """Let an image speak: natural logs of its likelihood at each place (N,) and elsewhere.
 
         They may have any offset in common, and be -inf; if nothing is likely at all, the camera is
@@ -131,7 +136,8 @@ class Belief:
         tells that the camera stood still, and time does not spread the belief.
 
         An image on which nothing is to be seen is better not passed on: it is no evidence that the
-        camera is elsewhere.
+        camera is elsewhere. `camera` names the one of several that took it: each is compared with
+        its own view before.
         """
         mass = self._before[0]
         log_likelihood = np.asarray(log_likelihood, dtype=np.float64)
@@ -142,28 +148,31 @@ class Belief:
         if not (np.all(log_likelihood < np.inf) and log_likelihood_elsewhere < np.inf):
             raise NetvladError('a likelihood of the belief is not a number, or infinite')
         log_likelihood = np.minimum(log_likelihood + INDISTINCT, log_likelihood.max())
-        novelty = self._novelty(log_likelihood)
-        view = self._view
-        if view is None or novelty > 0.0:
+        before = self._views.get(camera)
+        novelty = 1.0 if before is None else self._novelty(log_likelihood, before)
+        if self._view is None or before is None or novelty > 0.0:
+            if len(self._views) > MAX_CAMERAS:  # names without end are no cameras
+                self._views.clear()
             self._before = self._current()
-            self._view = view = View(log_likelihood, log_likelihood_elsewhere, novelty)
             self._arrive()
+            way = self._way + self._steps()
+            self._view = View(log_likelihood, log_likelihood_elsewhere, novelty, way)
+            self._views[camera] = self._view
         else:
-            view.add(log_likelihood, log_likelihood_elsewhere)
-            if view.is_of_the_map(self._motion.lost, self._motion.lost_elsewhere):
+            if before is self._view:
+                before.add(log_likelihood, log_likelihood_elsewhere)
+            if before.is_of_the_map(self._motion.lost, self._motion.lost_elsewhere):
                 # What looks the same is where it was, but for a step too short to show.
                 self._wait(min(self._dt_s, self._motion.step_s), self._T_before_now)
             else:
                 self._before = self._predict(*self._before)
                 self._arrive()
-        self._now = view.weigh(*self._before)
+        self._now = self._view.weigh(*self._before)
 
-    def _novelty(self, log_likelihood: Array) -> float:
-        """How much of a new witness an image is, in 0..1; 0 if it shows the present view."""
-        if self._view is None:
-            return 1.0
-        change = 1.0 - self._view.agreement(log_likelihood, self._motion.ground)
-        steps = self._steps()
+    def _novelty(self, log_likelihood: Array, before: View) -> float:
+        """How much of a new witness an image is, in 0..1; 0 if it shows the view before."""
+        change = 1.0 - before.agreement(log_likelihood, self._motion.ground)
+        steps = self._way + self._steps() - before.way
         if steps < NOTICED and change < CHANGED:
             return 0.0
         return min(1.0, max(steps / WITNESS_STEPS, change / WITNESS_CHANGE))
@@ -190,5 +199,7 @@ class Belief:
         self._predicted = None
 
     def _arrive(self) -> None:
-        waits_on = self._T_before_now is not None and self._steps() < NOTICED
+        steps = self._steps()
+        self._way += steps if steps >= NOTICED else 0.0
+        waits_on = self._T_before_now is not None and steps < NOTICED
         self._wait(0.0, self._T_before_now if waits_on else np.eye(4))

@@ -11,8 +11,10 @@ class View:
     """Mean of the log-likelihoods of images that show the same, and the weight of their word."""
 
     def __init__(
-        self, log_likelihood: Array, log_likelihood_elsewhere: float, weight: float
+        self, log_likelihood: Array, log_likelihood_elsewhere: float, weight: float, way: float
     ) -> None:
+        """way: what the odometer showed when it came into sight, in steps between places."""
+        self.way = way
         self._log_likelihood = log_likelihood  # (N,)
         self._elsewhere = log_likelihood_elsewhere
         self._weight = weight

@@ -28,6 +28,7 @@ from netvlad_ros.core.inlier_evidence import (
 )
 
 SAME_MODEL_SHARE = 0.9  # of the inliers: when the simpler model explains them, it is the true one
+FAR = 1000.0  # baselines; points beyond tell nothing of front and behind
 MAX_DIRECTION_SIGMA_DEG = 8.0  # beyond, noise decides where the translation points
 MIN_IN_FRONT = 0.75  # of the inliers, seen by both cameras as the relative pose has it
 # Graph-Cut RANSAC (Barath and Matas, CVPR 2018): on two views a third of the time of MAGSAC, and
@@ -106,7 +107,7 @@ def _calibrated(rays_query: Array, rays_map: Array, max_tangent: float, needed: 
     if essential is None or essential.shape != (3, 3) or count < needed:
         return _nothing(matches, 'no more inliers than chance')
     a, b = rays_query[inliers], rays_map[inliers]
-    in_front, R, t, _ = cv2.recoverPose(essential, a, b, np.eye(3))
+    in_front, R, t, *_ = cv2.recoverPose(essential, a, b, np.eye(3), distanceThresh=FAR)
     motion = refine_motion(
         a, b, np.asarray(R, np.float64), np.asarray(t, np.float64).ravel(), max_tangent
     )

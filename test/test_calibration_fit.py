@@ -32,6 +32,7 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
     trials = Trials(
         similarity=similarity,
         inliers=inliers,
+        poseless=np.zeros(count, dtype=bool),
         rivals=rng.exponential(0.02, count),
         right=np.zeros(count, dtype=bool),
         method=np.full(count, method),
@@ -123,6 +124,17 @@ def test_the_scale_is_a_quantile_with_room_for_the_unseen(rng):
     fitted = fit_map_calibration(trials, OF_MODEL)
     raw = np.sort((trials.residuals**2 / TOLD**2).sum(axis=1))
     assert fitted.scale['map_images'] == pytest.approx(raw[38] / chi2(6).ppf(0.95))  # 0.97 * 40
+
+
+def test_inliers_without_a_pose_gain_nothing(rng):
+    trials = draw(rng, 50)
+    trials.inliers[:] = 90
+    verified = probability(trials, MapCalibration(), OF_MODEL)
+    trials.poseless[:] = True
+    poseless = probability(trials, MapCalibration(), OF_MODEL)
+    trials.poseless[:], trials.inliers[:] = False, -1
+    assert np.all(poseless < verified)
+    assert poseless == pytest.approx(probability(trials, MapCalibration(), OF_MODEL))
 
 
 def test_blocks():

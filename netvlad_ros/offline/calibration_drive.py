@@ -73,12 +73,15 @@ def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> t
     covariance = estimate.covariance  # that of map images, whose default scale is 1
     place = [c for c in match.candidates if c.probability == match.probability]
     inliers = max(candidate.inliers for candidate in place)
-    for pose in match.verification.poses if match.verification else ():
+    verified = match.verification
+    poseless = bool(verified and verified.evidence and not verified.note)
+    for pose in verified.poses if verified else ():
         if np.array_equal(pose.T_map_cam, estimate.T):
-            covariance, inliers = pose.covariance, pose.inliers
+            covariance, inliers, poseless = pose.covariance, pose.inliers, False
     return (
         max(candidate.similarity for candidate in place),
         inliers,
+        poseless,
         max(0.0, 1.0 / max(match.probability, 1e-12) - 1.0 / max(match.alone, 1e-12)),
         len(places_within(estimate.T[np.newaxis], T_true, radius_m, radius_deg)) > 0,
         estimate.method,

@@ -40,6 +40,7 @@ class Trials:
     """n localized images in order of time.
 
     similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
+    poseless (n,): geometry could have given a pose there and gave none: inliers gain nothing.
     rivals (n,): odds of its rivals against it, summed: its probability
     is 1 / (1 + exp(-log odds alone) + rivals). right (n,): whether the estimate shows the
     right place. method (n,): how it was found. residuals (n, 6), covariance (n, 6, 6): its error
@@ -48,6 +49,7 @@ class Trials:
 
     similarity: Array
     inliers: NDArray[np.int64]
+    poseless: NDArray[np.bool_]
     rivals: Array
     right: NDArray[np.bool_]
     method: NDArray[np.str_]
@@ -103,8 +105,9 @@ def likely_right(
 def probability(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
     counts, count_of = np.unique(trials.inliers, return_inverse=True)
-    gains = np.array([calibration.inlier_log_odds(int(count)) for count in counts])
-    alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains[count_of]
+    gains = np.array([calibration.inlier_log_odds(int(count)) for count in counts])[count_of]
+    gains = np.where(trials.poseless, np.minimum(gains, 0.0), gains)
+    alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + trials.rivals))
 
 

@@ -135,6 +135,13 @@ class CameraModel:
             pixels, _ = cv2.projectPoints(column[:, None], zero, zero, self.K, self.d)
         return np.where(seen[:, None], pixels.reshape(-1, 2), np.nan)
 
+    def agrees(self, other: CameraModel) -> bool:
+        """Whether another calibration of images of this size sees them alike, within a pixel."""
+        across, down = (np.linspace(0, side - 1, 5) for side in (self.width, self.height))
+        pixels = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
+        off = self.rays(pixels) - other.rays(pixels)
+        return bool(np.nanmax(np.abs(off), initial=0.0) * self.focal_px < 1.0)
+
     @property
     def focal_px(self) -> float:
         """Mean of the two focal lengths [px]."""

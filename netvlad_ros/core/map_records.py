@@ -48,6 +48,8 @@ def fingerprint(
             if str(name).startswith(f'{FEATURES_NAME}/') and isinstance(entry, dict)
         ]
         table.append([index['features'], index.get('camera'), hashes])
+        if 'stated_camera' in index:
+            table.append(index['stated_camera'])
     return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
 
 
@@ -73,7 +75,10 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
         'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
         'spacing_m': spacing[0],
         'spacing_deg': spacing[1],
-        'camera': None if index.get('camera') is None else CameraModel.from_dict(index['camera']),
+        **{
+            name: None if index.get(name) is None else CameraModel.from_dict(index[name])
+            for name in ('camera', 'stated_camera')
+        },
         'calibration': None if index.get('calibration') is None else _calibration(index),
     }
 

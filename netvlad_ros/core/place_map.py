@@ -52,7 +52,8 @@ class PlaceMap:
     frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
     spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
     features: local features of every place, for verification; camera: the one that saw them;
-    calibration: how far answers can be trusted; None where the map has none.
+    stated_camera: what the drive said of it, where that contradicted images and poses and was
+    mended; calibration: how far answers can be trusted; None where the map has none.
     """
 
     map_id: str
@@ -75,6 +76,7 @@ class PlaceMap:
     directory: Path | None = None
     features: FeatureStore | None = None
     camera: CameraModel | None = None
+    stated_camera: CameraModel | None = None
     calibration: MapCalibration | None = None
 
     @classmethod
@@ -94,6 +96,7 @@ class PlaceMap:
         source: str = '',
         features: FeatureStore | None = None,
         camera: CameraModel | None = None,
+        stated_camera: CameraModel | None = None,
     ) -> PlaceMap:
         """Make a map of N >= 1 places, numbered from 0. Raises NetvladError on impossible input."""
         T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
@@ -118,6 +121,7 @@ class PlaceMap:
             spacing_deg=float(np.median(steps_deg)) if len(steps_deg) else 0.0,
             features=features,
             camera=camera,
+            stated_camera=stated_camera,
         )
         place_map._check('the new map')
         map_id = fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
@@ -195,6 +199,24 @@ class PlaceMap:
             replace_entry(self.directory, self.map_id, 'calibration', calibration.to_dict())
         return replace(self, calibration=calibration)
 
+    def calibration_of(self, camera: CameraModel) -> CameraModel:
+        """What is known of a camera that calls itself `camera`.
+
+        The robot sends the very calibration that the drive was recorded with; where that was mended
+        for the map, it is to be mended for the robot's images too.
+        """
+        if self.camera is None or self.stated_camera is None:
+            return camera
+        try:
+            stated = self.stated_camera.resized(camera.width, camera.height)
+            return (
+                self.camera.resized(camera.width, camera.height)
+                if stated.agrees(camera)
+                else camera
+            )
+        except NetvladError:
+            return camera
+
     def thumbnail(self, index: int) -> NDArray[np.uint8] | None:
         """Small picture of a place, uint8 (h, w, 3) RGB, or None where the map keeps none.
 
@@ -225,8 +247,11 @@ class PlaceMap:
             'source': self.source,
             'created': self.created,
             **({} if self.features is None else {'features': self.features.entry()}),
-            **({} if self.camera is None else {'camera': self.camera.to_dict()}),
-            **({} if self.calibration is None else {'calibration': self.calibration.to_dict()}),
+            **{
+                name: part.to_dict()
+                for name in ('camera', 'stated_camera', 'calibration')
+                if (part := getattr(self, name)) is not None
+            },
         }
 
     def _rows(self) -> list[list[str]]:

@@ -104,12 +104,14 @@ def build_map(
             raise NetvladError(f'{traverse.name}: no image is left for a map ({reasons})')
         features = None if writer is None else writer.store()
         T_map_cam = np.array([frame.T_map_cam for frame in places])
+        stated: CameraModel | None = None
         if landmarks and features is not None and camera is not None:
             from netvlad_ros.offline.landmarks import find_landmarks
 
             found = find_landmarks(features, T_map_cam, camera, progress=landmark_progress)
             features = features.with_landmarks(found.points, found.landmark_of)
-            camera = found.camera
+            if found.camera is not camera:
+                camera, stated = found.camera, camera
         place_map = PlaceMap.create(
             model_id=bundle.metadata.model_id,
             frame_id=traverse.frame_id,
@@ -124,6 +126,7 @@ def build_map(
             source=f'{traverse.name}, {len(places)} of {len(traverse)} images',
             features=features,
             camera=camera,
+            stated_camera=stated,
         )
         return place_map.save(out, thumbnails=store, overwrite=overwrite)
 

@@ -37,6 +37,9 @@ def map_facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:
         'camera_frame': place_map.camera_frame,
         'T_base_cam': None if T_base_cam is None else pose_vector(T_base_cam).tolist(),
         'camera': None if place_map.camera is None else camera_words(place_map.camera),
+        'stated_camera': None
+        if place_map.stated_camera is None
+        else camera_words(place_map.stated_camera),
         'source': place_map.source,
         'created': place_map.created,
     }

@@ -221,6 +221,7 @@ def test_verified_matches_say_how_and_show_it(bench, kitchen, model_path):  # no
     client.wait(lambda: 'stage verify p50 [ms]' in client.diagnostics)
     assert client.diagnostics['verification'] == 'on: sift, with landmarks'
     assert float(client.diagnostics['stage verify p50 [ms]']) > 0
+    assert 0 <= float(client.diagnostics['probability elsewhere']) < 0.1
 
     assert client.set_parameter('frame_budget_ms', 0.0).successful
     late = client.match_of(camera, image_message(rgb_of(drive, 15), 20.0))

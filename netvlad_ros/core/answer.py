@@ -39,6 +39,7 @@ def answer(
         prior=best if verdict.status is Status.ACCEPTED else None,
         estimate=best,
         probability=float(hypotheses.probability[hypotheses.best]),
+        elsewhere=hypotheses.elsewhere,
         alone=hypotheses.alone,
         verification=sight.verification,
         map_id=place_map.map_id,

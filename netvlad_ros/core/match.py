@@ -56,9 +56,10 @@ class Match:
     """The answer for one image: verdict, candidates (best first), prior only if accepted.
 
     prior: of the camera optical frame. estimate: what the prior is, or would be if the match were
-    accepted. probability: that the estimate is right; what acceptance looks at. alone: the same by
-    this image and without rivals. verification: None where none was tried. descriptor: float32
-    (D,). timings_ms: describe, search, verify, decide, total.
+    accepted. probability: that the estimate is right; what acceptance looks at. elsewhere: that
+    the camera is at none of the places that it looks like. alone: as probability, by this image
+    and without rivals. verification: None where none was tried. descriptor: float32 (D,).
+    timings_ms: describe, search, verify, decide, total.
     """
 
     stamp_ns: int
@@ -68,6 +69,7 @@ class Match:
     prior: PosePrior | None
     estimate: PosePrior
     probability: float
+    elsewhere: float
     alone: float
     verification: Verification | None
     map_id: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from netvlad_ros.core.match import Match
 
 WINDOW = 500  # frames over which latencies are judged
 
@@ -24,6 +25,7 @@ class FrameStatistics:
     unverified: int = 0
     last_bad: str = ''
     last_verification_note: str = ''
+    last_elsewhere: str = ''
     _bad_told: int = 0
     _latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _processing_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -49,26 +51,21 @@ class FrameStatistics:
             return new
 
     def count_processed(
-        self,
-        *,
-        accepted: bool,
-        latency_ms: float,
-        processing_ms: float,
-        timings_ms: Mapping[str, float],
-        verification_note: str,
+        self, match: Match, *, accepted: bool, latency_ms: float, processing_ms: float
     ) -> None:
         """A frame was answered. latency: from image stamp, processing: from reception, both to
-        publication. timings_ms: the localizer's own, by stage. verification_note: why it was weaker
-        than it could be, or ''.
+        publication.
         """
+        note = match.verification.note if match.verification is not None else ''
         with self._lock:
             self.processed += 1
             self.accepted += accepted
-            self.unverified += verification_note.startswith('skipped')
-            self.last_verification_note = verification_note
+            self.unverified += note.startswith('skipped')
+            self.last_verification_note = note
+            self.last_elsewhere = f'{match.elsewhere:.3f}'
             self._latency_ms.append(latency_ms)
             self._processing_ms.append(processing_ms)
-            for stage, value in timings_ms.items():
+            for stage, value in match.timings_ms.items():
                 self._timings_ms.setdefault(stage, deque(maxlen=WINDOW)).append(value)
 
     def summary(self) -> dict[str, str]:
@@ -83,6 +80,7 @@ class FrameStatistics:
                 'last bad image': self.last_bad,
                 'verifications skipped': str(self.unverified),
                 'last verification': self.last_verification_note,
+                'probability elsewhere': self.last_elsewhere,
             }
             inference_ms = self._timings_ms.get('describe', deque())
             for name, values in (

@@ -157,11 +157,9 @@ class LiveCamera:
 
     def _count(self, frame: Frame, answer: Answer) -> None:
         now_ns = self._ros_node.get_clock().now().nanoseconds
-        verification = answer.match.verification
         self.statistics.count_processed(
+            answer.match,
             accepted=answer.prior is not None,
             latency_ms=(now_ns - answer.match.stamp_ns) / 1e6,
             processing_ms=1e3 * (time.perf_counter() - frame.received_s),
-            timings_ms=answer.match.timings_ms,
-            verification_note=verification.note if verification is not None else '',
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_extractor import FeatureExtractor, open_extractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.map_files import read_index
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.ros.conversions import path_of_url
+from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros_msgs.srv import LoadMap
 
 
@@ -20,7 +22,9 @@ class MapLoadError(NetvladError):
         self.result = result
 
 
-def localizer_on_map(bundle: ModelBundle, map_url: str, config: LocalizerConfig) -> Localizer:
+def localizer_on_map(
+    bundle: ModelBundle, map_url: str, node: NodeConfig, config: LocalizerConfig
+) -> Localizer:
     """A localizer on the map at map_url (see path_of_url). Raises MapLoadError."""
     result = int(LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST)
     try:
@@ -30,11 +34,23 @@ def localizer_on_map(bundle: ModelBundle, map_url: str, config: LocalizerConfig)
             read_index(directory, f'map {directory}')
             result = LoadMap.Response.RESULT_INVALID_MAP_DATA
         place_map = PlaceMap.load(directory)
-        # Sound in itself, but of another model, or without a calibration to go by.
+        # Sound in itself, but of other models, or without a calibration to go by.
         result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
-        return Localizer(bundle, place_map, config)
+        return Localizer(bundle, place_map, config, extractor=_extractor(place_map, node))
     except NetvladError as error:
         raise MapLoadError(result, str(error)) from error
     except Exception as error:  # one that escapes from a service would end the process
         undefined = int(LoadMap.Response.RESULT_UNDEFINED_FAILURE)
         raise MapLoadError(undefined, f'map {map_url} cannot be loaded: {error!r}') from error
+
+
+def _extractor(place_map: PlaceMap, node: NodeConfig) -> FeatureExtractor | None:
+    if place_map.features is None:
+        return None
+    spec = place_map.features.spec
+    of_bundle = spec.kind == 'onnx' and node.feature_model
+    model = path_of_url(node.feature_model) if of_bundle else None
+    try:
+        return open_extractor(spec, model=model, device=node.device)
+    except NetvladError as error:
+        raise NetvladError(f'{error} (parameter feature_model)') from error

@@ -115,7 +115,7 @@ class LocalizeNode(LifecycleNode):
         bundle = ModelBundle.load(
             _model_path(config.model), device=config.device, threads=config.threads
         )
-        localizer = localizer_on_map(bundle, config.map, self.parameters.localizer)
+        localizer = localizer_on_map(bundle, config.map, config, self.parameters.localizer)
         extrinsics = Extrinsics(self, lambda: self.parameters.mounts)
         self._recognizer = Recognizer(localizer, Rig(extrinsics))
         self._outputs = Outputs(self)

@@ -34,6 +34,12 @@ class NodeConfig:
     map: str = setting(
         '', 'path', 'Map folder: a path, file:///path or package://package/path.', fixed=True
     )
+    feature_model: str = setting(
+        '',
+        'path',
+        'Bundle of local features (.onnx) that the map was built with; not for SIFT and ORB.',
+        fixed=True,
+    )
     device: str = setting(
         'auto',
         '',

@@ -77,7 +77,9 @@ class Services:
     def _load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
         old = self._recognizer.localizer
         try:
-            new = localizer_on_map(old.bundle, request.map_url, self._parameters.localizer)
+            new = localizer_on_map(
+                old.bundle, request.map_url, self._parameters.node, self._parameters.localizer
+            )
         except MapLoadError as error:
             self._ros_node.get_logger().error(f'the old map stays in service: {error}')
             response.result = error.result

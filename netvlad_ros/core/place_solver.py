@@ -85,7 +85,7 @@ class PlaceSolver:
         views = [self._two_view(candidate) for candidate in candidates]
         evidence = [
             CandidateEvidence(
-                c.rank, c.matches, view.inliers, view.model, view.degenerate or refused
+                c.rank, c.matches, view.inliers, view.model, refused or view.degenerate
             )
             for c, view in zip(candidates, views, strict=True)
         ]

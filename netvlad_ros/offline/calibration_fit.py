@@ -144,12 +144,11 @@ def even_blocks(count: int) -> NDArray[np.bool_]:
 def _fit_probability(trials: Trials, of_model: Calibration) -> MapCalibration:
     """Maximum a posteriori of midpoints and slopes.
 
-    The targets are not 1 and 0 but (n+ + 1) / (n+ + 2) and 1 / (n- + 2): Platt, "Probabilistic
-    Outputs for Support Vector Machines", 1999, section 2.2.
+    Logistic regression as in Platt, "Probabilistic Outputs for Support Vector Machines", 1999, but
+    kept in bounds by a prior and not by targets short of 0 and 1: where everything is right, those
+    would lower what similarities are worth for the sake of images that inliers make sure of.
     """
     default = MapCalibration()
-    n_right = int(trials.right.sum())
-    target = np.where(trials.right, (n_right + 1) / (n_right + 2), 1 / (len(trials) - n_right + 2))
     start = np.array([
         of_model.midpoint,
         math.log(of_model.slope),
@@ -170,7 +169,7 @@ def _fit_probability(trials: Trials, of_model: Calibration) -> MapCalibration:
 
     def cost(numbers: Array) -> float:
         stated = np.clip(probability(trials, at(numbers), of_model), 1e-12, 1 - 1e-12)
-        likelihood = target * np.log(stated) + (1 - target) * np.log1p(-stated)
+        likelihood = np.where(trials.right, np.log(stated), np.log1p(-stated))
         return float(-likelihood.sum() + 0.5 * np.sum(((numbers - start) / spread) ** 2))
 
     simplex = np.vstack([start, start + np.diag(spread)])

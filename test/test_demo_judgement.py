@@ -42,7 +42,9 @@ def place_map() -> PlaceMap:
 def answers(truth: dict[int, float], *, best: dict[int, int], priors: dict[int, float]):
     """Truth: x of the camera; best: place answered; priors: x of the base. Stamp = 100 + index."""
     matches = {
-        100 + i: ReceivedMatch('accepted' if i in priors else 'no_match', '', (best[i],), 0.5, 9.0)
+        100 + i: ReceivedMatch(
+            'accepted' if i in priors else 'no_match', '', (best[i],), 0.5, '', 9.0
+        )
         for i in truth
         if i in best
     }
@@ -79,6 +81,7 @@ def test_a_good_drive_passes_with_the_error_of_the_base(place_map):
         ({0: 9, 1: 5, 2: 7}, {0: 1.6}, 'recall@1 is 0.5'),
         ({0: 2, 1: 5, 2: 7}, {0: 1.6, 2: 6.5}, 'never mapped'),
         ({0: 2, 1: 5}, {0: 1.6}, '1 of 3 images were never answered'),
+        ({0: 2, 1: 5, 2: 7}, {0: 9.6}, '1 priors were wrong'),
         ({0: 2, 1: 5, 2: 7}, {}, 'no pose prior'),
     ],
 )

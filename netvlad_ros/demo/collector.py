@@ -31,6 +31,7 @@ class ReceivedMatch:
     reason: str
     place_ids: tuple[int, ...]
     similarity: float
+    pose_method: str
     latency_ms: float
 
 
@@ -66,6 +67,7 @@ class Collector(Node):
             reason=message.reason,
             place_ids=tuple(candidate.place_id for candidate in message.candidates),
             similarity=message.candidates[0].similarity if message.candidates else float('nan'),
+            pose_method=message.pose_method,
             latency_ms=_age_ms(stamp_ns),
         )
 

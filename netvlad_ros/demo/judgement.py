@@ -89,6 +89,8 @@ class Judgement:
                 f'{figures["accepted_where_never_mapped"]} priors were published from places that '
                 'were never mapped'
             )
+        if figures['accepted_wrong']:
+            raise NetvladError(f'{figures["accepted_wrong"]} priors were wrong')
         if not figures['accepted'] or not figures['initial_poses']:
             raise NetvladError('no pose prior, or no initial pose, was published')
 
@@ -156,6 +158,9 @@ def _figures(
         'recall_at_1': recall.over_answerable[1],
         'recall_at_5': recall.over_answerable[5],
         'accepted': len(accepted),
+        'accepted_by_landmarks': sum(
+            o.match is not None and o.match.pose_method == 'landmarks' for o in accepted
+        ),
         'ambiguous': statuses.count('ambiguous'),
         'no_match': statuses.count('no_match'),
         'accepted_wrong': sum(o.is_wrong for o in right) if known else None,

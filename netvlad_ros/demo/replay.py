@@ -19,9 +19,10 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
+from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.demo.camera import Camera
 from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.traverse import Traverse
 
 _SUBSCRIBER_S = 60.0
 LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
@@ -30,7 +31,7 @@ LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
 class Replay(Node):
     """A camera whose pictures were taken before."""
 
-    def __init__(self, image_topic: str, info_topic: str, camera: Camera | None) -> None:
+    def __init__(self, image_topic: str, info_topic: str, camera: CameraModel | None) -> None:
         """camera: what camera_info tells; None tells nothing."""
         super().__init__('camera')
         self._camera = camera
@@ -63,19 +64,18 @@ class Replay(Node):
         K = self._camera.K
         return CameraInfo(
             header=message.header,
-            height=message.height,
-            width=message.width,
-            distortion_model='plumb_bob',
-            d=[0.0] * 5,
+            height=self._camera.height,
+            width=self._camera.width,
+            distortion_model=self._camera.distortion_model,
+            d=self._camera.d.tolist(),
             k=K.ravel().tolist(),
             r=np.eye(3).ravel().tolist(),
             p=np.hstack([K, np.zeros((3, 1))]).ravel().tolist(),
         )
 
 
-def replay(source: Path, log: Path, rate_hz: float, node: Replay) -> None:
+def replay(traverse: Traverse, log: Path, rate_hz: float, node: Replay) -> None:
     """Publish every readable image at rate_hz; log lines `index,stamp_ns`."""
-    traverse = open_traverse(source)
     node.wait_for_subscriber()
     start, sent = time.monotonic(), 0
     with log.open('w', encoding='utf-8', buffering=1) as lines:
@@ -100,13 +100,12 @@ def main() -> int:
     parser.add_argument('--rate', type=float, default=10.0, help='images per second')
     parser.add_argument('--image-topic', default='/camera/image_raw')
     parser.add_argument('--info-topic', default='/camera/camera_info')
-    parser.add_argument('--rendered', action='store_true', help="tell the demo camera's intrinsics")
     options = parser.parse_args()
     try:
         rclpy.init()
-        camera = Camera() if options.rendered else None
-        node = Replay(options.image_topic, options.info_topic, camera)
-        replay(options.source, options.log, options.rate, node)
+        traverse = open_traverse(options.source)
+        node = Replay(options.image_topic, options.info_topic, traverse.camera)
+        replay(traverse, options.log, options.rate, node)
     except NetvladError as error:
         print(error, file=sys.stderr)
         return 1

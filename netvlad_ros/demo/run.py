@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, SEED, record
@@ -58,7 +59,7 @@ class Demo:
             drive, query = self._render()
         mapped, driven = open_traverse(drive), open_traverse(query)
         place_map = self._build(mapped)
-        judgement = self._localize(place_map, query, driven, rendered=rendered)
+        judgement = self._localize(place_map, query, driven)
         judgement.check_answers()
         figures = {**judgement.metrics, 'seconds': self._seconds}
         (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
@@ -84,11 +85,18 @@ class Demo:
     def _build(self, drive: Traverse) -> PlaceMap:
         with self._step('map drive one') as progress:
             out = self._out / 'map'
-            return build_map(drive, self._bundle, out, overwrite=True, progress=progress)
+            return build_map(
+                drive,
+                self._bundle,
+                out,
+                overwrite=True,
+                feature_spec=FeatureSpec.built_in('sift'),
+                landmarks=drive.camera is not None,
+                progress=progress,
+                landmark_progress=progress,
+            )
 
-    def _localize(
-        self, place_map: PlaceMap, query: Path, traverse: Traverse, *, rendered: bool
-    ) -> Judgement:
+    def _localize(self, place_map: PlaceMap, query: Path, traverse: Traverse) -> Judgement:
         truth = _truth(traverse, place_map)
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)
@@ -111,9 +119,8 @@ class Demo:
                     )
                 )
                 # The camera is switched on meanwhile; it waits until somebody looks at it.
-                options = [*arguments, '--rendered'] if rendered else arguments
                 replay = stack.enter_context(
-                    ChildProcess('netvlad_ros.demo.replay', options, self._out / 'replay.log')
+                    ChildProcess('netvlad_ros.demo.replay', arguments, self._out / 'replay.log')
                 )
                 bring_up(node, collector)
                 progress(1, 1)

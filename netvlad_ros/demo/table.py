@@ -32,9 +32,10 @@ def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table
         good = recall is not None and recall >= RECALL_NEEDED
         row('recall@1', shown, what, good)
     row('accepted', str(metrics['accepted']), 'a pose prior was published')
+    row('  by landmarks', str(metrics['accepted_by_landmarks']), 'its pose computed from geometry')
     if has_truth:
         wrong = metrics['accepted_wrong']
-        row('  but wrong', str(wrong), f'prior more than {WRONG_M:g} m off')
+        row('  but wrong', str(wrong), f'prior more than {WRONG_M:g} m off', wrong == 0)
         count = metrics['accepted_where_never_mapped']
         what = f'of {metrics["never_mapped"]} images > {UNMAPPED_M:g} m from the map'
         row('  where never mapped', str(count), what, count == 0)
@@ -43,7 +44,7 @@ def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table
     if has_truth and metrics['pose_error_m']['median'] is not None:
         for unit, key in (('m', 'pose_error_m'), ('°', 'pose_error_deg')):
             error = metrics[key]
-            value = f'{error["median"]:.2f} / {error["p90"]:.2f} {unit}'
+            value = f'{error["median"]:.3f} / {error["p90"]:.3f} {unit}'
             row(f'{metrics["pose_of"]} pose error', value, 'median / 90th percentile')
     if metrics['latency_ms']['p50'] is not None:
         latency = metrics['latency_ms']

@@ -208,4 +208,6 @@ class Localizer:
         decided_ms = sight.timings_ms['group'] + 1e3 * (time.perf_counter() - started)
         stages = {name: sight.timings_ms[name] for name in ('describe', 'search', 'verify')}
         stages['decide'] = decided_ms
-        return replace(match, timings_ms={**stages, 'total': sum(stages.values())})
+        parts = sight.verification.timings_ms if sight.verification else {}
+        total = sum(stages.values())
+        return replace(match, timings_ms={**stages, **parts, 'total': total})

@@ -59,7 +59,8 @@ class Match:
     accepted. probability: that the estimate is right; what acceptance looks at. elsewhere: that
     the camera is at none of the places that it looks like. alone: as probability, by this image
     and without rivals. verification: None where none was tried. descriptor: float32 (D,).
-    timings_ms: describe, search, verify, decide, total.
+    timings_ms: describe, search, verify (of that extract,
+    match, solve), decide, total.
     """
 
     stamp_ns: int

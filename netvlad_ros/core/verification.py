@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,15 @@ __all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
 @dataclass(frozen=True)
 class Verification:
     """evidence of the candidates looked at; poses, at most one a place, most inliers first; note:
-    '' or why the answer is weaker than it could be; features of the query, for pictures.
+    '' or why the answer is weaker than it could be; features of the query, for pictures;
+    timings_ms: of extract, match and solve, where they were done.
     """
 
     evidence: tuple[CandidateEvidence, ...]
     poses: tuple[GeometricPose, ...]
     note: str
     features: LocalFeatures
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 class Verifier:
@@ -94,12 +97,17 @@ class Verifier:
             for place in places
         ]
         solved = time.perf_counter()
-        self._budget.measured('extract', 1e3 * (extracted - started))
-        self._budget.measured('match', 1e3 * (matched - extracted) / len(ranks))
-        self._budget.measured('solve', 1e3 * (solved - matched) / len(places))
+        timings_ms = {
+            'extract': 1e3 * (extracted - started),
+            'match': 1e3 * (matched - extracted),
+            'solve': 1e3 * (solved - matched),
+        }
+        self._budget.measured('extract', timings_ms['extract'])
+        self._budget.measured('match', timings_ms['match'] / len(ranks))
+        self._budget.measured('solve', timings_ms['solve'] / len(places))
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
         poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
-        return Verification(tuple(evidence), tuple(poses), solver.note, query)
+        return Verification(tuple(evidence), tuple(poses), solver.note, query, timings_ms)
 
     def _match(self, query: LocalFeatures, rank: int, index: int) -> Candidate:
         mapped = self._store.features(index)

@@ -84,26 +84,23 @@ def test_odometry_is_used_where_it_can_be(bench):  # noqa: F811
     camera, odom = client.publisher(), client.publisher(Odometry, 'odom')
     client.wait(odom.get_subscription_count, what='for the odometry to be wanted')
 
-    def motion_at(at_s, *messages):
+    def moves(at_s, words, *messages):
         for message in messages:
             odom.publish(message)
-        client.spin(0.3)
+        client.spin(0.2)
         client.match_of(camera, image_message(picture(1), at_s))
-        client.spin(1.1)
-        return client.diagnostics['odometry']
+        client.wait(lambda: client.diagnostics.get('odometry', '').startswith(words), what=words)
 
-    assert motion_at(10.0).startswith('none has come on')
-    assert motion_at(20.0, odometry(19.9, 0.0), odometry(20.1, 0.2)).startswith('in use')
+    moves(10.0, 'none has come on')
+    moves(20.0, 'in use', odometry(19.9, 0.0), odometry(20.1, 0.2))
     lost = [odometry(30.0, float('nan')), odometry(30.1, 0.0, qw=0.0), odometry(30.2, 1e300)]
-    assert motion_at(30.0, *lost).startswith('none around')
+    moves(30.0, 'none around', *lost)
     assert client.diagnostics['odometry bad'] == '3'
-    assert motion_at(40.0, odometry(40.0, 1.0, child='trailer')).startswith(
-        "of no use: odometry is of 'trailer'"
-    )
-    assert motion_at(50.0, odometry(50.0, 1.0, child='camera')).startswith('in use')
+    moves(40.0, "of no use: odometry is of 'trailer'", odometry(40.0, 1.0, child='trailer'))
+    moves(50.0, 'in use', odometry(50.0, 1.0, child='camera'))
     assert client.set_parameter('use_odom', False).successful
     client.wait(lambda: not odom.get_subscription_count(), what='for the subscription to end')
-    assert motion_at(60.0, odometry(60.0, 1.0)) == 'off: parameter use_odom is false'
+    moves(60.0, 'off: parameter use_odom is false', odometry(60.0, 1.0))
 
 
 def numbers(T) -> str:
@@ -149,21 +146,18 @@ def test_two_cameras_make_one_answer(bench):  # noqa: F811
     assert not client.set_parameter('cameras', ['front']).successful
 
 
-@pytest.mark.parametrize(
-    ('given', 'words'),
-    [
-        ({'cameras': '[front, front]'}, 'each once'),
-        ({'cameras': "['a/b']"}, 'names of letters'),
-        ({'cameras': '[front]', 'T_base_cam': numbers(T_BASE_CAM)}, 'front.T_base_cam'),
-        ({'cameras': '[front]', 'front.T_base_cam': '[1.0, 2.0]'}, 'needs 7'),
-        ({'cameras': '7'}, 'a list of texts'),
-    ],
-)
-def test_impossible_cameras_stop_configure(bench, given, words):  # noqa: F811
-    node, client = bench(**given)
-    client.wait(lambda: words in client.diagnostics.get('message', ''))
+def test_an_impossible_mount_stops_configure(bench):  # noqa: F811
+    node, client = bench(cameras='[front]', **{'front.T_base_cam': '[1.0, 2.0]'})
+    client.wait(lambda: 'needs 7' in client.diagnostics.get('message', ''))
     assert client.state() == 'unconfigured'
-    assert words in node.said()
+    assert 'front.T_base_cam has 2 numbers' in node.said()
+    assert client.set_parameter('front.T_base_cam', pose_vector(T_BASE_CAM).tolist()).successful
+    assert client.change_state('configure')
+    assert client.change_state('cleanup')
+    assert not client.set_parameter('cameras', ['front', 'front']).successful
+    assert client.set_parameter('cameras', ['left']).successful
+    assert client.change_state('configure'), 'a mount may come from TF later'
+    assert client.get_parameter('left.T_base_cam').double_array_value.tolist() == [0.0] * 7
 
 
 @pytest.fixture(scope='module')
@@ -227,7 +221,7 @@ def test_verified_matches_say_how_and_show_it(bench, kitchen, model_path):  # no
     late = client.match_of(camera, image_message(rgb_of(drive, 15), 20.0))
     assert 'skipped' in late.reason
     assert (late.inliers, late.pose_method) == (-1, 'map_images')
-    client.wait(lambda: client.diagnostics.get('verifications skipped') == '1')
+    client.wait(lambda: int(client.diagnostics['verifications skipped']) >= 1)
     patient = client.localize().match
     assert patient.pose_method == 'landmarks', 'nobody waits for the next frame here'
     assert client.set_parameter('verification', False).successful

@@ -64,6 +64,22 @@ def test_no_parameter_has_two_homes():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        ({'cameras': ('front', 'front')}, 'each once'),
+        ({'cameras': tuple(f'c{i}' for i in range(17))}, 'at most 16'),
+        ({'cameras': ('a/b',)}, 'names of letters'),
+        ({'cameras': ('front',), 'T_base_cam': (0.0,) * 6 + (1.0,)}, r'front\.T_base_cam'),
+        ({'T_base_cam': (0.0,) * 6 + (2.0,)}, 'T_base_cam: the quaternion'),
+        ({'frame_budget_ms': -1.0}, 'frame_budget_ms'),
+    ],
+)
+def test_impossible_settings_are_named(given, words):
+    with pytest.raises(NetvladError, match=words):
+        NodeConfig(**given)
+
+
 def test_fix_events():
     events = FixEvents()
     assert events.step_s('', 10 * S) == 0

@@ -48,6 +48,7 @@ def test_autostart(tiny_world, tmp_path, autostart):  # noqa: F811
         map=tiny_world / 'map',
         model=tiny_world / 'model.onnx',
         image='/front/image_raw',
+        odom='/wheels/odom',
         autostart=str(autostart).lower(),
     )
     with process, Client(process) as client:
@@ -57,5 +58,6 @@ def test_autostart(tiny_world, tmp_path, autostart):  # noqa: F811
         assert client.get_parameter('map').string_value == str(tiny_world / 'map')
         if autostart:
             assert client.heard_as('/front/image_raw')
+            assert client.heard_as('/wheels/odom')
         assert process.stop(signal.SIGINT) == 0
         assert 'Traceback' not in process.said()

@@ -20,10 +20,15 @@ from node_process import (
 )
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
-from tiny_drive import HEIGHT, WIDTH, picture, pose, write_image
+from tiny_drive import HEIGHT, WIDTH, picture, pose, write_drive, write_image
+from tiny_feature_model import METADATA, cells
 from visualization_msgs.msg import MarkerArray
 
+from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.geometry import invert, pose_vector
+from netvlad_ros.core.onnx_extractor import read_feature_metadata, write_feature_bundle
+from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros_msgs.msg import PlaceMatch
 
 
@@ -160,13 +165,31 @@ def test_an_impossible_mount_stops_configure(bench):  # noqa: F811
     assert client.get_parameter('left.T_base_cam').double_array_value.tolist() == [0.0] * 7
 
 
+def test_features_of_a_bundle_need_the_bundle(bench, tiny_world, tmp_path):  # noqa: F811
+    features = tmp_path / 'cells.onnx'
+    write_feature_bundle(cells(), METADATA, features)
+    drive = write_drive(tmp_path / 'drive', [pose(x=float(i)) for i in range(4)])
+    build_map(
+        open_traverse(drive),
+        ModelBundle.load(tiny_world / 'model.onnx', threads=1),
+        tmp_path / 'map',
+        feature_spec=read_feature_metadata(features).spec(50, 64),
+        feature_model=features,
+    )
+    _, client = bench(map=tmp_path / 'map', pose_of='camera')
+    client.wait(lambda: 'feature_model' in client.diagnostics.get('message', ''))
+    assert client.state() == 'unconfigured'
+    assert client.set_parameter('feature_model', str(features)).successful
+    assert client.change_state('configure')
+    assert client.change_state('activate')
+    match = client.match_of(client.publisher(), image_message(picture(2), 1.0))
+    assert match.inliers >= 0, match.reason
+    client.wait(lambda: client.diagnostics.get('verification') == 'on: onnx, without landmarks')
+
+
 @pytest.fixture(scope='module')
 def kitchen(shared_data, model_path, tmp_path_factory):
     """The first images of a kitchen, as a drive and as a map with features and landmarks."""
-    from netvlad_ros.core.descriptor import ModelBundle
-    from netvlad_ros.offline.map_builder import build_map
-    from netvlad_ros.offline.open_traverse import open_traverse
-
     drive = open_traverse(shared_data / 'redkitchen')
     folder = tmp_path_factory.mktemp('kitchen') / 'map'
     bundle = ModelBundle.load(model_path, threads=1)

@@ -36,6 +36,7 @@ from netvlad_ros.ros.fix_events import FixEvents
 from netvlad_ros.ros.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.odometry_track import OdometryTrack
+from netvlad_ros.ros.panels import Panels, draw_inliers
 from netvlad_ros.ros.parameters import ENTRIES
 from netvlad_ros.ros.rig import Rig
 from netvlad_ros.ros.shot import Shot
@@ -335,6 +336,33 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
     listeners['n'] = 1
     out.publish_visuals(answer, None)
     assert len(drawn) == 2
+
+
+@pytest.mark.parametrize(
+    ('camera', 'width', 'outermost'),
+    [
+        (SimpleNamespace(width=320, height=240), 320, (200, 150)),  # the map says how large
+        (None, 640, (600, 440)),  # of the query's size, it seems
+        (None, 1280, (1279, 900)),  # beyond the query: a larger camera
+        (None, 160, (159, 119)),  # well within: a smaller one
+    ],
+)
+def test_inliers_are_drawn_where_they_are(camera, width, outermost):
+    """A feature in the middle of the query, and one in that of a map image of some width."""
+    middle = np.array([[width / 2, width * 3 / 8], outermost], np.float32)
+    features = SimpleNamespace(keypoints=np.array([[320, 240]], np.float32))
+    evidence = SimpleNamespace(rank=3, matches=np.array([[0, 0]]), inliers=np.array([True]))
+    match = SimpleNamespace(
+        candidates=[SimpleNamespace(index=7, rank=3)],
+        verification=SimpleNamespace(evidence=[evidence], features=features),
+    )
+    store = SimpleNamespace(features=lambda index: SimpleNamespace(keypoints=middle))
+    image = np.zeros((240, 640, 3), np.uint8)
+    picture = Panels(image, (320, 240), (640, 480), (320, 240))
+    draw_inliers(picture, match, SimpleNamespace(features=store, camera=camera))
+    y, x = np.nonzero(image.any(axis=-1))
+    drawn = [x.min(), x.max(), y.min(), y.max()]
+    np.testing.assert_allclose(drawn, [160, 320 + 160, 120, 120], atol=4)
 
 
 def test_map_urls():

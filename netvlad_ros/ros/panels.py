@@ -87,7 +87,7 @@ def _full_size(
     assert picture.mapped is not None
     if place_map.camera is not None:
         return place_map.camera.width, place_map.camera.height
-    (width, height), outermost = picture.query_full, keypoints.max(axis=0)
+    (width, height), outermost = picture.query_full, keypoints.max(axis=0) + 1.0
     same_shape = abs(picture.query[0] / picture.mapped[0] - 1) <= SAME_ASPECT
     share = max(outermost[0] / width, outermost[1] / height)
     if same_shape and 0.5 < share < 1.0:

@@ -23,7 +23,7 @@ ARGUMENTS = {
     'log_level': ('info', 'debug, info, warn, error or fatal'),
     'model': ('', 'model bundle .onnx (overrides params_file)'),
     'image': ('image', 'topic of the images; with image_transport compressed, without /compressed'),
-    'camera_info': ('camera_info', 'topic of the camera_info, of the images as they are sent'),
+    'camera_info': ('camera_info', 'topic of the camera_info; left alone, it is beside the images'),
     'odom': ('odom', 'topic of the odometry (nav_msgs/Odometry), which moves the belief'),
 }
 

@@ -200,12 +200,15 @@ def kitchen(shared_data, model_path, tmp_path_factory):
 def test_verified_matches_say_how_and_show_it(bench, kitchen, model_path):  # noqa: F811
     drive, folder = kitchen
     node, client = bench(
-        map=folder, model=model_path, pose_of='camera', threads=1, frame_budget_ms=5000.0
+        *('-r', 'image:=/kitchen/image_raw'),
+        **{'map': folder, 'model': model_path, 'pose_of': 'camera', 'threads': 1},
+        frame_budget_ms=5000.0,
     )
     markers, pictures = [], []
     client.listen(MarkerArray, 'candidates', markers.append)
     client.listen(Image, 'match_image', pictures.append)
-    camera, info = client.publisher(), client.publisher(CameraInfo, 'camera_info')
+    camera = client.publisher(topic='/kitchen/image_raw')
+    info = client.publisher(CameraInfo, '/kitchen/camera_info')  # beside the images
     message = camera_info(480, 360, focal=float(drive.camera.K[0, 0]), frame='')
 
     def is_calibrated():

@@ -70,8 +70,9 @@ class LiveCamera:
         self._to_rgb = TO_RGB[config().image_transport]
         below = f'{name}/' if name else ''
         image_topic = ros_node.resolve_topic_name(f'{below}image')
+        info_topic = info_topic_of(ros_node, image_topic, f'{below}camera_info')
         self.calibration = CameraCalibration(
-            ros_node.resolve_topic_name(f'{below}camera_info'),
+            info_topic,
             rectified=image_topic.rpartition('/')[2].startswith('image_rect'),
             warn=ros_node.get_logger().warning,
         )
@@ -80,7 +81,7 @@ class LiveCamera:
             ros_node, image_topic, transport=config().image_transport, on_image=self._received
         )
         self._info_subscription = ros_node.create_subscription(
-            CameraInfo, f'{below}camera_info', self.calibration.received, qos_profile_sensor_data
+            CameraInfo, info_topic, self.calibration.received, qos_profile_sensor_data
         )
         self.look()
 
@@ -163,3 +164,14 @@ class LiveCamera:
             latency_ms=(now_ns - answer.match.stamp_ns) / 1e6,
             processing_ms=1e3 * (time.perf_counter() - frame.received_s),
         )
+
+
+def info_topic_of(ros_node: Node, image_topic: str, name: str) -> str:
+    """Resolved name of the camera_info topic: beside the images, as drivers have it.
+
+    Unless `name` is remapped; who remaps the images alone means the calibration beside them too.
+    """
+    resolved = ros_node.resolve_topic_name(name)
+    if resolved != ros_node.resolve_topic_name(name, only_expand=True):
+        return resolved
+    return f'{image_topic.rpartition("/")[0]}/camera_info'

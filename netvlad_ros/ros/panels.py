@@ -90,7 +90,7 @@ def _full_size(
     (width, height), outermost = picture.query_full, keypoints.max(axis=0) + 1.0
     same_shape = abs(picture.query[0] / picture.mapped[0] - 1) <= SAME_ASPECT
     share = max(outermost[0] / width, outermost[1] / height)
-    if same_shape and 0.5 < share < 1.0:
+    if same_shape and 0.5 < share <= 1.0:
         return width, height
     scale = max(outermost[0] / picture.mapped[0], outermost[1] / picture.mapped[1])
     return picture.mapped[0] * scale, picture.mapped[1] * scale

@@ -72,7 +72,8 @@ class Recognizer:
     def configure(self, config: LocalizerConfig) -> None:
         """Take a configuration into service, between two images. Raises NetvladError."""
         with self._lock:
-            self.localizer.config = config
+            if config != self.localizer.config:
+                self.localizer.config = config
 
     def reset(self) -> None:
         """Forget the belief."""

@@ -30,9 +30,9 @@ MAX_SCALE, MIN_SCALE = 1e4, 0.05
 
 # Standard deviations of the prior on what is fitted, about the model's and the default values: a
 # drive where everything is right would have infinite slopes.
-SPREAD_MIDPOINT = 0.1  # cosine
-SPREAD_INLIER_MIDPOINT = 0.5  # log(1 + n)
-SPREAD_LOG_SLOPE = 0.7
+SPREAD_MIDPOINT = 0.05  # cosine
+SPREAD_INLIER_MIDPOINT = 0.25  # log(1 + n)
+SPREAD_LOG_SLOPE = 0.5
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 
 from netvlad_ros.core.geometry import Array
 
+DOUBT = 0.75  # [nat] error of a log-likelihood, which is taken at its worst
+
 
 class View:
     """Mean of the log-likelihoods of images that show the same, and the weight of their word."""
@@ -41,8 +43,10 @@ class View:
         return self._weigh(self._weight, mass, elsewhere)
 
     def _weigh(self, weight: float, mass: Array, elsewhere: float) -> tuple[Array, float]:
+        best = self._log_likelihood.max()
+        at_worst = np.minimum(self._log_likelihood + DOUBT, best - DOUBT)
         with np.errstate(divide='ignore'):
-            log_mass = np.log(mass) + weight * self._log_likelihood
+            log_mass = np.log(mass) + weight * at_worst
             log_elsewhere = float(np.log(elsewhere)) + weight * self._elsewhere
         peak = max(float(log_mass.max()), log_elsewhere)
         if peak == -np.inf:

@@ -12,9 +12,9 @@ and seconds. What is not: they count each image as an independent witness. That 
 taken metres apart; a robot that stands still would grow certain of a guess. Here images count by
 how much is new in them, see Belief.update.
 
-Constants here, in view.py and in motion_model.py were chosen in the world of test_belief.py (a loop of 400
-places, 0.5 m apart, two stretches of 22 m alike but for an error of 0.01 to 0.02 in similarity that
-stays the same for a metre; 1.5 and 5 m/s at 10 Hz; 12 seeds each):
+Constants here, in view.py and in motion_model.py were chosen in worlds like that of test_belief.py
+(a loop of 400 places, 0.5 m apart, two stretches of 22 m alike but for an error of 0.01 to 0.02 in
+similarity that stays the same for a metre; 1.5 and 5 m/s at 10 Hz; 12 seeds each):
 
 - WITNESS_STEPS 1, 2 and 4, CHANGED 0.15, 0.2 and 0.3, WITNESS_CHANGE 0.3 to 1: more witnesses
   recover sooner from kidnapping (after 3, 5 and 7 images at 1.5 m/s), and walk at random from the
@@ -136,9 +136,9 @@ class Belief:
         is, wholly after WITNESS_STEPS or WITNESS_CHANGE. Without odometry an unchanged view also
         tells that the camera stood still, and time does not spread the belief.
 
-        Each log-likelihood may err by DOUBT (view.py), and the worst is assumed: the best place is that much
-        less likely, and all others that much more, up to the best. What an image cannot tell apart
-        for sure, a hundred images with the same error shall not either.
+        Each log-likelihood may err by DOUBT (view.py), and the worst is assumed: the best place is
+        that much less likely, and all others that much more, up to the best. What an image cannot
+        tell apart for sure, a hundred images with the same error shall not either.
 
         An image on which nothing is to be seen is better not passed on: it is no evidence that the
         camera is elsewhere. `camera` names the one of several that took it: each is compared with

@@ -88,6 +88,14 @@ def test_inliers_in_one_spot_are_refused(rng):
     assert 'spot' in refused(solve(PINHOLE, pixels[spot], points[rows[spot]]))
 
 
+def test_inliers_along_one_line_are_refused(rng):
+    points = box(rng, 4000)
+    pixels, rows = seen(points, T_TRUE, PINHOLE, rng)
+    line = np.abs(pixels[:, 1] - 200) < 4
+    assert line.sum() > 20
+    assert 'spot' in refused(solve(PINHOLE, pixels[line], points[rows[line]]))
+
+
 def test_landmarks_far_away_leave_the_position_open(rng):
     points = box(rng, 60, near=300, far=320) * (30, 30, 1)
     pixels, rows = seen(points, T_TRUE, PINHOLE, rng)

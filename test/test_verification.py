@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tiny_scene import HEIGHT, PINHOLE, WIDTH, appearance, box, errors, features, pose, seen
 
+from netvlad_ros.core.camera_choice import CameraChoice
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import open_extractor
@@ -183,10 +184,25 @@ def test_a_calibration_that_the_map_mended_is_mended_for_the_query(scene):
     assert errors(found.T_map_cam, T_QUERY)[0] < 0.03
 
 
+def test_which_calibration_is_right_is_learnt_over_images(scene):
+    K = PINHOLE.K * [[1.15, 1, 1], [1, 1.15, 1], [1, 1, 1]]
+    nominal = CameraModel.create(WIDTH, HEIGHT, K, 'plumb_bob', PINHOLE.d)
+    choice = CameraChoice()
+    assert choice.options(PINHOLE, PINHOLE) == [PINHOLE]
+    assert choice.options(nominal, PINHOLE) == [nominal, PINHOLE]
+    assert choice.prefers_map(nominal, 100, 180)
+    assert choice.prefers_map(nominal, 20, 15)  # one poor image says little
+    assert not choice.prefers_map(PINHOLE.resized(320, 240), 20, 15)  # another camera
+    for _ in range(3):
+        choice.prefers_map(nominal, 100, 180)
+    assert choice.options(nominal, PINHOLE) == [PINHOLE]
+
+
 def test_a_pose_far_from_its_map_images_is_refused(rng):
     scene = Scene(rng, [np.zeros(3)])
-    scene.look(pose(0, 0, -11.0))  # everything three times as far as the map images saw it
-    answer = scene.verify()
+    tele = CameraModel.create(WIDTH, HEIGHT, [1350, 0, 320, 0, 1350, 240, 0, 0, 1], '', [])
+    scene.look(pose(0, 0, -11.0), tele)  # three times as far as the map images saw it
+    answer = scene.verify(tele)
     assert answer.poses == ()
     assert any('too far' in evidence.degenerate for evidence in answer.evidence)
 

@@ -100,7 +100,7 @@ def absolute_pose(
     if sightings.distinct(left).sum() >= needed:
         rival = _search(sightings.where(left), max_reprojection_px, needed)
         if rival is not None:
-            step = _step(T, rival[0])
+            step = pose_step(T, rival[0])
             if np.linalg.norm(step[:3]) > SAME_POSE_DEPTH * depth_m:
                 return refused('two poses fit')
             if np.linalg.norm(step[3:]) > np.radians(SAME_POSE_DEG):
@@ -140,7 +140,7 @@ def _search(
     return (T, inliers) if inliers.sum() >= min_inliers else None
 
 
-def _step(T: Array, T_other: Array) -> Array:
+def pose_step(T: Array, T_other: Array) -> Array:
     """Translation [m] and rotation about the map's axes [rad] from one pose to another, (6,)."""
     turn = Rotation.from_matrix(T_other[:3, :3] @ T[:3, :3].T).as_rotvec()
     return np.concatenate([T_other[:3, 3] - T[:3, 3], turn])

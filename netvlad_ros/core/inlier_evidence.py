@@ -9,15 +9,25 @@ from numpy.typing import NDArray
 
 GRID = (8, 6)  # cells across and down an image
 MIN_CELLS = 5  # a cluster at a corner of four cells occupies four, however tight it is
+# Of the root of the image's area. All over the image it is 0.29; in a kitchen, poses from 0.15 up
+# were right to 0.1 m, those from 0.09 down were wrong by 0.5 to 2 m, with 20 to 40 inliers.
+MIN_EXTENT = 0.1
 CONFIDENCE = 0.9999  # noise spoils samples of inliers too
 MIN_ITERATIONS, MAX_ITERATIONS = 50, 1000
 MAX_LOG10_CHANCE = -3.0  # of matches drawn at random, one set in a thousand looks as good
 
 
 def in_one_spot(pixels: NDArray[np.floating], width: int, height: int) -> bool:
-    """Whether pixels (n, 2) of a width x height image keep to fewer than MIN_CELLS cells of it."""
-    cells = np.floor(np.asarray(pixels, dtype=np.float64) / (width, height) * GRID)
-    return len(np.unique(cells, axis=0)) < MIN_CELLS
+    """Whether pixels (n, 2) of a width x height image keep to one spot or one line of it.
+
+    Fewer than MIN_CELLS cells of GRID, or standard deviations along the two principal axes whose
+    geometric mean is below MIN_EXTENT.
+    """
+    at = np.asarray(pixels, dtype=np.float64)
+    if len(np.unique(np.floor(at / (width, height) * GRID), axis=0)) < MIN_CELLS:
+        return True
+    area = math.sqrt(max(float(np.linalg.det(np.cov(at.T))), 0.0))
+    return math.sqrt(area / (width * height)) < MIN_EXTENT
 
 
 def least_inliers(matches: int, at_least: int, *, sample: int, solutions: int, share: float) -> int:

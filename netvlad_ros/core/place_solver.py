@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
+from netvlad_ros.core.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose, pose_step
+from netvlad_ros.core.camera_choice import CameraChoice
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_matching import spots
@@ -37,7 +38,7 @@ class Candidate:
 class PlaceSolver:
     """Everything about one query image; `note` says why its answers are weaker than they could be.
 
-    size: width, height [px] of the image.
+    size: width, height [px] of the image. choice: what earlier images say about the calibrations.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class PlaceSolver:
         query: LocalFeatures,
         size: tuple[int, int],
         camera: CameraModel | None,
+        choice: CameraChoice,
     ) -> None:
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
         self._map, self._store, self._config = place_map, place_map.features, config
-        self._query, self._size = query, size
+        self._query, self._size, self._choice = query, size, choice
         self._spots = spots(query.keypoints)
         # Keypoints of a large image are found in a small one: their error grows with it.
         self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
@@ -79,7 +81,7 @@ class PlaceSolver:
         """
         refused = ''
         if self._store.has_landmarks and self._camera is not None:
-            evidence, pose, refused = self._from_landmarks(place, candidates)
+            evidence, pose, refused = self._from_landmarks(place, candidates, self._camera)
             if pose is not None:
                 return evidence, pose
         views = [self._two_view(candidate) for candidate in candidates]
@@ -107,7 +109,7 @@ class PlaceSolver:
         )
 
     def _from_landmarks(
-        self, place: int, candidates: list[Candidate]
+        self, place: int, candidates: list[Candidate], camera: CameraModel
     ) -> tuple[list[CandidateEvidence], GeometricPose | None, str]:
         """Pose from the landmarks that the candidates share, or none and why."""
         landmarks = [
@@ -121,7 +123,7 @@ class PlaceSolver:
         )
         # A landmark that several map images show is one: the same pair counts once.
         pairs = np.unique(pairs, axis=0)
-        sightings, found = self._best_camera(pairs)
+        sightings, found = self._best_camera(pairs, camera)
         if found.T_map_cam is None or found.covariance is None:
             return [], None, found.degenerate
         fits = sightings.error_px(found.T_map_cam) <= self._max_px
@@ -152,14 +154,13 @@ class PlaceSolver:
         )
         return evidence, pose, ''
 
-    def _best_camera(self, pairs: NDArray[np.int64]) -> tuple[Sightings, AbsolutePose]:
-        """Pose from pairs (n, 2) of keypoint and landmark, by the calibration that fits better.
-
-        A map may have mended the calibration that its drive came with; a robot sends the old one.
-        """
+    def _best_camera(
+        self, pairs: NDArray[np.int64], given: CameraModel
+    ) -> tuple[Sightings, AbsolutePose]:
+        """Pose from pairs (n, 2) of keypoint and landmark, by the calibration that fits better."""
+        keypoint, landmark = pairs.T
         answers = []
-        for camera in self._cameras():
-            keypoint, landmark = pairs.T
+        for camera in self._choice.options(given, self._map.camera):
             sightings = Sightings.create(
                 camera,
                 self._query.keypoints[keypoint],
@@ -174,21 +175,16 @@ class PlaceSolver:
                 sigma_px=SIGMA_PX * self._scale,
             )
             answers.append((sightings, found))
-        given, mended = answers[0], answers[-1]
-        return mended if mended[1].inliers.sum() > given[1].inliers.sum() else given
-
-    def _cameras(self) -> list[CameraModel]:
-        """The query's calibration, and that of the map if it may be the same camera, mended."""
-        assert self._camera is not None
-        cameras = [self._camera]
-        if self._map.camera is not None:
-            try:
-                of_map = self._map.camera.resized(*self._size)
-            except NetvladError:
-                return cameras
-            if not _agree(of_map, self._camera):
-                cameras.append(of_map)
-        return cameras
+        if len(answers) == 1:
+            return answers[0]
+        inliers = [int(found.inliers.sum()) for _, found in answers]
+        sightings, found = answers[int(self._choice.prefers_map(given, *inliers))]
+        poses = [each.T_map_cam for _, each in answers if each.T_map_cam is not None]
+        if len(poses) == 2 and found.covariance is not None and self._choice.is_open(given):
+            # Both may be right: as long as nobody knows, the truth may lie as far as the other.
+            step = pose_step(poses[0], poses[1])
+            found = replace(found, covariance=found.covariance + np.outer(step, step))
+        return sightings, found
 
     def _from_directions(
         self, place: int, candidates: list[Candidate], views: list[TwoView]
@@ -217,11 +213,3 @@ class PlaceSolver:
             residual_px=float('nan'),
             leader=place,
         )
-
-
-def _agree(a: CameraModel, b: CameraModel) -> bool:
-    """Whether two calibrations see the corners and edges of an image alike, within 1 %."""
-    x, y = np.meshgrid([0, a.width / 2, a.width - 1], [0, a.height / 2, a.height - 1])
-    pixels = np.column_stack([x.ravel(), y.ravel()])
-    off = a.rays(pixels) - b.rays(pixels)
-    return bool(np.nanmax(np.abs(off), initial=0.0) < 0.01)

@@ -15,9 +15,9 @@ METHODS = ('landmarks', 'relative_poses', 'map_images')
 LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
 MAX_TEXT = 1000
 
-DEFAULT_SCALE = {'landmarks': 20.0, 'relative_poses': 4.0, 'map_images': 1.0}
-DEFAULT_SIGMA_M = {'landmarks': 0.02, 'relative_poses': 0.3, 'map_images': 0.0}
-DEFAULT_SIGMA_DEG = {'landmarks': 1.0, 'relative_poses': 5.0, 'map_images': 0.0}
+DEFAULT_SCALE = {'landmarks': 20.0, 'relative_poses': 2.0, 'map_images': 1.0}
+DEFAULT_SIGMA_M = {'landmarks': 0.02, 'relative_poses': 0.1, 'map_images': 0.0}
+DEFAULT_SIGMA_DEG = {'landmarks': 1.0, 'relative_poses': 3.0, 'map_images': 0.0}
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,13 @@ def test_odometry_is_used_where_it_can_be(bench):  # noqa: F811
     lost = [odometry(30.0, float('nan')), odometry(30.1, 0.0, qw=0.0), odometry(30.2, 1e300)]
     moves(30.0, 'none around', *lost)
     assert client.diagnostics['odometry bad'] == '3'
-    moves(40.0, "of no use: odometry is of 'trailer'", odometry(40.0, 1.0, child='trailer'))
-    moves(50.0, 'in use', odometry(50.0, 1.0, child='camera'))
+    for at_s, child, words in (
+        (40.0, 'trailer', "of no use: odometry is of 'trailer'"),
+        (50.0, 'camera', 'in use'),
+    ):
+        poses = [odometry(at_s + 0.1 * i, 1.0, child=child) for i in range(3)]
+        moves(at_s, 'none around', *poses)  # it went on from elsewhere: no motion between
+        moves(at_s + 0.1, words)
     assert client.set_parameter('use_odom', False).successful
     client.wait(lambda: not odom.get_subscription_count(), what='for the subscription to end')
     moves(60.0, 'off: parameter use_odom is false', odometry(60.0, 1.0))

@@ -261,8 +261,8 @@ def test_odometry_is_interpolated_and_never_far():
     assert track.at(10 * S - 1) is None
     track.add(13 * S, turn(0.0))
     assert track.at(12 * S) is None, 'a gap says nothing'
-    track.add(12 * S, turn(0.0))
-    assert track.at(12 * S) is None, 'late ones are left out'
+    track.add(12 * S + S // 2, turn(0.0))
+    assert len(track) == 1, 'late ones are left out'
 
 
 def test_odometry_is_bounded_counted_and_begins_again():
@@ -276,7 +276,26 @@ def test_odometry_is_bounded_counted_and_begins_again():
     assert track.bad == 3
     assert track.at(last) is not None, 'from the ones before'
     track.add(5 * S, turn(0.0))
-    assert (len(track), track.restarts) == (1, 1)
+    assert (len(track), track.breaks) == (1, 1)
+
+
+def test_odometry_that_goes_on_from_elsewhere_is_cut():
+    track = OdometryTrack(time_jump_s=1.0)
+    track.cut()
+    assert not track.breaks, 'nothing was before'
+
+    def breaks_after(stamp_s, numbers):
+        track.add(int(stamp_s * S), numbers)
+        return track.breaks
+
+    assert breaks_after(1.0, turn(0.0)) == 0
+    assert breaks_after(1.02, turn(10.0, x=0.4)) == 0, 'fast, but robots are'
+    assert breaks_after(1.04, turn(10.0, x=9.0)) == 1, 'reset'
+    assert track.at(int(1.03 * S)) is None
+    assert breaks_after(1.06, turn(170.0, x=9.0)) == 2
+    assert breaks_after(3.0, turn(170.0, x=9.0)) == 3, 'who knows what was meanwhile'
+    assert breaks_after(3.1, turn(170.0, x=9.1)) == 3
+    assert track.at(int(3.1 * S)) is not None
 
 
 class Mounts:

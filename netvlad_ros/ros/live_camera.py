@@ -138,8 +138,8 @@ class LiveCamera:
         header = frame.message.header
         rgb = self._to_rgb(frame.message)
         self._run.note_stamp(self.name, stamp_to_ns(header.stamp))
-        shot = self._run.with_motion(self.shot(header, frame.received_s, rgb))
-        answer = self._recognizer.step(rgb, shot, config)
+        shot = self.shot(header, frame.received_s, rgb)
+        answer = self._recognizer.step(rgb, shot, config, self._run.with_motion)
         self._outputs.publish(answer)
         self._count(frame, answer)
         self._warn(note for note in answer.notes if note != shot.trouble)

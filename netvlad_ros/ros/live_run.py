@@ -49,6 +49,8 @@ class LiveRun:
         elif not needed and self.odometry is not None:
             self.odometry.close()
             self.odometry = None
+        if self.odometry is not None:
+            self.odometry.poll()
 
     def with_motion(self, shot: Shot) -> Shot:
         """The shot, with what odometry says at its stamp."""

@@ -1,4 +1,4 @@
-"""The odometry subscription, read only when an image asks."""
+"""The odometry subscription, read in batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.ros.conversions import stamp_to_ns
 from netvlad_ros.ros.odometry_track import OdometryTrack
 
-DEPTH = 256  # what the middleware keeps between two images; 2.5 s at 100 Hz
+DEPTH = 256  # what the middleware keeps between two readings, LOOK_PERIOD_S apart at most
 
 
 class Polled(CallbackGroup):
@@ -47,6 +47,7 @@ class OdometryInput:
         self.received = 0
         self._ros_node = ros_node
         self._track = OdometryTrack(time_jump_s)
+        self._breaks_told = 0
         self._lock = threading.Lock()
         # Sensor data: best effort hears everybody.
         profile = QoSProfile(
@@ -57,11 +58,22 @@ class OdometryInput:
         )
 
     def at(self, stamp_ns: int) -> tuple[Array, str] | None:
-        """T_odom_child (4, 4) at a stamp and the child's frame, or None: see OdometryTrack.at."""
+        """T_odom_child (4, 4) at a stamp and the child's frame, or None: see OdometryTrack.at.
+
+        None once after a break, so that nobody takes the leap from the pose before for a motion.
+        """
         with self._lock:
             self._drain()
             T = self._track.at(stamp_ns)
-            return None if T is None else (T, self.frames[1])
+            if T is None or self._breaks_told != self._track.breaks:
+                self._breaks_told = self._track.breaks
+                return None
+            return T, self.frames[1]
+
+    def poll(self) -> None:
+        """Take what has come, before the middleware's queue runs over."""
+        with self._lock:
+            self._drain()
 
     def summary(self) -> dict[str, str]:
         """Counts as diagnostics show them."""
@@ -70,6 +82,7 @@ class OdometryInput:
                 'odometry received': str(self.received),
                 'odometry bad': str(self._track.bad),
                 'last bad odometry': self._track.last_bad,
+                'odometry breaks': str(self._track.breaks),
             }
 
     def close(self) -> None:
@@ -99,7 +112,7 @@ class OdometryInput:
         self.received += 1
         frames = (message.header.frame_id, message.child_frame_id)
         if frames != self.frames:
-            self._track.clear()
+            self._track.cut()
             self.frames = frames
         p, q = message.pose.pose.position, message.pose.pose.orientation
         self._track.add(stamp_to_ns(message.header.stamp), (p.x, p.y, p.z, q.x, q.y, q.z, q.w))

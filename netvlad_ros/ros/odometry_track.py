@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ MAX_POSES = 12_000  # 400 Hz for as long
 MAX_GAP_S = 0.5  # poses further apart than this say nothing about what was in between
 MAX_LEAD_S = 0.2  # images that come before the odometry of their time: so far it is carried on
 PACE_S = 0.1  # carried on with the motion of this long, as neighbouring poses differ by noise
+# No robot moves like this; odometry that was reset does.
+MAX_SPEED_MPS, MAX_TURN_DPS = 100.0, 2000.0
+MIN_LEAP_M, MIN_LEAP_DEG = 0.5, 20.0
 
 Stamped = tuple[int, Sequence[float]]
 
@@ -22,13 +26,13 @@ Stamped = tuple[int, Sequence[float]]
 class OdometryTrack:
     """Poses T_odom_child in order of time, bounded in number and in time.
 
-    bad: poses that were none, and ignored. restarts: how often time went back by more than
-    time_jump_s, which forgets all that was.
+    bad: poses that were none, and ignored. breaks: how often they went on from elsewhere; poses
+    from before and after a break tell nothing about the motion between them.
     """
 
     def __init__(self, time_jump_s: float = 1.0) -> None:
         self.bad = 0
-        self.restarts = 0
+        self.breaks = 0
         self.last_bad = ''
         self._time_jump_ns = int(time_jump_s * 1e9)
         self._poses: deque[Stamped] = deque(maxlen=MAX_POSES)
@@ -48,24 +52,28 @@ class OdometryTrack:
             self.bad += 1
             self.last_bad = str(error)
             return
-        if self._poses and stamp_ns <= self._poses[-1][0]:
-            if stamp_ns >= self._poses[-1][0] - self._time_jump_ns:
+        if self._poses:
+            step_ns = stamp_ns - self._poses[-1][0]
+            if -self._time_jump_ns <= step_ns <= 0:
                 return
-            self.restarts += 1
-            self._poses.clear()
+            if not 0 < step_ns <= MAX_GAP_S * 1e9 or _leaps(self._poses[-1], numbers, step_ns):
+                self.cut()
         self._poses.append((stamp_ns, numbers))
         while stamp_ns - self._poses[0][0] > KEEP_S * 1e9:
             self._poses.popleft()
 
-    def clear(self) -> None:
-        """Forget all poses: they were of another frame."""
-        self._poses.clear()
+    def cut(self) -> None:
+        """Forget all poses: what comes now goes on from elsewhere."""
+        if self._poses:
+            self.breaks += 1
+            self._poses.clear()
 
     def at(self, stamp_ns: int) -> Array | None:
         """T_odom_child (4, 4) at a stamp, or None where no odometry tells.
 
-        Between two poses at most MAX_GAP_S apart it is interpolated. Up to MAX_LEAD_S after the
-        newest one it is carried on at the pace of the last PACE_S: odometry comes a little late.
+        Between two poses it is interpolated; they are at most MAX_GAP_S apart. Up to MAX_LEAD_S
+        after the newest one it is carried on at the pace of the last PACE_S, as odometry comes a
+        little late.
         """
         after: Stamped | None = None
         for pose in reversed(self._poses):
@@ -78,17 +86,23 @@ class OdometryTrack:
         if before[0] == stamp_ns:
             return _matrix(before)
         if after is not None:
-            if after[0] - before[0] > MAX_GAP_S * 1e9:
-                return None
             return _interpolated(before, after, stamp_ns)
         if stamp_ns - before[0] > MAX_LEAD_S * 1e9:
             return None
         for pose in reversed(self._poses):
-            if before[0] - pose[0] > MAX_GAP_S * 1e9:
-                break
             if before[0] - pose[0] >= PACE_S * 1e9:
                 return _interpolated(pose, before, stamp_ns)
         return _matrix(before)
+
+
+def _leaps(before: Stamped, numbers: Sequence[float], step_ns: int) -> bool:
+    """Whether a robot cannot have come from one pose to the next so fast."""
+    moved_m = math.dist(before[1][:3], numbers[:3])
+    cosine = abs(sum(a * b for a, b in zip(before[1][3:], numbers[3:], strict=True)))
+    turned_deg = math.degrees(2.0 * math.acos(min(cosine, 1.0)))
+    return (moved_m > MIN_LEAP_M and moved_m > MAX_SPEED_MPS * step_ns / 1e9) or (
+        turned_deg > MIN_LEAP_DEG and turned_deg > MAX_TURN_DPS * step_ns / 1e9
+    )
 
 
 def _interpolated(before: Stamped, after: Stamped, stamp_ns: int) -> Array:

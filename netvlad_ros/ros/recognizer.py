@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -33,13 +34,20 @@ class Recognizer:
         self.rig = rig
         self._lock = threading.Lock()
 
-    def step(self, rgb: NDArray[np.uint8], shot: Shot, config: NodeConfig) -> Answer:
+    def step(
+        self,
+        rgb: NDArray[np.uint8],
+        shot: Shot,
+        config: NodeConfig,
+        with_motion: Callable[[Shot], Shot],
+    ) -> Answer:
         """Localize rgb, uint8 (H, W, 3), of the stream; it moves the belief. Raises NetvladError.
 
-        Verification gets what is left of the frame budget, counted from the image's reception.
+        with_motion: adds the odometry, asked in the order in which the belief moves. Verification
+        gets what is left of the frame budget, counted from the image's reception.
         """
         with self._lock:
-            localizer = self.localizer
+            localizer, shot = self.localizer, with_motion(shot)
             placement = self.rig.place(shot, localizer.place_map, config)
             stamp_ns = stamp_to_ns(shot.header.stamp)
             spent_ms = 1e3 * (time.perf_counter() - shot.received_s)

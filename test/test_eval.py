@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from tiny_bag import raw_image, write_bag
 from tiny_drive import picture, pose, write_drive, write_image
 from tiny_model import write_tiny_model
 
@@ -229,7 +230,7 @@ def test_without_belief_a_sequence_is_its_images(tmp_path, bundle, place_map):
 def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
     for name, seed in (('a', 50), ('b', 0), ('c', 51)):  # b was mapped after all
         write_image(tmp_path / 'elsewhere' / 'deep' / f'{name}.png', picture(seed))
-    elsewhere = open_traverse(tmp_path / 'elsewhere', any_images=True)
+    elsewhere = open_traverse(tmp_path / 'elsewhere', without_poses=True)
     result = evaluate_unmapped(place_map, bundle, elsewhere, config=LocalizerConfig(belief=False))
     assert (result['images'], result['accepted'], result['no_match']) == (3, 1, 2)
     assert result['accepted_images'] == ['deep/b.png']
@@ -238,6 +239,16 @@ def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
     assert result['sequence'].keys() >= {'accepted', 'wrong_per_1000', 'highest_probability'}
     with pytest.raises(NetvladError, match='is no drive'):
         open_traverse(tmp_path / 'elsewhere')
+
+
+def test_an_unmapped_bag_needs_no_poses(tmp_path, bundle, place_map):
+    images = [('/image', 10**9 * i, raw_image(10**9 * i, picture(50 + i))) for i in range(1, 4)]
+    bag = write_bag(tmp_path / 'bag', images)
+    elsewhere = open_traverse(bag, without_poses=True)
+    result = evaluate_unmapped(place_map, bundle, elsewhere)
+    assert (result['images'], result['accepted'], result['skipped']) == (3, 0, 0)
+    with pytest.raises(NetvladError, match='no poses'):
+        open_traverse(bag)
 
 
 def test_pairs_are_decided(pairs, bundle, tmp_path):

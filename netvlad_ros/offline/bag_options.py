@@ -25,6 +25,7 @@ class BagOptions:
     pose topic gives the camera's optical frame. allow_truncated: use what can be read of a bag
     that was cut off. camera_info_topic: the camera's calibration, else the image topic's sibling
     `camera_info`. camera_file: camera.yaml that holds instead of what the drive says.
+    without_poses: no pose is wanted, so that a bag needs none, and any folder of images will do.
     """
 
     image_topic: str | None = None
@@ -38,6 +39,7 @@ class BagOptions:
     allow_truncated: bool = False
     camera_info_topic: str | None = None
     camera_file: Path | None = None
+    without_poses: bool = False
 
     @property
     def pose_tolerance_ns(self) -> int:

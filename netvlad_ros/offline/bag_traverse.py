@@ -14,9 +14,10 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.offline.bag_camera import read_bag_camera
 from netvlad_ros.offline.bag_file import BagFile
-from netvlad_ros.offline.bag_options import BagOptions
-from netvlad_ros.offline.bag_poses import read_camera_poses, stamp_ns
+from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME, BagOptions
+from netvlad_ros.offline.bag_poses import CameraPoses, read_camera_poses, stamp_ns
 from netvlad_ros.offline.camera_file import read_camera_model
+from netvlad_ros.offline.no_poses import NoPoses
 from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
 
 DECODERS: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
@@ -40,7 +41,11 @@ class BagTraverse:
             self._length = topic.messages
             self._decode = DECODERS[topic.msgtype]
             self.camera_frame = options.camera_frame or _camera_frame(bag, self.image_topic)
-            self._poses = read_camera_poses(bag, options, self.camera_frame or '', self.skipped)
+            self._poses: CameraPoses = (
+                NoPoses(options.map_frame or DEFAULT_MAP_FRAME)
+                if options.without_poses
+                else read_camera_poses(bag, options, self.camera_frame or '', self.skipped)
+            )
             self.camera = (
                 read_bag_camera(bag, self.image_topic, options.camera_info_topic, self.skipped)
                 if options.camera_file is None
@@ -50,6 +55,7 @@ class BagTraverse:
         self.frame_id = self._poses.frame_id
         self.T_base_cam = self._poses.T_base_cam
         self.base_frame = self._poses.base_frame
+        self._are_poses_wanted = not options.without_poses
         self._no_pose = (
             f'{self._poses.source}: not one on each side of the image, at most '
             f'{options.pose_tolerance_s:g} s apart (--pose-tolerance)'
@@ -84,7 +90,7 @@ class BagTraverse:
                     continue
                 last_ns = now_ns
                 T_map_cam = self._poses.at(now_ns)
-                if T_map_cam is None:
+                if T_map_cam is None and self._are_poses_wanted:
                     self.skipped.append(Skip(image, self._no_pose))
                 yield Frame(
                     index=index,

@@ -200,7 +200,7 @@ def evaluate(
         place_map = PlaceMap.load(map_folder)
         traverse = open_traverse(
             source,
-            any_images=unmapped,
+            without_poses=unmapped,
             image_topic=image_topic,
             pose_topic=pose_topic,
             pose_tolerance_s=pose_tolerance,

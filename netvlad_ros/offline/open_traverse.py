@@ -15,10 +15,10 @@ UNDERSTOOD = (
 )
 
 
-def open_traverse(source: Path | str, *, any_images: bool = False, **options: Any) -> Traverse:
+def open_traverse(source: Path | str, **options: Any) -> Traverse:
     """Open a drive; options are the fields of BagOptions (a folder needs few: FolderTraverse).
 
-    any_images: a folder that is no drive is taken for a drive without poses, of the images below.
+    without_poses: a folder that is no drive is taken for one of all images below it.
     Raises NetvladError if it is missing, of no known kind, or broken.
     """
     source = Path(source)
@@ -33,7 +33,7 @@ def open_traverse(source: Path | str, *, any_images: bool = False, **options: An
         from netvlad_ros.offline.bag_traverse import BagTraverse
 
         return BagTraverse(source, bag_options)
-    if any_images and source.is_dir():
+    if bag_options.without_poses and source.is_dir():
         from netvlad_ros.offline.camera_file import read_camera
         from netvlad_ros.offline.image_traverse import ImageTraverse
 

@@ -180,6 +180,7 @@ class Localizer:
             similarity=similarity,
             leader=leader,
             detail=edges,
+            shows_something=edges >= config.min_detail,
             verification=verification,
             note=note,
             timings_ms={

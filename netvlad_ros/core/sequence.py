@@ -57,9 +57,11 @@ class Sequence:
         map's places around it, and around the pose that its place's landmarks give.
         """
         self._predict(sight.stamp_ns, T_odom_cam)
-        camera = self._camera(np.eye(4) if T_ref_cam is None else T_ref_cam)
-        spoken, none = self._log_likelihoods(sight, alone)
-        self._belief.update(camera.states(spoken, none), none)
+        key = np.round(np.eye(4) if T_ref_cam is None else T_ref_cam, 9).tobytes()
+        camera = self._camera(key)
+        if sight.shows_something:
+            spoken, none = self._log_likelihoods(sight, alone)
+            self._belief.update(camera.states(spoken, none), none, key)
         return self._believed(sight, alone, camera)
 
     def _predict(self, stamp_ns: int, T_odom_cam: Array | None) -> None:
@@ -72,14 +74,15 @@ class Sequence:
             motion = invert(T_before) @ T_odom_cam
         self._belief.predict((stamp_ns - before) * 1e-9, motion)
 
-    def _camera(self, T_ref_cam: Array) -> OtherCamera:
-        key = np.round(T_ref_cam, 9).tobytes()
+    def _camera(self, key: bytes) -> OtherCamera:
         if key not in self._cameras:
             if len(self._cameras) > 16:  # a mount that moves is not worth remembering
                 self._cameras.clear()
-            trust = self.trust
             self._cameras[key] = OtherCamera(
-                self._T_map_cam, T_ref_cam, radius_m=trust.radius_m, radius_deg=trust.radius_deg
+                self._T_map_cam,
+                np.frombuffer(key).reshape(4, 4),
+                radius_m=self.trust.radius_m,
+                radius_deg=self.trust.radius_deg,
             )
         return self._cameras[key]
 

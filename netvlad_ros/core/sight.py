@@ -16,8 +16,9 @@ class Sight:
     """The look-alikes of an image, most similar first, and what verification made of them.
 
     descriptor: float32 (D,). indices: int64 (k,), rows of the map; similarity: float32 (k,);
-    leader: int64 (k,), see Hypotheses. detail: share of the image with edges. verification: None
-    where it was not tried, `note` says why. timings_ms: stage -> milliseconds.
+    leader: int64 (k,), see Hypotheses. detail: share of the image with edges;
+    shows_something: whether that suffices: a covered lens is no evidence of being elsewhere.
+    verification: None where it was not tried, `note` says why. timings_ms: stage -> milliseconds.
     """
 
     stamp_ns: int
@@ -26,6 +27,7 @@ class Sight:
     similarity: NDArray[np.float32]
     leader: NDArray[np.int64]
     detail: float
+    shows_something: bool
     verification: Verification | None
     note: str
     timings_ms: Mapping[str, float]

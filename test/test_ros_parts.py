@@ -301,25 +301,30 @@ def test_odometry_that_goes_on_from_elsewhere_is_cut():
 class Mounts:
     """Extrinsics of a front and a rear camera, and of a trailer behind the base."""
 
+    source = 'TF'
+
     def T_base_cam(self, config, place_map, camera, camera_frame, stamp):
         mounts = {'front': pose(x=1.0), 'rear': pose(x=-2.0, yaw_deg=180.0)}
         if camera not in mounts:
             raise NetvladError(f'{camera} unknown')
-        return mounts[camera], 'parameter'
+        return mounts[camera], self.source
 
     def from_tf(self, target, source, stamp):
         return pose(x=5.0) if (target, source) == ('trailer', 'base_link') else None
 
 
 def test_a_rig_places_each_camera_and_its_motion():
-    rig, config = Rig(Mounts()), NodeConfig(cameras=('front', 'rear', 'side'))
+    mounts = Mounts()
+    rig, config = Rig(mounts), NodeConfig(cameras=('front', 'rear', 'side'))
 
     def placed(camera, T=None, child='base_link'):
         header = SimpleNamespace(frame_id=f'{camera}_optical', stamp=Time())
         shot = Shot(header, 0.0, camera, T_odom_child=T, child_frame=child)
         return rig.place(shot, None, config)
 
-    assert 'no image of the reference' in placed('rear').alone
+    assert 'no image of the reference' in placed('rear').alone, 'of whose frame would TF tell?'
+    mounts.source = 'parameter'
+    assert not placed('rear').alone
     front = placed('front', pose(x=10.0))
     assert (front.T_ref_cam, front.alone) == (None, '')
     np.testing.assert_allclose(front.T_odom_ref, pose(x=11.0))

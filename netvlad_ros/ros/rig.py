@@ -63,12 +63,13 @@ class Rig:
         self._extrinsics.close()
 
     def _T_base_ref(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Array:
-        if self._reference_frame is None:
+        T_base_ref, source = self._extrinsics.T_base_cam(
+            config, place_map, config.reference, self._reference_frame or '', shot.header.stamp
+        )
+        if self._reference_frame is None and source != 'parameter':
             # Its frame, of which TF or the map would have to tell, shows with its first image.
             raise NetvladError(f"no image of the reference camera '{config.reference}' has come")
-        return self._extrinsics.T_base_cam(
-            config, place_map, config.reference, self._reference_frame, shot.header.stamp
-        )[0]
+        return T_base_ref
 
     def _T_odom_ref(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Array | None:
         if shot.T_odom_child is None:

@@ -59,11 +59,11 @@ def test_covariances_become_honest_on_unseen_images(rng, tails):
     fitted = fit_map_calibration(draw(rng, 600, tails=tails), OF_MODEL)
     unseen = draw(rng, 4000, tails=tails)
     errors = normalised_errors(unseen[unseen.right], fitted)
-    assert 0.95 <= np.mean(errors <= chi2(6).ppf(0.95)) <= 0.99
+    assert 0.95 <= np.mean(errors <= chi2(6).ppf(0.95)) <= 0.995
     published = np.sqrt(np.diag(fitted.covariance('landmarks', np.diag(TOLD**2))))
-    # 97 % of the errors are to lie where 95 % of honest ones would: 13.97 / 12.59 without tails;
-    # with a tenth of them tripled, the quantile is 65.
-    expected = np.sqrt((65 if tails else 13.97) / 12.59)
+    # 98 % of the errors are to lie where 95 % of honest ones would: 15.03 / 12.59 without tails;
+    # with a tenth of them tripled, the quantile is 77.
+    expected = np.sqrt((77 if tails else 15.03) / 12.59)
     assert published / np.hypot(FLOOR, TOLD) == pytest.approx(np.full(6, expected), rel=0.15)
 
 
@@ -123,7 +123,7 @@ def test_the_scale_is_a_quantile_with_room_for_the_unseen(rng):
     trials.inliers[:] = -1
     fitted = fit_map_calibration(trials, OF_MODEL)
     raw = np.sort((trials.residuals**2 / TOLD**2).sum(axis=1))
-    assert fitted.scale['map_images'] == pytest.approx(raw[38] / chi2(6).ppf(0.95))  # 0.97 * 40
+    assert fitted.scale['map_images'] == pytest.approx(raw[38] / chi2(6).ppf(0.95))  # of 39
 
 
 def test_inliers_without_a_pose_gain_nothing(rng):

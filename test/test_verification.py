@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from tiny_scene import HEIGHT, PINHOLE, WIDTH, appearance, box, errors, features, pose, seen
 
-from netvlad_ros.core.camera_choice import CameraChoice
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import open_extractor
@@ -18,6 +17,7 @@ from netvlad_ros.core.feature_store import FeatureStore
 from netvlad_ros.core.image import read_image
 from netvlad_ros.core.local_features import FeatureSpec, LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.verification import Verification, Verifier
 from netvlad_ros.core.verification_budget import VerificationBudget, candidates_to_verify
 from netvlad_ros.offline.camera_file import read_camera
@@ -28,6 +28,12 @@ SPEC = FeatureSpec.built_in('sift')
 AROUND = [pose(0, 0, 0), pose(0.8, 0.1, -0.2), pose(0.3, 0.4, -0.6), pose(-0.7, 0, 0.3)]
 T_QUERY = pose(0.3, -0.1, 0.2, (2, -5, 3))
 RGB = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+
+class Map(SimpleNamespace):
+    """What verification asks of a map."""
+
+    calibration_of = PlaceMap.calibration_of
 
 
 class Scene:
@@ -54,11 +60,12 @@ class Scene:
             np.concatenate([each.keypoints for each in found]),
             np.concatenate([each.descriptors for each in found]),
         )
-        self.map = SimpleNamespace(
+        self.map = Map(
             features=store.with_landmarks(
                 np.concatenate(points), np.concatenate(landmarks).astype(np.int32)
             ),
             camera=PINHOLE,
+            stated_camera=None,
             T_map_cam=np.array(T),
             spacing_m=0.5,
         )
@@ -180,22 +187,13 @@ def test_a_map_that_does_not_know_its_camera_gives_inliers_only(scene):
 def test_a_calibration_that_the_map_mended_is_mended_for_the_query(scene):
     K = PINHOLE.K * [[1.15, 1, 1], [1, 1.15, 1], [1, 1, 1]]
     nominal = CameraModel.create(WIDTH, HEIGHT, K, 'plumb_bob', PINHOLE.d)
+    contradicted = scene.verify(nominal).poses
+    assert not contradicted or errors(contradicted[0].T_map_cam, T_QUERY)[0] > 0.1
+    scene.map.stated_camera = nominal
     (found,) = scene.verify(nominal).poses
     assert errors(found.T_map_cam, T_QUERY)[0] < 0.03
-
-
-def test_which_calibration_is_right_is_learnt_over_images(scene):
-    K = PINHOLE.K * [[1.15, 1, 1], [1, 1.15, 1], [1, 1, 1]]
-    nominal = CameraModel.create(WIDTH, HEIGHT, K, 'plumb_bob', PINHOLE.d)
-    choice = CameraChoice()
-    assert choice.options(PINHOLE, PINHOLE) == [PINHOLE]
-    assert choice.options(nominal, PINHOLE) == [nominal, PINHOLE]
-    assert choice.prefers_map(nominal, 100, 180)
-    assert choice.prefers_map(nominal, 20, 15)  # one poor image says little
-    assert not choice.prefers_map(PINHOLE.resized(320, 240), 20, 15)  # another camera
-    for _ in range(3):
-        choice.prefers_map(nominal, 100, 180)
-    assert choice.options(nominal, PINHOLE) == [PINHOLE]
+    (found,) = scene.verify(PINHOLE).poses  # another calibration is another camera
+    assert errors(found.T_map_cam, T_QUERY)[0] < 0.03
 
 
 def test_a_pose_far_from_its_map_images_is_refused(rng):
@@ -263,9 +261,11 @@ def test_a_real_kitchen_and_real_strangers(shared_data):
         np.concatenate([each.descriptors for each in found]),
     )
     landmarks = find_landmarks(store, T, nominal)
-    kitchen = SimpleNamespace(
+    assert landmarks.camera is not nominal  # the data sheet of another sensor
+    kitchen = Map(
         features=store.with_landmarks(landmarks.points, landmarks.landmark_of),
         camera=landmarks.camera,
+        stated_camera=nominal,
         T_map_cam=T,
         spacing_m=0.1,
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose, pose_step
-from netvlad_ros.core.camera_choice import CameraChoice
+from netvlad_ros.core.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_matching import spots
@@ -38,7 +37,7 @@ class Candidate:
 class PlaceSolver:
     """Everything about one query image; `note` says why its answers are weaker than they could be.
 
-    size: width, height [px] of the image. choice: what earlier images say about the calibrations.
+    size: width, height [px] of the image.
     """
 
     def __init__(
@@ -48,12 +47,11 @@ class PlaceSolver:
         query: LocalFeatures,
         size: tuple[int, int],
         camera: CameraModel | None,
-        choice: CameraChoice,
     ) -> None:
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
         self._map, self._store, self._config = place_map, place_map.features, config
-        self._query, self._size, self._choice = query, size, choice
+        self._query, self._size = query, size
         self._spots = spots(query.keypoints)
         # Keypoints of a large image are found in a small one: their error grows with it.
         self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
@@ -64,7 +62,7 @@ class PlaceSolver:
             self.note = 'no camera_info'
         else:
             try:
-                self._camera = camera.resized(*size)
+                self._camera = place_map.calibration_of(camera.resized(*size))
             except NetvladError as error:
                 self.note = str(error)
         if not self.note and not self._store.has_landmarks:
@@ -77,24 +75,19 @@ class PlaceSolver:
     ) -> tuple[list[CandidateEvidence], GeometricPose | None]:
         """Evidence of the candidates of a place, by its leader, and the pose of the camera there.
 
-        By landmarks where the map has them; else, and without a pose, each candidate by itself.
+        By landmarks where the map has them and the camera is known; else each candidate by itself.
         """
-        refused = ''
         if self._store.has_landmarks and self._camera is not None:
             evidence, pose, refused = self._from_landmarks(place, candidates, self._camera)
-            if pose is not None:
-                return evidence, pose
+            return evidence or [_refused(c, refused) for c in candidates], pose
         views = [self._two_view(candidate) for candidate in candidates]
         evidence = [
-            CandidateEvidence(
-                c.rank, c.matches, view.inliers, view.model, refused or view.degenerate
-            )
+            CandidateEvidence(c.rank, c.matches, view.inliers, view.model, view.degenerate)
             for c, view in zip(candidates, views, strict=True)
         ]
-        pose = None
-        if not self._store.has_landmarks:
-            pose = self._from_directions(place, candidates, views)
-        return evidence, pose
+        if self._store.has_landmarks:
+            return evidence, None
+        return evidence, self._from_directions(place, candidates, views)
 
     def _two_view(self, candidate: Candidate) -> TwoView:
         of_query, of_mapped = candidate.matches.T
@@ -123,7 +116,7 @@ class PlaceSolver:
         )
         # A landmark that several map images show is one: the same pair counts once.
         pairs = np.unique(pairs, axis=0)
-        sightings, found = self._best_camera(pairs, camera)
+        sightings, found = self._absolute_pose(pairs, camera)
         if found.T_map_cam is None or found.covariance is None:
             return [], None, found.degenerate
         fits = sightings.error_px(found.T_map_cam) <= self._max_px
@@ -154,36 +147,24 @@ class PlaceSolver:
         )
         return evidence, pose, ''
 
-    def _best_camera(
-        self, pairs: NDArray[np.int64], given: CameraModel
+    def _absolute_pose(
+        self, pairs: NDArray[np.int64], camera: CameraModel
     ) -> tuple[Sightings, AbsolutePose]:
-        """Pose from pairs (n, 2) of keypoint and landmark, by the calibration that fits better."""
+        """Pose from pairs (n, 2) of keypoint and landmark."""
         keypoint, landmark = pairs.T
-        answers = []
-        for camera in self._choice.options(given, self._map.camera):
-            sightings = Sightings.create(
-                camera,
-                self._query.keypoints[keypoint],
-                self._store.points[landmark],
-                self._spots[keypoint],
-                landmark,
-            )
-            found = absolute_pose(
-                sightings,
-                max_reprojection_px=self._max_px,
-                min_inliers=self._config.min_inliers,
-                sigma_px=SIGMA_PX * self._scale,
-            )
-            answers.append((sightings, found))
-        if len(answers) == 1:
-            return answers[0]
-        inliers = [int(found.inliers.sum()) for _, found in answers]
-        sightings, found = answers[int(self._choice.prefers_map(given, *inliers))]
-        poses = [each.T_map_cam for _, each in answers if each.T_map_cam is not None]
-        if len(poses) == 2 and found.covariance is not None and self._choice.is_open(given):
-            # Both may be right: as long as nobody knows, the truth may lie as far as the other.
-            step = pose_step(poses[0], poses[1])
-            found = replace(found, covariance=found.covariance + np.outer(step, step))
+        sightings = Sightings.create(
+            camera,
+            self._query.keypoints[keypoint],
+            self._store.points[landmark],
+            self._spots[keypoint],
+            landmark,
+        )
+        found = absolute_pose(
+            sightings,
+            max_reprojection_px=self._max_px,
+            min_inliers=self._config.min_inliers,
+            sigma_px=SIGMA_PX * self._scale,
+        )
         return sightings, found
 
     def _from_directions(
@@ -213,3 +194,8 @@ class PlaceSolver:
             residual_px=float('nan'),
             leader=place,
         )
+
+
+def _refused(candidate: Candidate, reason: str) -> CandidateEvidence:
+    none = np.zeros(len(candidate.matches), dtype=bool)
+    return CandidateEvidence(candidate.rank, candidate.matches, none, '', reason)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera_choice import CameraChoice
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import FeatureExtractor
@@ -56,7 +55,6 @@ class Verifier:
         self._map, self._store = place_map, place_map.features
         self._extractor, self._config = extractor, config
         self._budget = VerificationBudget()
-        self._choice = CameraChoice()
 
     def verify(
         self,
@@ -92,7 +90,7 @@ class Verifier:
         candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
-        solver = PlaceSolver(self._map, self._config, query, size, camera, self._choice)
+        solver = PlaceSolver(self._map, self._config, query, size, camera)
         places = list(dict.fromkeys(leader[ranks].tolist()))
         found = [
             solver.solve(place, [c for c in candidates if leader[c.rank] == place])

@@ -49,14 +49,14 @@ class Trust:
         gain_of = {}
         inliers = sight.inliers()
         # Inliers prove that the same things are seen, a pose that they are seen from the place:
-        # where one was to be had and there is none, they speak for nothing.
+        # where one was to be had and there is none, they speak against it.
         for place in np.unique(sight.leader[inliers >= 0]).tolist():
             pose = sight.pose_at(place)
             if pose is not None:
                 gain_of[place] = self.of_map.inlier_log_odds(pose.inliers)
             else:
-                gain = self.of_map.inlier_log_odds(int(inliers[sight.leader == place].max()))
-                gain_of[place] = min(gain, 0.0) if sight.is_pose_expected else gain
+                most = int(inliers[sight.leader == place].max())
+                gain_of[place] = self.of_map.inlier_log_odds(most, poseless=sight.is_pose_expected)
         gains[:] = min(0.0, max(gain_of.values()))
         for place, gain in gain_of.items():
             gains[sight.leader == place] = gain

@@ -40,7 +40,7 @@ class Trials:
     """n localized images in order of time.
 
     similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
-    poseless (n,): geometry could have given a pose there and gave none: inliers gain nothing.
+    poseless (n,): inliers should have given a pose there and gave none.
     rivals (n,): odds of its rivals against it, summed: its probability
     is 1 / (1 + exp(-log odds alone) + rivals). right (n,): whether the estimate shows the
     right place. method (n,): how it was found. residuals (n, 6), covariance (n, 6, 6): its error
@@ -104,9 +104,13 @@ def likely_right(
 
 def probability(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
-    counts, count_of = np.unique(trials.inliers, return_inverse=True)
-    gains = np.array([calibration.inlier_log_odds(int(count)) for count in counts])[count_of]
-    gains = np.where(trials.poseless, np.minimum(gains, 0.0), gains)
+    kinds = np.column_stack([trials.inliers, trials.poseless])
+    kinds, kind_of = np.unique(kinds, axis=0, return_inverse=True)
+    gain_of = [
+        calibration.inlier_log_odds(int(inliers), poseless=bool(poseless))
+        for inliers, poseless in kinds
+    ]
+    gains = np.array(gain_of)[kind_of.ravel()]
     alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + trials.rivals))
 

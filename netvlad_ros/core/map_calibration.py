@@ -13,8 +13,8 @@ from netvlad_ros.core.model_metadata import Calibration
 
 METHODS = ('landmarks', 'relative_poses', 'map_images')
 LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
-# Inliers prove that the same things are seen, a pose that they are seen from the place. Of 23 images
-# of a kitchen with inliers, but no pose to the place's landmarks, one was at the place.
+# Inliers prove that the same things are seen, a pose that they are seen from the place. Of 23
+# images of a kitchen with inliers, but no pose to the place's landmarks, one was at the place.
 MOST_POSELESS_LOG_ODDS = -1.5
 MAX_TEXT = 1000
 

@@ -138,7 +138,7 @@ def test_a_feature_bundle(tmp_path):
     path = tmp_path / 'cells.onnx'
     model_id = write_feature_bundle(cells(), METADATA, path)
     extractor = open_bundle(path, max_keypoints=5)
-    assert extractor.spec == FeatureSpec('onnx', DIM, 5, 640, model_id)
+    assert extractor.spec == FeatureSpec('onnx', DIM, 5, 480, model_id)
     rgb = scene(SIDE * 4, SIDE * 2)
     features = extractor.extract(rgb)
     assert (features.descriptors.dtype, features.descriptors.shape) == (np.float16, (5, DIM))

@@ -212,7 +212,7 @@ def test_features_of_a_bundle_on_the_command_line(tmp_path, model):
     assert (facts['features'], facts['feature_model']) == ('onnx', model_id)
     assert (facts['keypoints_per_place'], facts['landmarks']) == (7, None)
     spec = PlaceMap.load(tmp_path / 'map').features.spec
-    assert spec == FeatureSpec('onnx', DIM, 7, 640, model_id)
+    assert spec == FeatureSpec('onnx', DIM, 7, 480, model_id)
     assert len(open_extractor(spec, model=features).extract(picture(0, 240, 320))) == 7
 
 

@@ -214,12 +214,15 @@ def test_verification_stays_within_the_time_left(scene):
     skipped = verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=1.0)
     assert skipped.evidence == () and skipped.poses == ()
     assert skipped.note.startswith('skipped: verification takes ') and '1 ms' in skipped.note
-    # One slow moment does not switch it off for good.
+    # One slow moment does not switch it off, and many do not for good.
     verifier._budget.measured('extract', 1e4)
+    assert verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence
+    for _ in range(10):
+        verifier._budget.measured('extract', 1e4)
     assert verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence == ()
     again = [
         bool(verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence)
-        for _ in range(40)
+        for _ in range(100)
     ]
     assert any(again)
 

@@ -26,7 +26,8 @@ MAX_SIGMA_DEPTH = 0.25  # of the landmarks' median distance: depth and focal len
 RIVAL_SHARE = 0.6  # of the inliers: a second pose with as many makes both doubtful
 SAME_POSE_DEPTH = 0.1  # of the landmarks' median distance: as far as one pose splits into two
 SAME_POSE_DEG = 5.0
-REFINEMENTS = 3
+REFINEMENTS = 2
+GAUSS_NEWTON_STEPS = 5  # from consensus on; the last ones move by less than a tenth of a sigma
 ROBUST = cv2.USAC_MAGSAC  # draws the same numbers every time
 
 
@@ -150,7 +151,7 @@ def _refine(
     sightings: Sightings, T: Array, inliers: NDArray[np.bool_], max_px: float
 ) -> Array | None:
     """Gauss-Newton with Huber weights on the inliers' residuals; None where it breaks down."""
-    for _ in range(10):
+    for _ in range(GAUSS_NEWTON_STEPS):
         residual, jacobian = sightings.linearize(T, inliers)
         weights = _huber(residual, max_px)
         weighted = jacobian * weights[:, np.newaxis, np.newaxis]
@@ -165,7 +166,7 @@ def _refine(
         T = T.copy()
         T[:3, 3] += step[:3]
         T[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix() @ T[:3, :3]
-        if np.abs(step).max() < 1e-7:
+        if np.abs(step).max() < 1e-5:  # [m], [rad]
             break
     return T
 

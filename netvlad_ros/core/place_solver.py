@@ -37,7 +37,7 @@ class Candidate:
 class PlaceSolver:
     """Everything about one query image; `note` says why its answers are weaker than they could be.
 
-    size: width, height [px] of the image.
+    size: width, height [px] of the image. camera: for images of that size; None: `note` says why.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class PlaceSolver:
         query: LocalFeatures,
         size: tuple[int, int],
         camera: CameraModel | None,
+        note: str,
     ) -> None:
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
@@ -56,15 +57,7 @@ class PlaceSolver:
         # Keypoints of a large image are found in a small one: their error grows with it.
         self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
         self._max_px = config.max_reprojection_px * self._scale
-        self._camera: CameraModel | None = None
-        self.note = ''
-        if camera is None:
-            self.note = 'no camera_info'
-        else:
-            try:
-                self._camera = place_map.calibration_of(camera.resized(*size))
-            except NetvladError as error:
-                self.note = str(error)
+        self._camera, self.note = camera, note
         if not self.note and not self._store.has_landmarks:
             self.note = 'the map has no landmarks'
             if place_map.camera is None:

@@ -55,6 +55,7 @@ class Verifier:
         self._map, self._store = place_map, place_map.features
         self._extractor, self._config = extractor, config
         self._budget = VerificationBudget()
+        self._camera: tuple[CameraModel, tuple[int, int], CameraModel] | None = None
 
     def verify(
         self,
@@ -90,7 +91,7 @@ class Verifier:
         candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
-        solver = PlaceSolver(self._map, self._config, query, size, camera)
+        solver = PlaceSolver(self._map, self._config, query, size, *self._known(camera, size))
         places = list(dict.fromkeys(leader[ranks].tolist()))
         found = [
             solver.solve(place, [c for c in candidates if leader[c.rank] == place])
@@ -108,6 +109,20 @@ class Verifier:
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
         poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
         return Verification(tuple(evidence), tuple(poses), solver.note, query, timings_ms)
+
+    def _known(
+        self, camera: CameraModel | None, size: tuple[int, int]
+    ) -> tuple[CameraModel | None, str]:
+        """The camera as it is for images of this size, or why it is not known."""
+        if camera is None:
+            return None, 'no camera_info'
+        if self._camera is None or self._camera[:2] != (camera, size):  # the same for all a drive
+            try:
+                known = self._map.calibration_of(camera.resized(*size))
+            except NetvladError as error:
+                return None, str(error)
+            self._camera = (camera, size, known)
+        return self._camera[2], ''
 
     def _match(self, query: LocalFeatures, rank: int, index: int) -> Candidate:
         mapped = self._store.features(index)

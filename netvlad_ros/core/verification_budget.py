@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 RIVAL_PLACES = 2  # places beside the best one that are compared with it
 IMAGES_OF_RIVAL = 2
 RECENT = 0.2  # weight of the newest measurement
-FORGET = 0.9  # of a cost, whenever it kept verification from running: it may be outdated
+OUTLIER = 3.0  # times the average: one slow moment is no slow machine
+FORGET = 0.98  # of a cost, whenever it kept verification from running: it may be outdated
 START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0}  # 640x480 on one slow core
 
 
@@ -25,10 +26,11 @@ class VerificationBudget:
 
     def measured(self, stage: str, ms: float) -> None:
         """Remember what a stage took just now."""
-        self.cost_ms[stage] += RECENT * (ms - self.cost_ms[stage])
+        cost = self.cost_ms[stage]
+        self.cost_ms[stage] += RECENT * (min(ms, OUTLIER * cost) - cost)
 
     def forget(self) -> None:
-        """Trust the averages less; one slow moment must not switch verification off for good."""
+        """Trust the averages less: what was slow must not be switched off for good."""
         for stage in self.cost_ms:
             self.cost_ms[stage] *= FORGET
 

@@ -63,6 +63,13 @@ class PlaceSolver:
             if place_map.camera is None:
                 self.note += ' and does not know its camera'
 
+    @property
+    def is_pose_expected(self) -> bool:
+        """Whether a place that is seen gives a pose: the cameras are known."""
+        return self._camera is not None and (
+            self._store.has_landmarks or self._map.camera is not None
+        )
+
     def solve(
         self, place: int, candidates: list[Candidate]
     ) -> tuple[list[CandidateEvidence], GeometricPose | None]:

@@ -32,11 +32,6 @@ class Sight:
     note: str
     timings_ms: Mapping[str, float]
 
-    @property
-    def is_pose_expected(self) -> bool:
-        """Whether verification could have found a pose: features, landmarks and intrinsics."""
-        return bool(self.verification and self.verification.evidence and not self.note)
-
     def pose_at(self, leader: int) -> GeometricPose | None:
         """The geometric pose at a place, by its leader."""
         poses = self.verification.poses if self.verification else ()

@@ -48,6 +48,7 @@ class Trust:
             return gains
         gain_of = {}
         inliers = sight.inliers()
+        expected = sight.verification.is_pose_expected
         # Inliers prove that the same things are seen, a pose that they are seen from the place:
         # where one was to be had and there is none, they speak against it.
         for place in np.unique(sight.leader[inliers >= 0]).tolist():
@@ -56,7 +57,7 @@ class Trust:
                 gain_of[place] = self.of_map.inlier_log_odds(pose.inliers)
             else:
                 most = int(inliers[sight.leader == place].max())
-                gain_of[place] = self.of_map.inlier_log_odds(most, poseless=sight.is_pose_expected)
+                gain_of[place] = self.of_map.inlier_log_odds(most, poseless=expected)
         gains[:] = min(0.0, max(gain_of.values()))
         for place, gain in gain_of.items():
             gains[sight.leader == place] = gain

@@ -29,7 +29,8 @@ __all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
 class Verification:
     """evidence of the candidates looked at; poses, at most one a place, most inliers first; note:
     '' or why the answer is weaker than it could be; features of the query, for pictures;
-    timings_ms: of extract, match and solve, where they were done.
+    timings_ms: of extract, match and solve, where they were done. is_pose_expected: whether
+    what is known of the cameras suffices for a pose at the place that is seen.
     """
 
     evidence: tuple[CandidateEvidence, ...]
@@ -37,6 +38,7 @@ class Verification:
     note: str
     features: LocalFeatures
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    is_pose_expected: bool = False
 
 
 class Verifier:
@@ -108,7 +110,14 @@ class Verifier:
         self._budget.measured('solve', timings_ms['solve'] / len(places))
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
         poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
-        return Verification(tuple(evidence), tuple(poses), solver.note, query, timings_ms)
+        return Verification(
+            tuple(evidence),
+            tuple(poses),
+            solver.note,
+            query,
+            timings_ms,
+            is_pose_expected=solver.is_pose_expected,
+        )
 
     def _known(
         self, camera: CameraModel | None, size: tuple[int, int]

@@ -74,7 +74,7 @@ def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> t
     place = [c for c in match.candidates if c.probability == match.probability]
     inliers = max(candidate.inliers for candidate in place)
     verified = match.verification
-    poseless = bool(verified and verified.evidence and not verified.note)
+    poseless = verified is not None and verified.is_pose_expected
     for pose in verified.poses if verified else ():
         if np.array_equal(pose.T_map_cam, estimate.T):
             covariance, inliers, poseless = pose.covariance, pose.inliers, False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from netvlad_ros.core.two_view import TwoView, two_view
 # A camera farther from every map image that shares its landmarks than so many times their distance
 # would have to recognise them at twice the size or half of it.
 MAX_DEPTHS = 1.5
+# Of the image's width; a third of it is a turn by 20 degrees of a camera that sees 60.
+MAX_SHIFT = 0.35
+MAX_ZOOM = 1.6  # things from a third nearer, or half as far again
+MIN_SHARE = 0.08  # of an image's features; who walks around a thing sees it, but little else again
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,25 @@ class PlaceSolver:
 
     def _two_view(self, candidate: Candidate) -> TwoView:
         of_query, of_mapped = candidate.matches.T
-        return two_view(
-            self._query.keypoints[of_query],
-            self._store.features(candidate.index).keypoints[of_mapped],
+        query_px = self._query.keypoints[of_query]
+        mapped_px = self._store.features(candidate.index).keypoints[of_mapped]
+        view = two_view(
+            query_px,
+            mapped_px,
             self._camera,
             self._map.camera,
             self._size,
             max_px=self._max_px,
             min_inliers=self._config.min_inliers,
         )
+        if self.is_pose_expected or not view.inliers.any():
+            return view
+        width = self._size[0] if self._map.camera is None else self._map.camera.width
+        seen = query_px[view.inliers] / self._size[0], mapped_px[view.inliers] / width
+        keypoints = min(len(self._query.keypoints), len(self._store.landmarks(candidate.index)))
+        if view.inliers.sum() >= MIN_SHARE * keypoints and _is_same_view(*seen):
+            return view
+        return replace(view, inliers=np.zeros_like(view.inliers), degenerate='seen from elsewhere')
 
     def _from_landmarks(
         self, place: int, candidates: list[Candidate], camera: CameraModel
@@ -194,6 +208,21 @@ class PlaceSolver:
             residual_px=float('nan'),
             leader=place,
         )
+
+
+def _is_same_view(query: NDArray[np.floating], mapped: NDArray[np.floating]) -> bool:
+    """Whether features (n, 2), in widths of their images, lie where they do in the map image.
+
+    Without intrinsics no pose can be computed, so that of the map image must do: it does if the
+    two images were taken from about one spot in about one direction.
+    """
+    shift = float(np.linalg.norm(np.median(query - mapped, axis=0)))
+    spread_query, spread_mapped = (
+        float(np.median(np.linalg.norm(each - np.median(each, axis=0), axis=1)))
+        for each in (query, mapped)
+    )
+    zoom = spread_query / max(spread_mapped, 1e-9)
+    return shift <= MAX_SHIFT and 1.0 / MAX_ZOOM <= zoom <= MAX_ZOOM
 
 
 def _refused(candidate: Candidate, reason: str) -> CandidateEvidence:

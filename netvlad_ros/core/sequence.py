@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from netvlad_ros.core.belief import Belief
-from netvlad_ros.core.geometry import Array, distance_m, invert
+from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.other_camera import OtherCamera
 from netvlad_ros.core.place_hypotheses import Hypotheses, around
@@ -28,6 +29,7 @@ class Sequence:
     def __init__(self, place_map: PlaceMap, trust: Trust, config: LocalizerConfig) -> None:
         self.trust = trust  # of the next update
         self._T_map_cam = place_map.T_map_cam
+        self._tree = cKDTree(place_map.T_map_cam[:, :3, 3])
         self._belief = Belief(
             place_map.T_map_cam,
             max_speed_mps=config.max_speed_mps,
@@ -167,9 +169,9 @@ class Sequence:
         """Which places (N,) lie within so many place radii of one of the poses (4, 4)."""
         near = np.zeros(len(self._T_map_cam), dtype=bool)
         for T in centres:
-            near |= around(
-                self._T_map_cam, T, radii * self.trust.radius_m, radii * self.trust.radius_deg
-            )
+            within = self._tree.query_ball_point(T[:3, 3], radii * self.trust.radius_m)
+            turned = rotation_angle_deg(self._T_map_cam[within], T[np.newaxis])
+            near[np.asarray(within, dtype=np.int64)[turned <= radii * self.trust.radius_deg]] = True
         return near
 
     def _centres(self, sight: Sight, leader: int) -> list[Array]:

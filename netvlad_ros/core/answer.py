@@ -6,6 +6,7 @@ import numpy as np
 
 from netvlad_ros.core.decision import judge
 from netvlad_ros.core.estimate import estimate
+from netvlad_ros.core.geometry import distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Candidate, Match, Status
 from netvlad_ros.core.place_hypotheses import Hypotheses
@@ -35,7 +36,7 @@ def answer(
         stamp_ns=sight.stamp_ns,
         status=verdict.status,
         reason=verdict.reason,
-        candidates=_candidates(sight, hypotheses, place_map, config.top_k),
+        candidates=_candidates(sight, hypotheses, place_map, trust, config.top_k),
         prior=best if verdict.status is Status.ACCEPTED else None,
         estimate=best,
         probability=float(hypotheses.probability[hypotheses.best]),
@@ -50,12 +51,12 @@ def answer(
 
 
 def _candidates(
-    sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, top_k: int
+    sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust, top_k: int
 ) -> tuple[Candidate, ...]:
     """The look-alikes to report: one of the best place, then by inliers, then by similarity."""
     inliers = sight.inliers()
     order = np.lexsort([np.arange(len(inliers)), -inliers])
-    first = hypotheses.supporters[np.argmax(inliers[hypotheses.supporters])]
+    first = _first(sight, hypotheses, place_map, trust)
     order = np.concatenate([[first], order[order != first]])
     candidates = []
     for rank in order[:top_k]:
@@ -74,6 +75,20 @@ def _candidates(
             )
         )
     return tuple(candidates)
+
+
+def _first(sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust) -> int:
+    """Rank of the best place's image that shows most of what is seen, or was taken nearest."""
+    ranks = hypotheses.supporters
+    inliers = sight.inliers()[ranks]
+    pose = sight.pose_at(hypotheses.best)
+    if pose is None or not (inliers > 0).any():
+        return int(ranks[np.argmax(inliers)])
+    ranks = ranks[inliers > 0]
+    T = place_map.T_map_cam[sight.indices[ranks]]
+    away = distance_m(T, pose.T_map_cam) / trust.radius_m
+    turned = rotation_angle_deg(T, pose.T_map_cam[np.newaxis]) / trust.radius_deg
+    return int(ranks[np.argmin(np.hypot(away, turned))])
 
 
 def _geometry(sight: Sight, hypotheses: Hypotheses) -> str:

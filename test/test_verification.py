@@ -234,6 +234,9 @@ def test_fewer_candidates_where_time_is_short():
     assert budget.affordable(ranks, leader, math.inf).tolist() == ranks.tolist() == [0, 1, 2, 3, 4]
     assert budget.affordable(ranks, leader, 95).tolist() == [0, 1]
     assert budget.affordable(ranks, leader, 79).tolist() == []
+    for _ in range(100_000):
+        budget.forget()
+    assert not len(budget.affordable(ranks, leader, 0.0)), 'no time is no time, however long'
 
 
 def test_rivals_are_compared_with_the_best_place():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import FeatureExtractor
+from netvlad_ros.core.feature_extractor import FeatureExtractor, no_features
 from netvlad_ros.core.feature_matching import match_features
 from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
 from netvlad_ros.core.local_features import LocalFeatures
@@ -81,12 +81,8 @@ class Verifier:
         if not len(ranks):
             needed = self._budget.expected_ms(1, 1)
             self._budget.forget()
-            nothing = LocalFeatures(
-                np.empty((0, 2), np.float32),
-                np.empty((0, self._store.spec.dim), self._store.spec.dtype),
-            )
             note = f'skipped: verification takes {needed:.0f} ms, {time_left_ms:.0f} ms are left'
-            return Verification((), (), note, nothing)
+            return Verification((), (), note, no_features(self._store.spec))
         started = time.perf_counter()
         query = self._extractor.extract(rgb)
         extracted = time.perf_counter()

@@ -13,6 +13,7 @@ IMAGES_OF_RIVAL = 2
 RECENT = 0.2  # weight of the newest measurement
 OUTLIER = 3.0  # times the average: one slow moment is no slow machine
 FORGET = 0.98  # of a cost, whenever it kept verification from running: it may be outdated
+LEAST = 0.1
 START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0}  # 640x480 on one slow core
 
 
@@ -30,9 +31,13 @@ class VerificationBudget:
         self.cost_ms[stage] += RECENT * (min(ms, OUTLIER * cost) - cost)
 
     def forget(self) -> None:
-        """Trust the averages less: what was slow must not be switched off for good."""
-        for stage in self.cost_ms:
-            self.cost_ms[stage] *= FORGET
+        """Trust the averages less: what was slow must not be switched off for good.
+
+        Never below LEAST of the costs at the start: what seems free would run with no time left.
+        """
+        for stage, cost in self.cost_ms.items():
+            if cost > LEAST * START_MS[stage]:
+                self.cost_ms[stage] = FORGET * cost
 
     def expected_ms(self, candidates: int, places: int) -> float:
         """What verifying so many candidates of so many places takes [ms]."""

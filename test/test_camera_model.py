@@ -92,6 +92,15 @@ def test_distortion_that_folds_back_ends_the_model():
     assert np.isnan(rays).any(axis=1).tolist() == [False, True]
 
 
+def test_cameras_agree_where_both_have_rays():
+    fisheye = camera('equidistant', FISHEYE)
+    assert fisheye.agrees(camera('equidistant', FISHEYE))
+    assert not fisheye.agrees(camera('equidistant', FISHEYE, K=[510.0, *K[1:]]))
+    elsewhere = camera(d=[-0.4, 0.0, 0.0, 0.0, 0.0], K=[500.0, 0.0, 1e5, *K[3:]])
+    assert np.isnan(elsewhere.rays(grid())).all()
+    assert not fisheye.agrees(elsewhere), 'nothing was compared'
+
+
 def test_what_is_behind_or_no_number_is_nan():
     for made in (camera('plumb_bob', PLUMB_BOB), camera('equidistant', FISHEYE)):
         points = [[0, 0, -1], [1, 1, 0], [np.nan, 0, 1], [np.inf, 0, 1], [0, 0, 1]]

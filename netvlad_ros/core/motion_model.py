@@ -141,4 +141,4 @@ class MotionModel:
         arrived = np.zeros(len(self._cells.counts))
         np.add.at(arrived, cell[found], share[found])
         moved = self._cells.scatter(arrived)
-        return moved + rest, float(mass.sum() - rest.sum() - moved.sum())
+        return moved + rest, max(float(mass.sum() - rest.sum() - moved.sum()), 0.0)

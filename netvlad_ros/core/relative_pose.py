@@ -82,7 +82,7 @@ def relative_pose(
     reach = np.linalg.norm(position - centres[used], axis=1).min()
     baseline = np.linalg.norm(centres[used] - centres[used].mean(axis=0), axis=1).max() * 2
     sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance)[-1]))
-    if sigma_m > max_sigma_m or math.degrees(np.sqrt(full[3, 3])) > max_sigma_deg:
+    if not (sigma_m <= max_sigma_m and math.degrees(np.sqrt(full[3, 3])) <= max_sigma_deg):
         return RelativePose(None, None, used, 'too uncertain')
     if reach > MAX_REACH * baseline:
         return RelativePose(None, None, used, 'too little baseline between the map images')

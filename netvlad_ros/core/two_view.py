@@ -116,7 +116,7 @@ def _calibrated(rays_query: Array, rays_map: Array, max_tangent: float, needed: 
         reason, model = 'pure rotation', 'homography'
     elif _homography(a, b, max_tangent, MIN_ITERATIONS).sum() >= SAME_MODEL_SHARE * count:
         reason, model = 'one plane', 'homography'
-    elif motion.sigma_deg > MAX_DIRECTION_SIGMA_DEG:
+    elif not motion.sigma_deg <= MAX_DIRECTION_SIGMA_DEG:
         reason = 'too little parallax'
     elif in_front < MIN_IN_FRONT * count:
         reason = 'points behind a camera'

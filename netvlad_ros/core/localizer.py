@@ -29,7 +29,7 @@ from netvlad_ros.core.verification import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
 # Settings that the belief is built on; when one of them changes, it begins anew.
-MOTION = ('max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_radius_deg')
+MOTION = ('belief', 'max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_radius_deg')
 
 
 class Localizer:

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from netvlad_ros.core.geometry import Array, invert
+from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
+
+# A mount that TF tells anew for each image, by joints that tremble, is one mount: a camera that the
+# belief does not know would count as a witness of its own.
+SAME_MOUNT_M, SAME_MOUNT_DEG = 0.05, 2.0
 
 
 class OtherCamera:
@@ -19,13 +23,18 @@ class OtherCamera:
     def __init__(
         self, T_map_cam: Array, T_ref_cam: Array, *, radius_m: float, radius_deg: float
     ) -> None:
-        self._T_cam_ref = invert(T_ref_cam)
+        self._T_ref_cam, self._T_cam_ref = T_ref_cam, invert(T_ref_cam)
         self._source: NDArray[np.int64] | None = None  # of each place, the map image that tells
         if not np.allclose(T_ref_cam, np.eye(4)):
             scale = np.r_[np.full(3, radius_m), np.full(9, np.sqrt(2.0) * np.radians(radius_deg))]
             told = _embed(self.of_reference(T_map_cam)) / scale
             away, nearest = cKDTree(told).query(_embed(T_map_cam) / scale)
             self._source = np.where(away <= 1.0, nearest, -1)
+
+    def is_at(self, T_ref_cam: Array) -> bool:
+        """Whether a mount (4, 4) is this camera's, but for a trembling."""
+        near = distance_m(T_ref_cam, self._T_ref_cam) <= SAME_MOUNT_M
+        return bool(near and rotation_angle_deg(T_ref_cam, self._T_ref_cam) <= SAME_MOUNT_DEG)
 
     def of_reference(self, T_map_cam: Array) -> Array:
         """Poses of the reference camera (..., 4, 4) where this one's are T_map_cam (..., 4, 4)."""

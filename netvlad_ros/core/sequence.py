@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from netvlad_ros.core.belief import Belief
+from netvlad_ros.core.belief import MAX_CAMERAS, Belief
 from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.other_camera import OtherCamera
@@ -59,11 +59,10 @@ class Sequence:
         map's places around it, and around the pose that its place's landmarks give.
         """
         self._predict(sight.stamp_ns, T_odom_cam)
-        key = np.round(np.eye(4) if T_ref_cam is None else T_ref_cam, 9).tobytes()
-        camera = self._camera(key)
+        name, camera = self._camera(np.eye(4) if T_ref_cam is None else T_ref_cam)
         if sight.shows_something:
             spoken, none = self._log_likelihoods(sight, alone)
-            self._belief.update(camera.states(spoken, none), none, key)
+            self._belief.update(camera.states(spoken, none), none, name)
         return self._believed(sight, alone, camera)
 
     def _predict(self, stamp_ns: int, T_odom_cam: Array | None) -> None:
@@ -76,17 +75,21 @@ class Sequence:
             motion = invert(T_before) @ T_odom_cam
         self._belief.predict((stamp_ns - before) * 1e-9, motion)
 
-    def _camera(self, key: bytes) -> OtherCamera:
-        if key not in self._cameras:
-            if len(self._cameras) > 16:  # a mount that moves is not worth remembering
-                self._cameras.clear()
-            self._cameras[key] = OtherCamera(
-                self._T_map_cam,
-                np.frombuffer(key).reshape(4, 4),
-                radius_m=self.trust.radius_m,
-                radius_deg=self.trust.radius_deg,
-            )
-        return self._cameras[key]
+    def _camera(self, T_ref_cam: Array) -> tuple[bytes, OtherCamera]:
+        """The camera mounted there, and its name in the belief."""
+        for name, camera in self._cameras.items():
+            if camera.is_at(T_ref_cam):
+                return name, camera
+        if len(self._cameras) >= MAX_CAMERAS:  # a mount that moves is not worth remembering
+            self._cameras.clear()
+        name = T_ref_cam.tobytes()
+        self._cameras[name] = OtherCamera(
+            self._T_map_cam,
+            T_ref_cam,
+            radius_m=self.trust.radius_m,
+            radius_deg=self.trust.radius_deg,
+        )
+        return name, self._cameras[name]
 
     def _log_likelihoods(self, sight: Sight, alone: Hypotheses) -> tuple[Array, float]:
         """Of this camera at each map image (N,), and of it seeing what is not mapped."""

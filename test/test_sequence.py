@@ -67,3 +67,40 @@ def test_a_mount_that_trembles_is_one_witness():
     trembling = [pose(x=0.1 + 1e-4 * e, yaw_deg=10.0 + 0.1 * e) for e in rng.normal(size=20)]
     np.testing.assert_allclose(after(trembling), after(steady), atol=1e-6)
     assert (sequence()._camera(np.eye(4))[1].is_at(pose(yaw_deg=3.0))) is False
+
+
+def verified(sight: Sight, poses, inliers, **changes) -> Verification:
+    """Evidence of look-alikes, by rank -> inliers; poses, by leader -> inliers."""
+    evidence = tuple(
+        CandidateEvidence(rank, np.zeros((n, 2), np.int64), np.ones(n, bool), 'essential', '')
+        for rank, n in inliers.items()
+    )
+    found = tuple(
+        GeometricPose(CORRIDORS[sight.indices[leader]], np.eye(6), 'relative_poses', n, 0.5, leader)
+        for leader, n in poses.items()
+    )
+    return Verification(evidence, found, '', None, is_pose_expected=True, **changes)
+
+
+@pytest.mark.parametrize('rival_inliers', [0, 80])
+def test_a_twin_of_which_too_little_was_looked_at_for_a_pose_is_a_rival(rival_inliers):
+    """Two images of the rival show as many inliers; a pose by directions takes three."""
+    sight = sight_of([0.8] * 5 + [0.79] * 5)
+    rival = int(np.flatnonzero(sight.leader != 0)[0])
+    inliers = {**dict.fromkeys(range(5), 80), rival: rival_inliers, rival + 1: rival_inliers}
+    verification = verified(sight, {0: 80}, inliers, views_needed=3)
+    hypotheses = alone(sight_of([0.8] * 5 + [0.79] * 5, verification))
+    assert hypotheses.best == 0
+    if rival_inliers:
+        assert 0.5 < hypotheses.probability[0] < 0.7, 'it may as well be the other one'
+    else:
+        assert hypotheses.probability[0] > 0.99
+
+
+def test_inliers_without_a_pose_make_no_place_sure():
+    sight = sight_of([0.55] * 5 + [0.2] * 5)
+    verification = verified(sight, {}, {0: 80, 1: 80}, views_needed=3)
+    sure = alone(sight_of([0.55] * 5 + [0.2] * 5, verification))
+    plain = alone(sight)
+    assert sure.best == plain.best == 0
+    assert sure.alone < plain.alone, 'too little was looked at, or it is no pose'

@@ -58,11 +58,13 @@ def weigh(
     radius_m: float,
     radius_deg: float,
     *,
+    by_itself: Array | None = None,
     allies: Collection[int] = (),
 ) -> Hypotheses:
     """Turn look-alikes (k, 4, 4), most similar first, with their cosines (k,) into hypotheses.
 
-    geometry: (k,) log odds that verification adds to each one's place, 0 where it was not tried.
+    geometry: (k,) log odds that verification adds to each one's place, 0 where it was not tried;
+    by_itself: (k,) those that it adds against "none of these", where they differ.
     allies: leaders whose landmarks put the camera where those of the best place do.
 
     A place weighs as much as its best image: a hundred neighbouring map frames are one witness,
@@ -76,7 +78,8 @@ def weigh(
     outskirts = around(T_map_cam, T_map_cam[best], 2 * radius_m, 2 * radius_deg)
     rivals = np.flatnonzero((leader == ranks) & ~outskirts & ~np.isin(leader, list(allies)))
     odds = np.exp(np.clip(score - score[best], -700.0, 0.0))  # best place: 1
-    log_odds = float(calibration.log_odds(similarity[best]) + geometry[best])
+    own = geometry if by_itself is None else by_itself
+    log_odds = float(calibration.log_odds(similarity[best]) + own[best])
     none = np.exp(np.clip(-log_odds, -700.0, 700.0))
     total = 1.0 + none + odds[rivals].sum()
     return Hypotheses(

@@ -16,7 +16,7 @@ from netvlad_ros.core.geometry import distance_m
 from netvlad_ros.core.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.relative_pose import RelativeView, relative_pose
+from netvlad_ros.core.relative_pose import MIN_VIEWS, RelativeView, relative_pose
 from netvlad_ros.core.sightings import Sightings
 from netvlad_ros.core.two_view import TwoView, two_view
 
@@ -73,6 +73,11 @@ class PlaceSolver:
         return self._camera is not None and (
             self._store.has_landmarks or self._map.camera is not None
         )
+
+    @property
+    def views_needed(self) -> int:
+        """Of how many images of a place at least a pose can be had."""
+        return 1 if self._store.has_landmarks else MIN_VIEWS
 
     def solve(
         self, place: int, candidates: list[Candidate]

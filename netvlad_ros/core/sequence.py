@@ -131,7 +131,7 @@ class Sequence:
             if outside > of_rival:
                 rival, of_rival = leader, outside
         log_odds = float(self.trust.of_similarity.log_odds(sight.similarity[best]))
-        log_odds += float(self.trust.of_geometry(sight)[best]) + KNOWN_WAY_LOG_ODDS
+        log_odds += float(self.trust.of_geometry(sight, by_itself=True)[best]) + KNOWN_WAY_LOG_ODDS
         this_image = float(1.0 / (1.0 + np.exp(np.clip(-log_odds, -700.0, 700.0))))
         return Hypotheses(
             leader=sight.leader,

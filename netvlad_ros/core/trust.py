@@ -29,19 +29,23 @@ class Trust:
 
     def weigh(self, sight: Sight, T_map_cam: Array) -> Hypotheses:
         """What an image says by itself; T_map_cam (k, 4, 4), of its look-alikes."""
-        geometry = self.of_geometry(sight)
         arguments = (
-            *(sight.leader, T_map_cam, sight.similarity, geometry),
+            *(sight.leader, T_map_cam, sight.similarity, self.of_geometry(sight)),
             *(self.of_similarity, self.radius_m, self.radius_deg),
         )
-        hypotheses = weigh(*arguments)
+        by_itself = self.of_geometry(sight, by_itself=True)
+        hypotheses = weigh(*arguments, by_itself=by_itself)
         allies = self.allies(sight, hypotheses.best)
-        return weigh(*arguments, allies=allies) if allies else hypotheses
+        return weigh(*arguments, by_itself=by_itself, allies=allies) if allies else hypotheses
 
-    def of_geometry(self, sight: Sight) -> Array:
+    def of_geometry(self, sight: Sight, *, by_itself: bool = False) -> Array:
         """Log odds (k,) that verification adds to the place of each look-alike.
 
-        A place that was not verified is not better for it than the best one that was.
+        A place that was not verified is not better for it than the best one that was. Inliers prove
+        that the same things are seen, a pose that they are seen from the place: where one was to be
+        had and there is none, they speak against it. Where too few images were looked at for a
+        pose, as of rivals, that is true of what the place is worth `by_itself`; against the other
+        places its inliers count: it may be the twin of one that got its pose.
         """
         gains = np.zeros(len(sight.indices))
         if sight.verification is None or not sight.verification.evidence:
@@ -49,15 +53,18 @@ class Trust:
         gain_of = {}
         inliers = sight.inliers()
         expected = sight.verification.is_pose_expected
-        # Inliers prove that the same things are seen, a pose that they are seen from the place:
-        # where one was to be had and there is none, they speak against it.
         for place in np.unique(sight.leader[inliers >= 0]).tolist():
             pose = sight.pose_at(place)
             if pose is not None:
                 gain_of[place] = self.of_map.inlier_log_odds(pose.inliers)
             else:
-                most = int(inliers[sight.leader == place].max())
-                gain_of[place] = self.of_map.inlier_log_odds(most, poseless=expected)
+                looked_at = inliers[(sight.leader == place) & (inliers >= 0)]
+                poseless = expected and (
+                    by_itself or len(looked_at) >= sight.verification.views_needed
+                )
+                gain_of[place] = self.of_map.inlier_log_odds(
+                    int(looked_at.max()), poseless=poseless
+                )
         gains[:] = min(0.0, max(gain_of.values()))
         for place, gain in gain_of.items():
             gains[sight.leader == place] = gain

@@ -30,7 +30,8 @@ class Verification:
     """evidence of the candidates looked at; poses, at most one a place, most inliers first; note:
     '' or why the answer is weaker than it could be; features of the query, for pictures;
     timings_ms: of extract, match and solve, where they were done. is_pose_expected: whether
-    what is known of the cameras suffices for a pose at the place that is seen.
+    what is known of the cameras suffices for a pose at the place that is seen; views_needed: of how
+    many of its images at least.
     """
 
     evidence: tuple[CandidateEvidence, ...]
@@ -39,6 +40,7 @@ class Verification:
     features: LocalFeatures
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     is_pose_expected: bool = False
+    views_needed: int = 1
 
 
 class Verifier:
@@ -113,6 +115,7 @@ class Verifier:
             query,
             timings_ms,
             is_pose_expected=solver.is_pose_expected,
+            views_needed=solver.views_needed,
         )
 
     def _known(

@@ -10,6 +10,17 @@ from netvlad_ros.core.camera_model import CameraModel, resize_matrix
 from netvlad_ros.core.errors import NetvladError
 
 
+def is_rectified(image_topic: str) -> bool:
+    """Whether image_proc made these images: they have no distortion, and P is their matrix."""
+    words = ['', *image_topic.split('/')]
+    return words[-2 if is_transport(image_topic) else -1].startswith('image_rect')
+
+
+def is_transport(image_topic: str) -> bool:
+    """Whether the last word of a topic names how the images are packed, not the images."""
+    return image_topic.rpartition('/')[2] in ('compressed', 'compressedDepth', 'theora', 'zstd')
+
+
 def camera_model_of(camera_info: Any, *, rectified: bool = False) -> CameraModel:
     """Model of the images that a CameraInfo, or anything with its fields, is about.
 

@@ -75,7 +75,7 @@ class Localizer:
         trust = Trust(
             of_similarity=calibration_of(self.bundle, config, place_map.calibration),
             of_map=place_map.calibration or MapCalibration(),
-            radius_m=max(config.place_radius_m, 2 * place_map.spacing_m),
+            radius_m=config.radius_m(place_map.spacing_m),
             radius_deg=config.place_radius_deg,
         )
         verifier = None

@@ -108,3 +108,7 @@ class LocalizerConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    def radius_m(self, spacing_m: float) -> float:
+        """Distance [m] within which images show one place, on a map of so many metres a step."""
+        return max(self.place_radius_m, 2 * spacing_m)

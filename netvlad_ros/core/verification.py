@@ -138,5 +138,5 @@ class Verifier:
 
     def _outskirts(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         T = self._map.T_map_cam[indices]
-        radius_m = 2 * max(self._config.place_radius_m, 2 * self._map.spacing_m)
-        return around(T, T[0], radius_m, 2 * self._config.place_radius_deg)
+        radius_m = self._config.radius_m(self._map.spacing_m)
+        return around(T, T[0], 2 * radius_m, 2 * self._config.place_radius_deg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from netvlad_ros.core.camera_info import camera_model_of
+from netvlad_ros.core.camera_info import camera_model_of, is_rectified, is_transport
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bag_file import BagFile
@@ -52,14 +52,3 @@ def siblings(image_topic: str) -> list[str]:
     if is_transport(image_topic):  # /camera/image_raw/compressed goes with /camera/camera_info
         return [f'{above.rpartition("/")[0]}/camera_info', f'{above}/camera_info']
     return [f'{above}/camera_info']
-
-
-def is_transport(image_topic: str) -> bool:
-    """Whether the last word of a topic names how the images are packed, not the images."""
-    return image_topic.rpartition('/')[2] in ('compressed', 'compressedDepth', 'theora', 'zstd')
-
-
-def is_rectified(image_topic: str) -> bool:
-    """Whether image_proc made these images: they have no distortion, and P is their matrix."""
-    words = image_topic.split('/')
-    return words[-2 if is_transport(image_topic) else -1].startswith('image_rect')

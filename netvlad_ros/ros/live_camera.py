@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
+from netvlad_ros.core.camera_info import is_rectified
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.ros.camera_calibration import CameraCalibration
@@ -73,7 +74,7 @@ class LiveCamera:
         info_topic = info_topic_of(ros_node, image_topic, f'{below}camera_info')
         self.calibration = CameraCalibration(
             info_topic,
-            rectified=image_topic.rpartition('/')[2].startswith('image_rect'),
+            rectified=is_rectified(image_topic),
             warn=ros_node.get_logger().warning,
         )
         self._worker = NewestFrame(self._process)

@@ -18,12 +18,11 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import counts_json, timings_json
+from netvlad_ros.offline.evaluation import COMPARED
 from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import Progress, build_map
 from netvlad_ros.offline.pairs_evaluation import chosen_pairs
-
-COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
 
 
 def decide_pairs(

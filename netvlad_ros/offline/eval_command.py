@@ -115,6 +115,10 @@ def evaluate(
     belief: Annotated[
         bool, typer.Option('--belief/--no-belief', help='Let images of a sequence add up.')
     ] = True,
+    compare: Annotated[
+        bool,
+        typer.Option('--compare', help='With --map: compare verification and belief, on and off.'),
+    ] = False,
     accept_probability: Annotated[
         float | None,
         typer.Option(help='Least probability to be accepted; left out: as the robot does.'),
@@ -153,8 +157,11 @@ def evaluate(
         raise typer.BadParameter('--pairs takes no drive and no --slice; use --queries, --database')
     if pairs is not None and (unmapped or camera_file is not None):
         raise typer.BadParameter('--unmapped and --camera belong to --map')
-    if decide and not (verification and belief):
-        raise typer.BadParameter('--decide compares verification and belief, on and off, by itself')
+    if compare and (pairs is not None or unmapped):
+        raise typer.BadParameter('--compare belongs to --map and a drive of the mapped area')
+    if (decide or compare) and not (verification and belief):
+        option = '--decide' if decide else '--compare'
+        raise typer.BadParameter(f'{option} switches verification and belief on and off by itself')
     if json_file is not None and str(json_file) != '-' and not json_file.absolute().parent.is_dir():
         raise typer.BadParameter(f'--json: the folder of {json_file} does not exist')
     if accept_probability is not None and not 0.5 <= accept_probability <= 1.0:
@@ -232,6 +239,7 @@ def evaluate(
                     radius_m=radius,
                     angle_deg=angle,
                     config=config,
+                    compare=compare,
                     pictures=out,
                     progress=progress,
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import (
     RECALL_AT,
     Bounds,
+    Judgement,
     counts_json,
     judge_answers,
     timings_json,
@@ -25,6 +28,7 @@ from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.traverse import Traverse
 
 DEFAULT_RADIUS_M = 1.0
+COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
 
 
 def evaluate_map(
@@ -36,6 +40,7 @@ def evaluate_map(
     radius_m: float = DEFAULT_RADIUS_M,
     angle_deg: float | None = None,
     config: LocalizerConfig | None = None,
+    compare: bool = False,
     pictures: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -48,9 +53,10 @@ def evaluate_map(
     angle_deg [deg] of rotation where given; a query is answerable if the map has a right place.
     An accepted prior is wrong if it lies outside the same bounds. Precision, recall over the
     acceptance threshold and reliability count an answer as right if it shows the right place: its
-    pose lies within the localizer's own place radius. pictures: a folder that gets
-    precision_recall.png, reliability.png and errors.png. Queries without a pose
-    and unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if map,
+    pose lies within the localizer's own place radius. compare: localize once more without
+    verification, for `settings`: verification and belief, on and off. pictures: a folder that gets
+    precision_recall.png, reliability.png and errors.png. Queries without a pose and unreadable
+    images are left out and added to `traverse.skipped`. Raises NetvladError if map,
     model and drive do not fit together or nothing is left to judge.
     """
     if not radius_m > 0 or (angle_deg is not None and not angle_deg > 0):
@@ -62,13 +68,32 @@ def evaluate_map(
     bounds = Bounds(radius_m, angle_deg, *place_radius(place_map, config))
     alone = judge_answers(drive.alone, drive, place_map.T_map_cam, bounds)
     sequence = judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
+    settings: dict[str, Judgement] = {}
+    if compare:
+        localizer = Localizer(bundle, place_map, replace(config, verification=False))
+        skipped = list(traverse.skipped)
+        plain = localize_drive(localizer, traverse, selection=selection, progress=progress)
+        traverse.skipped[:] = skipped
+        settings = {
+            'verification, no belief': alone,
+            'verification, belief': sequence,
+            **{
+                name: judge_answers(answers, plain, place_map.T_map_cam, bounds)
+                for name, answers in (
+                    ('no verification, no belief', plain.alone),
+                    ('no verification, belief', plain.sequence),
+                )
+            },
+        }
     if pictures is not None:
         from netvlad_ros.offline.evaluation_pictures import draw_judgements
 
-        draw_judgements({'every image alone': alone, 'as a sequence': sequence}, pictures)
+        ways = settings or {'every image alone': alone, 'as a sequence': sequence}
+        draw_judgements(ways, pictures)
     return {
         **alone.figures,
         'sequence': sequence.figures,
+        **({'settings': compared(settings)} if settings else {}),
         'skipped': drive.skipped,
         'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in drive.alone])),
         'radius_m': radius_m,
@@ -106,6 +131,14 @@ def evaluate_unmapped(
         'sequence': _acceptances(drive.sequence, drive.images),
         'skipped': drive.skipped,
         **_identity(place_map, bundle),
+    }
+
+
+def compared(settings: Mapping[str, Judgement]) -> dict[str, dict[str, Any]]:
+    """What ways of localizing, by name, differ in."""
+    return {
+        name: {key: judgement.figures[key] for key in COMPARED}
+        for name, judgement in settings.items()
     }
 
 

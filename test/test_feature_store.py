@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,7 @@ def test_impossible_contents_are_refused_even_with_the_right_hash(saved, name, c
         ({'dim': 10**9}, 'columns'),
         ({'max_keypoints': 10**9}, 'max_keypoints'),
         ({'max_side_px': 320}, 'not what its map id says'),
+        ({'noted': date(2026, 1, 1)}, 'not what its map id says'),  # JSON knows no dates
     ],
 )
 def test_what_the_index_says_is_not_believed(saved, entry, complaint):

@@ -96,11 +96,13 @@ def judge_answers(
     normalised = nees(estimated, truth[accepted], covariances)
 
     # Do probabilities mean what they say?
-    judged = [i for i, answer in enumerate(answers) if answer.estimate is not None]
-    probability = np.array([answers[i].probability for i in judged])
-    shows_place = np.array([_shows_place(answers[i], truth[i], bounds) for i in judged], dtype=bool)
-    answerable = np.array([_is_mapped(T_map_places, T, bounds) for T in truth])
-    answerable[judged] |= shows_place  # found from further away than the map counts on
+    probability = [answer.probability for answer in answers]
+    shows_place = np.array([
+        _is_within(answer.estimate.T[np.newaxis], T, bounds)
+        for answer, T in zip(answers, truth, strict=True)
+    ])  # fmt: skip
+    answerable = np.array([_is_within(T_map_places, T, bounds) for T in truth])
+    answerable |= shows_place  # found from further away than the map counts on
     curve = precision_recall(probability, shows_place, int(answerable.sum()))
     diagram = reliability(probability, shows_place)
 
@@ -157,13 +159,9 @@ def timings_json(answers: Sequence[Answer]) -> dict[str, float]:
     }
 
 
-def _shows_place(answer: Answer, T_true: Array, bounds: Bounds) -> bool:
-    assert answer.estimate is not None
-    return _is_mapped(answer.estimate.T[np.newaxis], T_true, bounds)
-
-
-def _is_mapped(T_map_places: Array, T_true: Array, bounds: Bounds) -> bool:
-    near = places_within(T_map_places, T_true, bounds.place_radius_m, bounds.place_radius_deg)
+def _is_within(T_map_cam: Array, T_true: Array, bounds: Bounds) -> bool:
+    """Whether one of the poses (k, 4, 4) shows the right place."""
+    near = places_within(T_map_cam, T_true, bounds.place_radius_m, bounds.place_radius_deg)
     return len(near) > 0
 
 

@@ -26,7 +26,7 @@ class Answer:
     status: Status
     ranked: tuple[int, ...]
     prior: PosePrior | None
-    estimate: PosePrior | None
+    estimate: PosePrior
     probability: float
     timings_ms: Mapping[str, float]
 
@@ -69,9 +69,8 @@ def localize_drive(
 ) -> LocalizedDrive:
     """Localize the images of a drive, from a cold start.
 
-    needs_poses: leave out images without a pose; else `truth` stays
-    empty. Unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if
-    nothing is left.
+    needs_poses: leave out images without a pose; else `truth` stays empty. Unreadable images are
+    left out and added to `traverse.skipped`. Raises NetvladError if nothing is left.
     """
     total = len(selected_indices(selection, len(traverse)))
     stamps, images, truth = [], [], []

@@ -33,11 +33,13 @@ from netvlad_ros.ros.conversions import (
 )
 from netvlad_ros.ros.extrinsics import Extrinsics
 from netvlad_ros.ros.fix_events import FixEvents
+from netvlad_ros.ros.live_run import LiveRun
 from netvlad_ros.ros.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.odometry_track import OdometryTrack
 from netvlad_ros.ros.panels import Panels, draw_inliers
 from netvlad_ros.ros.parameters import ENTRIES
+from netvlad_ros.ros.recognizer import Recognizer
 from netvlad_ros.ros.rig import Rig
 from netvlad_ros.ros.shot import Shot
 
@@ -74,6 +76,7 @@ def test_no_parameter_has_two_homes():
         ({'cameras': ('front',), 'T_base_cam': (0.0,) * 6 + (1.0,)}, r'front\.T_base_cam'),
         ({'T_base_cam': (0.0,) * 6 + (2.0,)}, 'T_base_cam: the quaternion'),
         ({'frame_budget_ms': -1.0}, 'frame_budget_ms'),
+        ({'cameras': ('front', 'rear'), 'pose_of': 'camera'}, 'whose pose'),
     ],
 )
 def test_impossible_settings_are_named(given, words):
@@ -338,6 +341,70 @@ def test_a_rig_places_each_camera_and_its_motion():
     assert "'moon'" in rig.motion
     assert placed('front').T_odom_ref is None
     assert 'none around' in rig.motion
+
+
+class Listener:
+    """A localizer that only notes which motion it is told of."""
+
+    place_map = SimpleNamespace(frame_id='map')
+    fails = False
+
+    def __init__(self):
+        self.told, self.resets = [], 0
+
+    def step(self, rgb, stamp_ns, *, T_odom_cam, **_):
+        if self.fails:
+            raise NetvladError('no image')
+        self.told.append(None if T_odom_cam is None else T_odom_cam[0, 3])
+
+    def recognize(self, rgb, stamp_ns, **_):
+        self.told.append('alone')
+
+    def reset(self):
+        self.resets += 1
+
+
+def test_a_leap_of_the_odometry_is_kept_from_the_belief_whatever_comes_between(monkeypatch):
+    mounts, listener = Mounts(), Listener()
+    mounts.source = 'parameter'
+    recognizer, config = Recognizer(listener, Rig(mounts)), NodeConfig(cameras=('front', 'side'))
+    monkeypatch.setattr(recognizer, '_answer', lambda *_: None)
+
+    def step(camera, x, breaks):
+        shot = Shot(SimpleNamespace(frame_id='', stamp=Time()), time.perf_counter(), camera)
+        moved = {'T_odom_child': pose(x=x), 'child_frame': '', 'odometry_breaks': breaks}
+        recognizer.step(None, shot, config, lambda shot: dataclasses.replace(shot, **moved))
+
+    step('front', 0.0, 0)
+    step('front', 1.0, 0)
+    step('side', 50.0, 1)  # of unknown mount, hence beside the belief
+    listener.fails = True
+    with pytest.raises(NetvladError):
+        step('front', 51.0, 1)
+    listener.fails = False
+    step('front', 52.0, 1)
+    step('front', 53.0, 1)
+    assert listener.told == [1.0, 2.0, 'alone', None, 54.0]
+
+
+def test_a_run_begins_afresh_and_tells_each_event_once():
+    recognizer, published = Listener(), []
+    recognizer.localizer = recognizer
+    teller = SimpleNamespace(publish_initial_pose=lambda prior: published.append(prior) or True)
+    run = LiveRun(None, recognizer, teller, NodeConfig)
+    assert recognizer.resets == 1, 'activated anew, anywhere'
+
+    def fix(stamp_s, prior):
+        match = SimpleNamespace(stamp_ns=stamp_s * S)
+        run.fix(outputs.Answer(match, None, prior, recognizer.place_map, ()))
+
+    fix(1, 'first')
+    fix(2, 'second')
+    run.forget()
+    fix(3, 'third')
+    assert (published, recognizer.resets) == (['first', 'third'], 2)
+    assert run.tell(outputs.Answer(None, None, 'asked for', None, ()))
+    assert not run.tell(outputs.Answer(None, None, None, None, ()))
 
 
 def test_nothing_is_drawn_while_nobody_looks(monkeypatch):

@@ -38,8 +38,9 @@ class LiveRun:
         self._recognizer = recognizer
         self._outputs = outputs
         self._config = config
-        self._fixes = FixEvents()
         self._lock = threading.Lock()
+        # While the node was inactive the robot may have been carried, and its clock set back.
+        self._begin()
 
     def look(self) -> None:
         """Listen to odometry while somebody needs it."""
@@ -56,7 +57,10 @@ class LiveRun:
         """The shot, with what odometry says at its stamp."""
         odometry = self.odometry
         found = None if odometry is None else odometry.at(stamp_to_ns(shot.header.stamp))
-        return shot if found is None else replace(shot, T_odom_child=found[0], child_frame=found[1])
+        if found is None:
+            return shot
+        T, child, breaks = found
+        return replace(shot, T_odom_child=T, child_frame=child, odometry_breaks=breaks)
 
     def note_stamp(self, camera: str, stamp_ns: int) -> None:
         """Begin a new run if a camera's stamps went back further than disorder explains."""
@@ -82,24 +86,26 @@ class LiveRun:
         # Answered on a map that load_map has replaced meanwhile: no event on the new one.
         if answer.place_map is not self._recognizer.localizer.place_map:
             return
-        with self._lock:
-            event = self._fixes.is_event(answer.match.stamp_ns, self._config().lost_after_s)
-        if event:
-            self.tell(answer)
+        with self._lock:  # until it is told, or another camera would tell it too
+            if self._fixes.is_event(answer.match.stamp_ns, self._config().lost_after_s):
+                self._tell(answer)
 
     def tell(self, answer: Answer) -> bool:
         """Publish an accepted answer on initial_pose; False if nobody listens."""
-        if answer.prior is None or not self._outputs.publish_initial_pose(answer.prior):
-            return False
         with self._lock:
-            self._fixes.told()
-        return True
+            return self._tell(answer)
 
     def close(self) -> None:
         """Stop listening to odometry."""
         odometry, self.odometry = self.odometry, None
         if odometry is not None:
             odometry.close()
+
+    def _tell(self, answer: Answer) -> bool:
+        if answer.prior is None or not self._outputs.publish_initial_pose(answer.prior):
+            return False
+        self._fixes.told()
+        return True
 
     def _begin(self) -> None:
         self._fixes = FixEvents()

@@ -119,6 +119,11 @@ class NodeConfig:
                 'T_base_cam is of the one camera without a name; with cameras, set '
                 + ', '.join(f'{name}.T_base_cam' for name in self.cameras)
             )
+        if len(self.cameras) > 1 and self.pose_of == 'camera':
+            raise NetvladError(
+                'pose_of is camera, but there are several, and a prior does not say whose pose it '
+                'is: set pose_of to base'
+            )
 
     @property
     def reference(self) -> str:

@@ -34,7 +34,7 @@ def node_report(
 
 def _describe(report: Report, recognizer: Recognizer) -> None:
     localizer, place_map = recognizer.localizer, recognizer.localizer.place_map
-    sources = recognizer.rig.sources
+    sources = dict(recognizer.rig.sources)  # workers add to it
     report.values = {
         'accelerator': localizer.bundle.provider,
         'model': str(localizer.bundle.path),

@@ -47,7 +47,6 @@ class OdometryInput:
         self.received = 0
         self._ros_node = ros_node
         self._track = OdometryTrack(time_jump_s)
-        self._breaks_told = 0
         self._lock = threading.Lock()
         # Sensor data: best effort hears everybody.
         profile = QoSProfile(
@@ -57,18 +56,15 @@ class OdometryInput:
             Odometry, 'odom', self._received, profile, callback_group=Polled()
         )
 
-    def at(self, stamp_ns: int) -> tuple[Array, str] | None:
-        """T_odom_child (4, 4) at a stamp and the child's frame, or None: see OdometryTrack.at.
+    def at(self, stamp_ns: int) -> tuple[Array, str, int] | None:
+        """T_odom_child (4, 4) at a stamp, or None, see OdometryTrack.at; the child's frame; breaks.
 
-        None once after a break, so that nobody takes the leap from the pose before for a motion.
+        Poses between which there was a break tell nothing about the motion.
         """
         with self._lock:
             self._drain()
             T = self._track.at(stamp_ns)
-            if T is None or self._breaks_told != self._track.breaks:
-                self._breaks_told = self._track.breaks
-                return None
-            return T, self.frames[1]
+            return None if T is None else (T, self.frames[1], self._track.breaks)
 
     def poll(self) -> None:
         """Take what has come, before the middleware's queue runs over."""

@@ -32,6 +32,7 @@ class Recognizer:
     def __init__(self, localizer: Localizer, rig: Rig) -> None:
         self.localizer = localizer
         self.rig = rig
+        self._breaks = 0  # of the odometry of the last image that moved the belief
         self._lock = threading.Lock()
 
     def step(
@@ -57,14 +58,18 @@ class Recognizer:
                     rgb, stamp_ns, camera=shot.model, time_left_ms=time_left_ms
                 )
             else:
+                # The leap of a break is no motion.
+                is_broken = shot.odometry_breaks != self._breaks
                 match = localizer.step(
                     rgb,
                     stamp_ns,
                     camera=shot.model,
-                    T_odom_cam=placement.T_odom_ref,
+                    T_odom_cam=None if is_broken else placement.T_odom_ref,
                     T_ref_cam=placement.T_ref_cam,
                     time_left_ms=time_left_ms,
                 )
+                if shot.T_odom_child is not None:
+                    self._breaks = shot.odometry_breaks
         return self._answer(match, shot, localizer.place_map, config, placement.alone)
 
     def recognize(self, rgb: NDArray[np.uint8], shot: Shot, config: NodeConfig) -> Answer:

@@ -15,7 +15,8 @@ class Shot:
 
     camera: name in the parameter `cameras`, '' of the only one. model: its optics, or None and in
     `trouble` why a camera_info cannot be used. T_odom_child: pose (4, 4) in the odometry frame of
-    the frame child_frame at the image's stamp, or None.
+    the frame child_frame at the image's stamp, or None; odometry_breaks: how often odometry had
+    gone on from elsewhere by then.
     """
 
     header: Any
@@ -25,3 +26,4 @@ class Shot:
     trouble: str = ''
     T_odom_child: Array | None = None
     child_frame: str = ''
+    odometry_breaks: int = 0

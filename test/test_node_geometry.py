@@ -106,7 +106,7 @@ def test_odometry_is_used_where_it_can_be(bench):  # noqa: F811
         (50.0, 'camera', 'in use'),
     ):
         poses = [odometry(at_s + 0.1 * i, 1.0, child=child) for i in range(3)]
-        moves(at_s, 'none around', *poses)  # it went on from elsewhere: no motion between
+        moves(at_s, 'of no use', *poses)  # it went on from elsewhere: no motion between
         moves(at_s + 0.1, words)
     assert client.set_parameter('use_odom', False).successful
     client.wait(lambda: not odom.get_subscription_count(), what='for the subscription to end')

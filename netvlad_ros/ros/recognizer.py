@@ -58,13 +58,15 @@ class Recognizer:
                     rgb, stamp_ns, camera=shot.model, time_left_ms=time_left_ms
                 )
             else:
-                # The leap of a break is no motion.
-                is_broken = shot.odometry_breaks != self._breaks
+                T_odom_ref = placement.T_odom_ref
+                if T_odom_ref is not None and shot.odometry_breaks != self._breaks:
+                    T_odom_ref = None  # the leap from the pose before is no motion
+                    self.rig.motion = 'of no use: it went on from elsewhere'
                 match = localizer.step(
                     rgb,
                     stamp_ns,
                     camera=shot.model,
-                    T_odom_cam=None if is_broken else placement.T_odom_ref,
+                    T_odom_cam=T_odom_ref,
                     T_ref_cam=placement.T_ref_cam,
                     time_left_ms=time_left_ms,
                 )

@@ -147,6 +147,7 @@ def test_extrinsics_in_order_and_never_guessed():
 
     assert found(given, mounted, 'camera') == (5.0, 'parameter')
     assert found(NodeConfig(), mounted, 'camera') == (1.0, 'TF')
+    assert extrinsics.from_tf('base_link', 'camera', Time(sec=-1))[0, 3] == 1.0
     extrinsics._buffer = None
     assert found(NodeConfig(), mounted, 'camera') == (9.0, 'map')
     assert found(NodeConfig(), mounted, '') == (9.0, 'map')

@@ -34,11 +34,11 @@ def open_traverse(source: Path | str, **options: Any) -> Traverse:
 
         return BagTraverse(source, bag_options)
     if bag_options.without_poses and source.is_dir():
-        from netvlad_ros.offline.camera_file import read_camera
+        from netvlad_ros.offline.camera_file import read_camera_model
         from netvlad_ros.offline.image_traverse import ImageTraverse
 
         file = bag_options.camera_file
-        return ImageTraverse(source, camera=None if file is None else read_camera(file).model())
+        return ImageTraverse(source, camera=None if file is None else read_camera_model(file))
     raise NetvladError(f'{source} is no drive: {_seen(source)}; a drive is {UNDERSTOOD}')
 
 

@@ -71,10 +71,10 @@ class Extrinsics:
         if self._buffer is None or not source:
             return None
         # At the image's time for a camera that pans; the newest one where TF lags behind the image.
-        for when in (Time.from_msg(stamp), Time()):
+        for when in (stamp, Time().to_msg()):
             try:
-                found = self._buffer.lookup_transform(target, source, when)
-            except Exception:  # tf2 raises a family of C++ exceptions; each means "not known"
+                found = self._buffer.lookup_transform(target, source, Time.from_msg(when))
+            except Exception:  # of tf2 a family, of rclpy for stamps below 0: "not known then"
                 continue
             t, q = found.transform.translation, found.transform.rotation
             return pose_matrix(np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w]))

@@ -153,7 +153,7 @@ def check_frame(place_map: PlaceMap, traverse: Traverse) -> None:
 
 def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, float]:
     """Distance [m] and angle [deg] within which the localizer takes images for one place."""
-    return max(config.place_radius_m, 2 * place_map.spacing_m), config.place_radius_deg
+    return config.radius_m(place_map.spacing_m), config.place_radius_deg
 
 
 def _acceptances(answers: tuple[Answer, ...], images: tuple[str, ...]) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def test_covariances_become_honest_on_unseen_images(rng, tails):
     fitted = fit_map_calibration(draw(rng, 600, tails=tails), OF_MODEL)
     unseen = draw(rng, 4000, tails=tails)
     errors = normalised_errors(unseen[unseen.right], fitted)
-    assert 0.95 <= np.mean(errors <= chi2(6).ppf(0.95)) <= 0.995
+    assert 0.93 <= np.mean(errors <= chi2(6).ppf(0.95)) <= 0.985
     published = np.sqrt(np.diag(fitted.covariance('landmarks', np.diag(TOLD**2))))
-    # 98 % of the errors are to lie where 95 % of honest ones would: 15.03 / 12.59 without tails;
-    # with a tenth of them tripled, the quantile is 77.
-    expected = np.sqrt((77 if tails else 15.03) / 12.59)
+    # 96 % of the errors are to lie where 95 % of honest ones would: 13.20 / 12.59 without tails;
+    # with a tenth of them tripled, the quantile is 55.9.
+    expected = np.sqrt((55.9 if tails else 13.20) / 12.59)
     assert published / np.hypot(FLOOR, TOLD) == pytest.approx(np.full(6, expected), rel=0.15)
 
 
@@ -84,8 +84,11 @@ def test_a_drive_where_all_is_right_teaches_no_certainty(rng):
     trials.right[:] = True
     trials.residuals[:] = FLOOR
     fitted = fit_map_calibration(trials, OF_MODEL)
-    assert 10 < fitted.slope < 60
-    assert 0.2 < fitted.midpoint < 0.5
+    # Whatever is accepted by itself was so before: easy images say nothing of hard ones.
+    accepted = OF_MODEL.midpoint + np.log(19) / OF_MODEL.slope
+    assert fitted.midpoint >= OF_MODEL.midpoint
+    assert fitted.midpoint + np.log(19) / fitted.slope >= accepted - 1e-9
+    assert fitted.inlier_midpoint >= MapCalibration().inlier_midpoint
     assert 3 < fitted.inlier_slope < 20
     stated = probability(trials, fitted, OF_MODEL)
     assert stated.max() < 1.0

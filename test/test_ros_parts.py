@@ -32,7 +32,7 @@ from netvlad_ros.ros.conversions import (
     stamp_to_ns,
 )
 from netvlad_ros.ros.extrinsics import Extrinsics
-from netvlad_ros.ros.fix_events import FixEvents
+from netvlad_ros.ros.fix_events import Fix, FixEvents
 from netvlad_ros.ros.live_run import LiveRun
 from netvlad_ros.ros.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
@@ -86,14 +86,26 @@ def test_impossible_settings_are_named(given, words):
 
 def test_fix_events():
     events = FixEvents()
+
+    def is_event(stamp_s, x=0.0):
+        return events.is_event(Fix(int(stamp_s * S), (x, 0.0, 0.0), 0.1), 5.0, 1.0)
+
     assert events.step_s('', 10 * S) == 0
-    assert events.is_event(10 * S, 5.0)
-    assert events.is_event(11 * S, 5.0), 'nobody was listening yet'
+    assert is_event(10)
+    assert is_event(11), 'nobody was listening yet'
     events.told()
-    assert not events.is_event(12 * S, 5.0)
-    assert not events.is_event(16 * S, 5.0)
-    assert events.is_event(22 * S, 5.0), 'lost for six seconds'
+    assert not is_event(12)
+    assert not is_event(16)
+    assert is_event(22), 'lost for six seconds'
     events.told()
+    assert not is_event(23, 1.0)
+    assert not is_event(24, 50.0), 'it cannot be there: a wrong match?'
+    assert not is_event(25, 3.0)
+    assert not is_event(26, 50.0)
+    assert not is_event(27, 90.0)
+    assert is_event(28, 89.0), 'twice there: carried off'
+    events.told()
+    assert not is_event(29, 88.0)
     assert events.step_s('', 22 * S) == 12
     assert events.step_s('rear', 3 * S) == 0, 'each camera has a time of its own'
     assert events.step_s('', 3 * S) == -19
@@ -348,6 +360,7 @@ class Listener:
     """A localizer that only notes which motion it is told of."""
 
     place_map = SimpleNamespace(frame_id='map')
+    config = LocalizerConfig()
     fails = False
 
     def __init__(self):
@@ -395,15 +408,22 @@ def test_a_run_begins_afresh_and_tells_each_event_once():
     run = LiveRun(None, recognizer, teller, NodeConfig)
     assert recognizer.resets == 1, 'activated anew, anywhere'
 
-    def fix(stamp_s, prior):
+    def fix(stamp_s, x):
+        prior = prior_message(PosePrior(pose(x=x), np.eye(6), 'landmarks'), Time(), 'map')
         match = SimpleNamespace(stamp_ns=stamp_s * S)
         run.fix(outputs.Answer(match, None, prior, recognizer.place_map, ()))
 
-    fix(1, 'first')
-    fix(2, 'second')
+    def told_at():
+        return [prior.pose.pose.position.x for prior in published]
+
+    fix(1, 1.0)
+    fix(2, 2.0)
     run.forget()
-    fix(3, 'third')
-    assert (published, recognizer.resets) == (['first', 'third'], 2)
+    fix(3, 3.0)
+    assert (told_at(), recognizer.resets) == ([1.0, 3.0], 2)
+    fix(4, 100.0)
+    fix(5, 101.0)
+    assert told_at() == [1.0, 3.0, 101.0], 'somebody carried it'
     assert run.tell(outputs.Answer(None, None, 'asked for', None, ()))
     assert not run.tell(outputs.Answer(None, None, None, None, ()))
 

@@ -144,8 +144,7 @@ class LiveCamera:
         self._outputs.publish(answer)
         self._count(frame, answer)
         self._warn(note for note in answer.notes if note != shot.trouble)
-        if answer.prior is not None:
-            self._run.fix(answer)
+        self._run.fix(answer)
         if config.publish_descriptor:
             self._outputs.publish_descriptor(answer.match, header)
         self._outputs.publish_visuals(answer, rgb)

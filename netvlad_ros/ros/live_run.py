@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.fix_events import FixEvents
+from netvlad_ros.ros.fix_events import Fix, FixEvents
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.odometry_input import OdometryInput
 from netvlad_ros.ros.outputs import Answer, Outputs
@@ -83,11 +84,16 @@ class LiveRun:
 
     def fix(self, answer: Answer) -> None:
         """Note an accepted answer, and tell of it on initial_pose if it is an event."""
+        localizer = self._recognizer.localizer
         # Answered on a map that load_map has replaced meanwhile: no event on the new one.
-        if answer.place_map is not self._recognizer.localizer.place_map:
+        if answer.prior is None or answer.place_map is not localizer.place_map:
             return
+        at = answer.prior.pose.pose.position
+        variances = answer.prior.pose.covariance[:15:7]
+        fix = Fix(answer.match.stamp_ns, (at.x, at.y, at.z), math.sqrt(max(variances)))
+        lost_after_s, max_speed_mps = self._config().lost_after_s, localizer.config.max_speed_mps
         with self._lock:  # until it is told, or another camera would tell it too
-            if self._fixes.is_event(answer.match.stamp_ns, self._config().lost_after_s):
+            if self._fixes.is_event(fix, lost_after_s, max_speed_mps):
                 self._tell(answer)
 
     def tell(self, answer: Answer) -> bool:

@@ -55,22 +55,19 @@ def absolute_pose(
     max_reprojection_px: float,
     min_inliers: int,
     sigma_px: float = SIGMA_PX,
-    max_sigma_m: float = MAX_SIGMA_M,
-    max_sigma_deg: float = MAX_SIGMA_DEG,
 ) -> AbsolutePose:
     """Estimate the pose of the camera that made n sightings, robust to many wrong ones.
 
-    RANSAC on P3P over undistorted rays, then Gauss-Newton with Huber weights
-    on residuals in pixels. sigma_px: error of a keypoint, at least, for the covariance. Refused:
-    fewer than min_inliers distinct inliers or so few that chance explains them, inliers in one
-    spot, standard deviations above max_sigma_m [m], max_sigma_deg [deg] or MAX_SIGMA_DEPTH of the
-    distance, and two poses that fit nearly equally well.
+    RANSAC on P3P over undistorted rays, then Gauss-Newton with Huber weights on residuals in
+    pixels. sigma_px: error of a keypoint, at least, for the covariance. Refused: fewer than
+    min_inliers distinct inliers or so few that chance explains them, inliers in one spot, standard
+    deviations above MAX_SIGMA_M, MAX_SIGMA_DEG or MAX_SIGMA_DEPTH of the distance, and two poses
+    that fit nearly equally well.
     """
     n = len(sightings.rays)
-    nothing = np.zeros(n, dtype=bool)
 
-    def refused(reason: str, inliers: NDArray[np.bool_] = nothing) -> AbsolutePose:
-        return AbsolutePose(None, None, inliers, float('nan'), reason)
+    def refused(reason: str) -> AbsolutePose:
+        return AbsolutePose(None, None, np.zeros(n, dtype=bool), float('nan'), reason)
 
     camera = sightings.camera
     distinct = int(sightings.distinct(np.ones(n, dtype=bool)).sum())
@@ -95,7 +92,7 @@ def absolute_pose(
     sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]))
     sigma_deg = float(np.degrees(np.sqrt(np.linalg.eigvalsh(covariance[3:, 3:])[-1])))
     depth_m = float(np.median(np.linalg.norm(sightings.points[inliers] - T[:3, 3], axis=1)))
-    if sigma_m > min(max_sigma_m, MAX_SIGMA_DEPTH * depth_m) or sigma_deg > max_sigma_deg:
+    if sigma_m > min(MAX_SIGMA_M, MAX_SIGMA_DEPTH * depth_m) or sigma_deg > MAX_SIGMA_DEG:
         return refused('too uncertain')
     # What is left over: does it agree on another pose? (A repeated pattern, a mirror, a twin.)
     left = ~np.isin(sightings.keypoint, sightings.keypoint[inliers])

@@ -32,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.motion_model import MotionModel
 from netvlad_ros.core.view import View
 
@@ -61,9 +61,8 @@ class Belief:
         spacing_m: float,
         spacing_deg: float,
     ) -> None:
-        self._T_map_cam = np.asarray(T_map_cam, dtype=np.float64)
         self._motion = MotionModel(
-            self._T_map_cam,
+            np.asarray(T_map_cam, dtype=np.float64),
             max_speed_mps=max_speed_mps,
             max_turn_dps=max_turn_dps,
             spacing_m=spacing_m,
@@ -96,12 +95,6 @@ class Belief:
     def prior(self) -> Array:
         """Probability of each place (N,) to a robot that knows nothing."""
         return self._motion.lost
-
-    def around(self, T: Array, radius_m: float, radius_deg: float) -> float:
-        """Probability of the places within radius_m [m] and radius_deg [deg] of a pose (4, 4)."""
-        near = np.flatnonzero(distance_m(self._T_map_cam, T) <= radius_m)
-        turned = rotation_angle_deg(self._T_map_cam[near], T[np.newaxis])
-        return float(self.probability[near[turned <= radius_deg]].sum())
 
     def predict(self, dt_s: float, T_before_now: Array | None = None) -> None:
         """Let dt_s [s] pass; a time that is not above 0, as of a repeated stamp, does not pass.

@@ -42,19 +42,14 @@ class RelativePose:
     degenerate: str
 
 
-def relative_pose(
-    views: list[RelativeView],
-    *,
-    max_sigma_m: float = MAX_SIGMA_M,
-    max_sigma_deg: float = MAX_SIGMA_DEG,
-) -> RelativePose:
+def relative_pose(views: list[RelativeView]) -> RelativePose:
     """Intersect the directions in which k map images see the camera.
 
     The pair of views that most others agree with is refined over all that agree: the rotation by
     averaging (Hartley et al., "Rotation Averaging", IJCV 2013), the position by Gauss-Newton on the
     angles between directions. Refused: fewer than MIN_VIEWS views that agree, a position that hangs
-    on one of them, directions that are nearly parallel, standard deviations above max_sigma_m [m]
-    and max_sigma_deg [deg].
+    on one of them, directions that are nearly parallel, standard deviations above MAX_SIGMA_M and
+    MAX_SIGMA_DEG.
     """
     nobody = np.zeros(len(views), dtype=bool)
     if len(views) < MIN_VIEWS:
@@ -82,7 +77,7 @@ def relative_pose(
     reach = np.linalg.norm(position - centres[used], axis=1).min()
     baseline = np.linalg.norm(centres[used] - centres[used].mean(axis=0), axis=1).max() * 2
     sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance)[-1]))
-    if not (sigma_m <= max_sigma_m and math.degrees(np.sqrt(full[3, 3])) <= max_sigma_deg):
+    if not (sigma_m <= MAX_SIGMA_M and math.degrees(np.sqrt(full[3, 3])) <= MAX_SIGMA_DEG):
         return RelativePose(None, None, used, 'too uncertain')
     if reach > MAX_REACH * baseline:
         return RelativePose(None, None, used, 'too little baseline between the map images')

@@ -19,6 +19,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FeatureStore
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.map_files import read_index, write_index
+from netvlad_ros.core.map_records import map_index, map_rows
 from netvlad_ros.core.place_map import PlaceMap
 
 COUNTS = [3, 0, 7, 2, 8]  # an image of a blank wall has none
@@ -102,7 +103,7 @@ def test_a_map_may_be_written_over_the_one_that_it_was_read_from(saved):
 def test_what_features_are_decides_the_identity_but_only_where_there_are_some(tmp_path, rng):
     bare = place_map(np.random.default_rng(1), None).save(tmp_path / 'bare')
     # The recipe of maps before there were features, written down once more.
-    index, rows = bare._index(), bare._rows()
+    index, rows = map_index(bare), map_rows(bare)
     names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
     table = json.dumps([[index[name] for name in names], [row[:-1] for row in rows]])
     descriptors = hashlib.sha256(bare.descriptors.tobytes()).hexdigest()

@@ -14,17 +14,15 @@ SAME_SPOT_PX = 1.5  # a detector finds one corner on several scales and orientat
 MAX_TWINS = 4
 
 
-def match_features(
-    query: LocalFeatures, mapped: LocalFeatures, metric: str, *, ratio: float | None = None
-) -> NDArray[np.int64]:
+def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> NDArray[np.int64]:
     """Mutual nearest neighbours that pass the ratio test, int64 (m, 2): query, mapped keypoint.
 
-    metric: 'cosine' or 'hamming', see FeatureSpec. ratio: greatest distance, as a share of that to
-    the nearest neighbour elsewhere in the mapped image (Lowe, IJCV 2004, section 7.1); None: RATIO
-    of the metric. Keypoints at one spot, a corner found with several orientations, are no rivals of
-    one another, and at most one match starts or ends at a spot. Most distinct matches first.
+    metric: 'cosine' or 'hamming', see FeatureSpec. The distance is at most RATIO of that to the
+    nearest neighbour elsewhere in the mapped image (Lowe, IJCV 2004, section 7.1). Keypoints at one
+    spot, a corner found with several orientations, are no rivals of one another, and at most one
+    match starts or ends at a spot. Most distinct matches first.
     """
-    ratio = RATIO[metric] if ratio is None else ratio
+    ratio = RATIO[metric]
     if min(len(query.keypoints), len(mapped.keypoints)) < 2:
         return np.empty((0, 2), dtype=np.int64)
     distance = _unit_rows(query.descriptors, metric) @ _unit_rows(mapped.descriptors, metric).T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,65 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FEATURES_NAME
 from netvlad_ros.core.geometry import Array, pose_matrix, pose_vector
 from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.map_files import PLACES_HEADER, PLACES_NAME, sha256
+from netvlad_ros.core.map_files import FORMAT_VERSION, PLACES_HEADER, PLACES_NAME, sha256
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.place_map import PlaceMap
 
 DECIMALS = 9  # nanometres: reading and writing again gives the same text, hence the same map id
 
 
-def pose_numbers(T: Array) -> list[float]:
+def _pose_numbers(T: Array) -> list[float]:
     """x, y, z [m], qx, qy, qz, qw of T (4, 4), as they are written."""
     return [round(value, DECIMALS) for value in pose_vector(T).tolist()]
 
 
-def place_row(
+def _place_row(
     place_id: int, recording: str, stamp_ns: int, T_map_cam: Array, image: str, thumbnail_hash: str
 ) -> list[str]:
     """One line of places.csv, columns as PLACES_HEADER."""
     pose = [f'{value:.{DECIMALS}f}' for value in pose_vector(T_map_cam)]
     return [str(place_id), recording, str(stamp_ns), *pose, image, thumbnail_hash]
+
+
+def map_index(place_map: PlaceMap) -> dict[str, Any]:
+    """What `map.yaml` says, but for the hashes of files."""
+    return {
+        'format_version': FORMAT_VERSION,
+        'map_id': place_map.map_id,
+        'model_id': place_map.model_id,
+        'places': len(place_map),
+        'dim': int(place_map.descriptors.shape[1]),
+        'frame_id': place_map.frame_id,
+        'base_frame': place_map.base_frame,
+        'camera_frame': place_map.camera_frame,
+        'T_base_cam': None if place_map.T_base_cam is None else _pose_numbers(place_map.T_base_cam),
+        'spacing_m': place_map.spacing_m,
+        'spacing_deg': place_map.spacing_deg,
+        'source': place_map.source,
+        'created': place_map.created,
+        **({} if place_map.features is None else {'features': place_map.features.entry()}),
+        **{
+            name: part.to_dict()
+            for name in ('camera', 'stated_camera', 'calibration')
+            if (part := getattr(place_map, name)) is not None
+        },
+    }
+
+
+def map_rows(place_map: PlaceMap) -> list[list[str]]:
+    """Lines of places.csv, columns as PLACES_HEADER."""
+    return [
+        _place_row(
+            int(place_map.place_ids[i]),
+            place_map.recordings[i],
+            int(place_map.stamps_ns[i]),
+            place_map.T_map_cam[i],
+            place_map.images[i],
+            place_map.thumbnail_hashes[i],
+        )
+        for i in range(len(place_map))
+    ]
 
 
 def fingerprint(

@@ -23,11 +23,10 @@ from netvlad_ros.core.geometry import (
 )
 from netvlad_ros.core.image import decode_image
 from netvlad_ros.core.map_calibration import MapCalibration
+from netvlad_ros.core.map_check import check_map
 from netvlad_ros.core.map_files import (
-    FORMAT_VERSION,
     INDEX_NAME,
     MAX_THUMBNAIL_BYTES,
-    PLACES_NAME,
     read_bounded,
     read_map_files,
     replace_entry,
@@ -37,10 +36,10 @@ from netvlad_ros.core.map_files import (
 )
 from netvlad_ros.core.map_records import (
     fingerprint,
+    map_index,
+    map_rows,
     parse_index,
     parse_rows,
-    place_row,
-    pose_numbers,
 )
 
 
@@ -123,8 +122,8 @@ class PlaceMap:
             camera=camera,
             stated_camera=stated_camera,
         )
-        place_map._check('the new map')
-        map_id = fingerprint(place_map._index(), place_map.descriptors, place_map._rows())
+        check_map(place_map, 'the new map')
+        map_id = fingerprint(map_index(place_map), place_map.descriptors, map_rows(place_map))
         return replace(place_map, map_id=map_id)
 
     def __len__(self) -> int:
@@ -153,9 +152,9 @@ class PlaceMap:
                 path.write_bytes(jpeg)
                 hashes[i] = sha256(jpeg)
             saved = replace(self, thumbnail_hashes=tuple(hashes), directory=directory)
-            rows = saved._rows()
+            rows = map_rows(saved)
             files = {} if self.features is None else self.features.save(temporary)
-            index = {**saved._index(), 'files': files}
+            index = {**map_index(saved), 'files': files}
             saved = replace(saved, map_id=fingerprint(index, self.descriptors, rows))
             index = {**index, 'map_id': saved.map_id}
             write_map_files(temporary, index, self.descriptors, rows)
@@ -185,7 +184,7 @@ class PlaceMap:
             raise NetvladError(f'{where}: {error}') from error
         features = _mapped_features(directory, files.index, len(place_map))
         place_map = replace(place_map, features=features)
-        place_map._check(where)
+        check_map(place_map, where)
         try:
             found = fingerprint(files.index, files.descriptors, files.rows)
         except (TypeError, ValueError, RecursionError):  # entries that JSON has no word for
@@ -234,70 +233,6 @@ class PlaceMap:
         if sha256(jpeg) != self.thumbnail_hashes[index]:
             raise NetvladError(f'{where}: {path.name} was changed since the map was built')
         return decode_image(jpeg, f'{where}: {path.name}')
-
-    def _index(self) -> dict[str, Any]:
-        return {
-            'format_version': FORMAT_VERSION,
-            'map_id': self.map_id,
-            'model_id': self.model_id,
-            'places': len(self),
-            'dim': int(self.descriptors.shape[1]),
-            'frame_id': self.frame_id,
-            'base_frame': self.base_frame,
-            'camera_frame': self.camera_frame,
-            'T_base_cam': None if self.T_base_cam is None else pose_numbers(self.T_base_cam),
-            'spacing_m': self.spacing_m,
-            'spacing_deg': self.spacing_deg,
-            'source': self.source,
-            'created': self.created,
-            **({} if self.features is None else {'features': self.features.entry()}),
-            **{
-                name: part.to_dict()
-                for name in ('camera', 'stated_camera', 'calibration')
-                if (part := getattr(self, name)) is not None
-            },
-        }
-
-    def _rows(self) -> list[list[str]]:
-        return [
-            place_row(
-                int(self.place_ids[i]),
-                self.recordings[i],
-                int(self.stamps_ns[i]),
-                self.T_map_cam[i],
-                self.images[i],
-                self.thumbnail_hashes[i],
-            )
-            for i in range(len(self))
-        ]
-
-    def _check(self, where: str) -> None:
-        n = len(self.place_ids)
-        if n == 0:
-            raise NetvladError(f'{where} has no places; nothing can be recognised with it')
-        if self.descriptors.ndim != 2 or not (
-            len(self.descriptors) == len(self.recordings) == len(self.images) == n
-            and self.stamps_ns.shape == (n,)
-            and self.T_map_cam.shape == (n, 4, 4)
-        ):
-            raise NetvladError(f'{where} has columns of different length')
-        with np.errstate(over='ignore', invalid='ignore'):
-            norms = np.linalg.norm(self.descriptors, axis=1)
-        wrong = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))
-        if len(wrong):
-            raise NetvladError(
-                f'{where}: the descriptor of place {self.place_ids[wrong[0]]} has the length '
-                f'{norms[wrong[0]]:.4g}, not 1; build the map again'
-            )
-        poses = self.T_map_cam if self.T_base_cam is None else [*self.T_map_cam, self.T_base_cam]
-        if not np.isfinite(poses).all():
-            raise NetvladError(f'{where} holds poses that are not finite; build it again')
-        if len(np.unique(self.place_ids)) != n:
-            raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
-        if not self.frame_id:
-            raise NetvladError(f'{where} does not name its frame')
-        if self.features is not None and len(self.features) != n:
-            raise NetvladError(f'{where} has features of {len(self.features)} places, not of {n}')
 
 
 def _mapped_features(directory: Path, index: Mapping[str, Any], places: int) -> FeatureStore | None:

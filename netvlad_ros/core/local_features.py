@@ -15,7 +15,7 @@ DIMS = {'sift': 128, 'orb': 32}  # columns of the descriptors that are built in
 KEYPOINTS = 1000  # of an image, unless asked otherwise
 SIDE_PX = 480  # a third less time than 640, and as many inliers of a VGA camera
 MAX_DIM = 1024
-MAX_KEYPOINTS = 20_000
+MAX_KEYPOINTS = 8_000  # two images of so many take half a gigabyte to match
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
 
 

@@ -24,7 +24,6 @@ from netvlad_ros.ros.extrinsics import Extrinsics
 from netvlad_ros.ros.lifecycle_guard import refuse_impossible_transitions
 from netvlad_ros.ros.live_cameras import LiveCameras
 from netvlad_ros.ros.map_loading import localizer_on_map
-from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.node_report import node_report
 from netvlad_ros.ros.outputs import Outputs
 from netvlad_ros.ros.parameters import Parameters
@@ -146,7 +145,7 @@ class LocalizeNode(LifecycleNode):
                 part.close()
         self._services_offered = self._outputs = None
 
-    def _apply(self, node: NodeConfig, localizer: LocalizerConfig) -> None:
+    def _apply(self, localizer: LocalizerConfig) -> None:
         if self._recognizer is not None:
             self._recognizer.configure(localizer)
 

@@ -44,9 +44,12 @@ class Parameters:
         ros_node: Node,
         *,
         is_configured: Callable[[], bool],
-        apply: Callable[[NodeConfig, LocalizerConfig], None],
+        apply: Callable[[LocalizerConfig], None],
     ) -> None:
-        """apply: takes new configurations into service; raises NetvladError to refuse them."""
+        """apply: takes a new configuration into service; raises NetvladError to refuse it.
+
+        The node's own is looked at whenever it matters.
+        """
         self.node = NodeConfig()
         self.localizer = LocalizerConfig()
         self.mounts: dict[str, Array | None] = {}
@@ -121,7 +124,7 @@ class Parameters:
                     self._refuse_if_fixed(name, value)
             node, localizer = self._changed(values)
             if self._is_configured():
-                self._apply(node, localizer)
+                self._apply(localizer)
         except NetvladError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.node, self.localizer = node, localizer

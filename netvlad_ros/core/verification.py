@@ -22,6 +22,8 @@ from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.place_solver import Candidate, PlaceSolver
 from netvlad_ros.core.verification_budget import VerificationBudget, candidates_to_verify
 
+TWIN_SHARE = 0.1  # of a place's radius
+
 __all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
 
 
@@ -77,7 +79,10 @@ class Verifier:
         where it would take longer than time_left_ms. Raises NetvladError if rgb is no such image.
         """
         wanted = candidates_to_verify(
-            leader, self._outskirts(indices), self._config.verify_candidates
+            leader,
+            self._outskirts(indices),
+            self._config.verify_candidates,
+            self._twins(indices, leader),
         )
         ranks = self._budget.affordable(wanted, leader, time_left_ms)
         if not len(ranks):
@@ -135,6 +140,25 @@ class Verifier:
     def _match(self, query: LocalFeatures, rank: int, index: int) -> Candidate:
         mapped = self._store.features(index)
         return Candidate(rank, index, match_features(query, mapped, self._store.spec.metric))
+
+    def _twins(self, indices: NDArray[np.int64], leader: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Images of the best place taken from about where a more similar one was."""
+        twins = np.zeros(len(indices), dtype=bool)
+        ranks = np.flatnonzero(leader == leader[0])
+        T = self._map.T_map_cam[indices[ranks]]
+        apart_m = TWIN_SHARE * max(self._config.place_radius_m, 2 * self._map.spacing_m)
+        apart_deg = TWIN_SHARE * self._config.place_radius_deg
+        chosen = 0
+        for i in range(len(ranks)):
+            if twins[ranks[i]]:
+                continue
+            chosen += 1
+            if chosen == self._config.verify_candidates:
+                break
+            near = around(T, T[i], apart_m, apart_deg)
+            near[: i + 1] = False
+            twins[ranks[near]] = True
+        return twins
 
     def _outskirts(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         T = self._map.T_map_cam[indices]

@@ -56,16 +56,24 @@ class VerificationBudget:
 
 
 def candidates_to_verify(
-    leader: NDArray[np.int64], outskirts: NDArray[np.bool_], count: int
+    leader: NDArray[np.int64],
+    outskirts: NDArray[np.bool_],
+    count: int,
+    twins: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Ranks of the candidates to verify, the most telling ones first, int64 (n,).
 
     leader: (k,), place of each candidate, -1 for none, most similar first. outskirts: bool (k,),
-    next to the best place: no rivals of it. The best `count` images of the best place, and the best
-    IMAGES_OF_RIVAL of each of the RIVAL_PLACES next ones: equal corridors must be compared.
+    next to the best place: no rivals of it. twins: bool (k,), taken from about where a more
+    similar one was: they show nothing new and come last. The best `count` images of the best
+    place, and the best IMAGES_OF_RIVAL of each of the RIVAL_PLACES next ones: equal corridors must
+    be compared.
     """
     ranks = np.arange(len(leader))
-    queues = [ranks[leader == leader[0]][:count]]
+    of_best = ranks[leader == leader[0]]
+    if twins is not None:
+        of_best = of_best[np.argsort(twins[of_best], kind='stable')]
+    queues = [of_best[:count]]
     rivals = ranks[(leader == ranks) & ~outskirts & (leader != leader[0])]
     queues += [ranks[leader == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
     # Two of the best place for one of each rival, as long as there are any.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.feature_matching import match_features
-from netvlad_ros.core.geometry import Array, invert
+from netvlad_ros.core.geometry import Array, distance_m, invert
 from netvlad_ros.offline.covisible_pairs import covisible_pairs
 from netvlad_ros.offline.self_calibration import refine_camera
 from netvlad_ros.offline.triangulation import Observations, parallax_deg, triangulate
@@ -25,6 +25,8 @@ EPIPOLAR_PX = 4.0  # known poses are off by centimetres, too: wider than a featu
 REPROJECTION_PX = 4.0
 MIN_PARALLAX_DEG = 1.0  # below, the depth of a point is anyone's guess
 MIN_IMAGES = 2
+MIN_SHARE = 0.5  # of a track's sightings; a track of two things is no landmark
+PRUNINGS = 2
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ def find_landmarks(
 
     Features are matched between keyframes near each other, kept where the known poses' epipolar
     geometry agrees, joined to tracks, and triangulated by least squares over all their views. A
-    point stays if every view of it lies within REPROJECTION_PX, in front of the camera, and if two
-    of its rays differ by MIN_PARALLAX_DEG (Hartley and Zisserman, Multiple View Geometry, 2nd ed.,
-    chapters 11 and 12). A calibration under which images and poses contradict each other is mended
-    first: see refine_camera.
+    point stays if most of its track lies within REPROJECTION_PX, in front of the cameras, and two
+    of its rays differ by MIN_PARALLAX_DEG (Hartley and Zisserman, Multiple View Geometry, 2nd
+    ed., chapters 11 and 12). A calibration under which images and poses contradict each other is
+    mended first: see refine_camera.
     """
     keypoints = [store.features(i).keypoints for i in range(len(store))]
     starts = np.concatenate([[0], np.cumsum([len(each) for each in keypoints])]).astype(np.int64)
@@ -66,9 +68,11 @@ def find_landmarks(
     progress(len(pairs), len(pairs))
     links = np.concatenate([*matches, np.empty((0, 2), dtype=np.int64)])
     joins = _Joins(links, starts, pixels, T_map_cam)
-    # First widely, so that a wrong calibration does not hide what would tell that it is wrong.
+    # First widely, so that a wrong calibration does not hide what would tell that it is wrong; and
+    # by the wider half of the pairs: the images of a slow drive, next to each other, fit anything.
+    wide = joins.wider_half()
     for limit_px in (3 * EPIPOLAR_PX, EPIPOLAR_PX):
-        rows, seen = joins.tracks(camera, limit_px)
+        rows, seen = wide.tracks(camera, limit_px)
         refined = refine_camera(camera, seen, pixels[rows], T_map_cam)
         if refined is camera:
             break
@@ -84,12 +88,15 @@ def _triangulated(
     if not len(rows):
         return Landmarks(np.empty((0, 3)), landmark_of, camera)
     limit = REPROJECTION_PX / camera.focal_px
-    _, error = triangulate(seen, T_map_cam)
-    # Once more without what did not fit, and with one keypoint of each image for each point.
+    points, error = triangulate(seen, T_map_cam)
+    # Again without what did not fit, and with one keypoint of each image for each point.
     kept = _best_of_each_image(seen, error, error <= limit)
-    points, error = triangulate(seen.where(kept), T_map_cam)
-    good = np.bincount(seen.track[kept], minlength=seen.tracks) >= MIN_IMAGES
-    good &= np.bincount(seen.track[kept][error > limit], minlength=seen.tracks) == 0
+    for _ in range(PRUNINGS):
+        points, error = triangulate(seen.where(kept), T_map_cam)
+        kept[kept] = error <= limit
+    images = np.bincount(seen.track[kept], minlength=seen.tracks)
+    good = images >= MIN_IMAGES
+    good &= images >= MIN_SHARE * np.bincount(seen.track, minlength=seen.tracks)
     good &= parallax_deg(seen.where(kept), T_map_cam, points) >= MIN_PARALLAX_DEG
     kept &= good[seen.track]
     numbers = (np.cumsum(good) - 1).astype(np.int32)
@@ -105,6 +112,13 @@ class _Joins:
     starts: NDArray[np.int64]
     pixels: NDArray[np.float32]
     T_map_cam: Array
+
+    def wider_half(self) -> _Joins:
+        """The half of the links whose images are farther apart."""
+        image = np.searchsorted(self.starts, self.links, side='right') - 1
+        apart = distance_m(self.T_map_cam[image[:, 0]], self.T_map_cam[image[:, 1]])
+        wide = apart >= np.median(apart) if len(apart) else np.zeros(0, dtype=bool)
+        return replace(self, links=self.links[wide])
 
     def tracks(
         self, camera: CameraModel, limit_px: float

@@ -104,3 +104,14 @@ def test_inliers_without_a_pose_make_no_place_sure():
     plain = alone(sight)
     assert sure.best == plain.best == 0
     assert sure.alone < plain.alone, 'too little was looked at, or it is no pose'
+
+
+def test_a_rival_that_there_was_no_time_for_stays_one():
+    """Geometry makes one of two like corridors sure only if it looked at the other, too."""
+    similarity = [0.8] * 5 + [0.79] * 5
+    sight = sight_of(similarity)
+    rival = int(np.flatnonzero(sight.leader != 0)[0])
+    compared = verified(sight, {0: 80}, {0: 80, rival: 0})
+    assert alone(sight_of(similarity, compared)).probability[0] > 0.99
+    in_haste = verified(sight, {0: 80}, {0: 80}, unseen=(rival,))
+    assert alone(sight_of(similarity, in_haste)).probability[0] < 0.7

@@ -45,7 +45,8 @@ class Trust:
         that the same things are seen, a pose that they are seen from the place: where one was to be
         had and there is none, they speak against it. Where too few images were looked at for a
         pose, as of rivals, that is true of what the place is worth `by_itself`; against the other
-        places its inliers count: it may be the twin of one that got its pose.
+        places its inliers count: it may be the twin of one that got its pose. So may a rival that
+        there was no time for.
         """
         gains = np.zeros(len(sight.indices))
         if sight.verification is None or not sight.verification.evidence:
@@ -66,6 +67,8 @@ class Trust:
                     int(looked_at.max()), poseless=poseless
                 )
         gains[:] = min(0.0, max(gain_of.values()))
+        if not by_itself:
+            gain_of |= dict.fromkeys(sight.verification.unseen, max(gain_of.values()))
         for place, gain in gain_of.items():
             gains[sight.leader == place] = gain
         return gains

@@ -33,7 +33,7 @@ class Verification:
     '' or why the answer is weaker than it could be; features of the query, for pictures;
     timings_ms: of extract, match and solve, where they were done. is_pose_expected: whether
     what is known of the cameras suffices for a pose at the place that is seen; views_needed: of how
-    many of its images at least.
+    many of its images at least. unseen: leaders of the places that time did not suffice for.
     """
 
     evidence: tuple[CandidateEvidence, ...]
@@ -43,6 +43,7 @@ class Verification:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     is_pose_expected: bool = False
     views_needed: int = 1
+    unseen: tuple[int, ...] = ()
 
 
 class Verifier:
@@ -98,6 +99,7 @@ class Verifier:
         size = rgb.shape[1], rgb.shape[0]
         solver = PlaceSolver(self._map, self._config, query, size, *self._known(camera, size))
         places = list(dict.fromkeys(leader[ranks].tolist()))
+        unseen = set(leader[wanted].tolist()) - set(places)
         found = [
             solver.solve(place, [c for c in candidates if leader[c.rank] == place])
             for place in places
@@ -121,6 +123,7 @@ class Verifier:
             timings_ms,
             is_pose_expected=solver.is_pose_expected,
             views_needed=solver.views_needed,
+            unseen=tuple(sorted(unseen)),
         )
 
     def _known(
@@ -146,7 +149,7 @@ class Verifier:
         twins = np.zeros(len(indices), dtype=bool)
         ranks = np.flatnonzero(leader == leader[0])
         T = self._map.T_map_cam[indices[ranks]]
-        apart_m = TWIN_SHARE * max(self._config.place_radius_m, 2 * self._map.spacing_m)
+        apart_m = TWIN_SHARE * self._config.radius_m(self._map.spacing_m)
         apart_deg = TWIN_SHARE * self._config.place_radius_deg
         chosen = 0
         for i in range(len(ranks)):

@@ -67,27 +67,35 @@ def find_landmarks(
         matches.append(matched + starts[[a, b]])
     progress(len(pairs), len(pairs))
     links = np.concatenate([*matches, np.empty((0, 2), dtype=np.int64)])
+    # Keypoints of a large image are found in a small one: their error grows with it.
+    scale = max(1.0, max(camera.width, camera.height) / store.spec.max_side_px)
     joins = _Joins(links, starts, pixels, T_map_cam)
     # First widely, so that a wrong calibration does not hide what would tell that it is wrong; and
     # by the wider half of the pairs: the images of a slow drive, next to each other, fit anything.
     wide = joins.wider_half()
     for limit_px in (3 * EPIPOLAR_PX, EPIPOLAR_PX):
-        rows, seen = wide.tracks(camera, limit_px)
-        refined = refine_camera(camera, seen, pixels[rows], T_map_cam)
+        rows, seen = wide.tracks(camera, scale * limit_px)
+        refined = refine_camera(camera, seen, pixels[rows], T_map_cam, scale=scale)
         if refined is camera:
             break
         camera = refined
-    rows, seen = joins.tracks(camera, EPIPOLAR_PX)
-    return _triangulated(rows, seen, T_map_cam, camera, len(pixels))
+    rows, seen = joins.tracks(camera, scale * EPIPOLAR_PX)
+    landmark_of = np.full(len(pixels), -1, dtype=np.int32)
+    limit = scale * REPROJECTION_PX / camera.focal_px
+    return _triangulated(rows, seen, T_map_cam, camera, limit, landmark_of)
 
 
 def _triangulated(
-    rows: NDArray[np.int64], seen: Observations, T_map_cam: Array, camera: CameraModel, total: int
+    rows: NDArray[np.int64],
+    seen: Observations,
+    T_map_cam: Array,
+    camera: CameraModel,
+    limit: float,
+    landmark_of: NDArray[np.int32],
 ) -> Landmarks:
-    landmark_of = np.full(total, -1, dtype=np.int32)
+    """limit: greatest error of a sighting, as a tangent; landmark_of: filled in."""
     if not len(rows):
         return Landmarks(np.empty((0, 3)), landmark_of, camera)
-    limit = REPROJECTION_PX / camera.focal_px
     points, error = triangulate(seen, T_map_cam)
     # Again without what did not fit, and with one keypoint of each image for each point.
     kept = _best_of_each_image(seen, error, error <= limit)

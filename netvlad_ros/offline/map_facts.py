@@ -40,6 +40,9 @@ def map_facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:
         'stated_camera': None
         if place_map.stated_camera is None
         else camera_words(place_map.stated_camera),
+        'calibrated_on': None
+        if place_map.calibration is None
+        else f'{place_map.calibration.source}, {place_map.calibration.images} images',
         'source': place_map.source,
         'created': place_map.created,
     }

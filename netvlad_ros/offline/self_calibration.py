@@ -22,25 +22,35 @@ ERROR_PX = 2.0  # errors beyond count by their logarithm: wrong matches must not
 STEP = 0.05
 
 
-def misfit(camera: CameraModel, seen: Observations, pixels: Array, T_map_cam: Array) -> float:
-    """How badly points triangulated with a camera reproject: mean log(1 + (error / 2 px)^2)."""
+def misfit(
+    camera: CameraModel, seen: Observations, pixels: Array, T_map_cam: Array, scale: float
+) -> float:
+    """How badly points triangulated with a camera reproject: mean log(1 + (error / 2 px)^2).
+
+    scale: image pixels for a pixel of the image that features were sought in.
+    """
     rays = replace(seen, rays=camera.rays(pixels))
     usable = np.asarray(np.isfinite(rays.rays).all(axis=1), dtype=np.bool_)
     _, error = triangulate(rays.where(usable), T_map_cam)
     errors_px = np.full(len(pixels), 100.0)
-    errors_px[usable] = np.minimum(error * camera.focal_px, 100.0)
+    errors_px[usable] = np.minimum(error * camera.focal_px / scale, 100.0)
     return float(np.mean(np.log1p((errors_px / ERROR_PX) ** 2)))
 
 
 def refine_camera(
-    camera: CameraModel, seen: Observations, pixels: NDArray[np.float32], T_map_cam: Array
+    camera: CameraModel,
+    seen: Observations,
+    pixels: NDArray[np.float32],
+    T_map_cam: Array,
+    *,
+    scale: float = 1.0,
 ) -> CameraModel:
     """The camera under which a drive's sightings fit its poses best, or `camera` if that is sound.
 
-    seen: sightings with their tracks; pixels (n, 2) px: where in the image. Fitted are one factor
-    on both focal lengths and, where the camera claims to have no distortion, the first radial
-    coefficient: what is wrong when a calibration file was made up from a data sheet. A drive with
-    too little to see, or whose motion does not tell, returns `camera`.
+    seen: sightings with their tracks; pixels (n, 2) px: where in the image; scale: see misfit.
+    Fitted are one factor on both focal lengths and, where the camera claims to have no distortion,
+    the first radial coefficient: what is wrong when a calibration file was made up from a data
+    sheet. A drive with too little to see, or whose motion does not tell, returns `camera`.
     """
     if len(pixels) < MIN_SIGHTINGS:
         return camera
@@ -57,7 +67,7 @@ def refine_camera(
         return CameraModel.create(camera.width, camera.height, K, camera.distortion_model, d)
 
     def cost(values: Array) -> float:
-        return misfit(changed(values), seen, points, T_map_cam)
+        return misfit(changed(values), seen, points, T_map_cam, scale)
 
     start = np.array([1.0, 0.0] if fits_radial else [1.0])
     simplex = np.vstack([start, start + STEP * np.eye(len(start))])

@@ -55,8 +55,8 @@ class Sequence:
     ) -> Hypotheses:
         """Add an image to the belief; `alone`: what it says by itself. T: see Localizer.step.
 
-        The answer's probabilities are those of the belief: for each look-alike the mass of the
-        map's places around it, and around the pose that its place's landmarks give.
+        The answer's probabilities: for each look-alike the belief in the map's places around it,
+        and around the pose that its place's landmarks give, times that this image shows the place.
         """
         self._predict(sight.stamp_ns, T_odom_cam)
         name, camera = self._camera(np.eye(4) if T_ref_cam is None else T_ref_cam)

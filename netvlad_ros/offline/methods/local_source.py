@@ -1,0 +1,70 @@
+"""Where methods over local features get them from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.feature_extractor import open_extractor, shrunken_grey
+from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.offline.methods.recipe import Vector, unit
+
+GRID_PX = 8  # between dense keypoints
+DENSE_BINS_PX = (4, 6, 8, 10)  # of a patch, which has 4 x 4
+BINS_OF_SIZE = 1.5  # OpenCV's bin, of a keypoint's size
+DENSE_SIDE_PX = 320
+
+
+class LocalSource(Protocol):
+    """Finds local features of an image."""
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Learn from images; nothing, for most."""
+
+    def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
+        """Positions (n, 2) [px of rgb] and descriptors (n, D), both float32, n may be 0."""
+
+
+class SparseSift:
+    """RootSIFT at keypoints: the very features that maps keep."""
+
+    def __init__(self) -> None:
+        self._extractor = open_extractor(FeatureSpec.built_in('sift'))
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Nothing to learn."""
+
+    def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
+        """At most 1000 features: positions (n, 2), unit descriptors (n, 128)."""
+        found = self._extractor.extract(rgb)
+        return found.keypoints, unit(found.descriptors.astype(np.float32))
+
+
+class DenseSift:
+    """Upright RootSIFT on a grid, of several sizes (Torii et al., CVPR 2015)."""
+
+    def __init__(self) -> None:
+        self._sift = cv2.SIFT.create()
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Nothing to learn."""
+
+    def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
+        """Grid positions (n, 2) and unit descriptors (n, 128)."""
+        grey = shrunken_grey(rgb, DENSE_SIDE_PX)
+        keypoints = [
+            cv2.KeyPoint(float(x), float(y), width / BINS_OF_SIZE, 0.0)
+            for width in DENSE_BINS_PX
+            for y in range(GRID_PX, grey.shape[0] - GRID_PX + 1, GRID_PX)
+            for x in range(GRID_PX, grey.shape[1] - GRID_PX + 1, GRID_PX)
+        ]
+        if not keypoints:
+            return np.empty((0, 2), np.float32), np.empty((0, 128), np.float32)
+        kept, histograms = self._sift.compute(grey, keypoints)
+        total = np.maximum(histograms.sum(axis=1, keepdims=True), 1e-12)
+        points = np.array([point.pt for point in kept], np.float32)
+        return points * (rgb.shape[1] / grey.shape[1]), unit(np.sqrt(histograms / total))

@@ -1,0 +1,123 @@
+"""Methods that describe images one by one and compare the descriptions: nearly all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.offline.methods.method import (
+    ImageSet,
+    MethodContext,
+    Ranking,
+    Stopwatch,
+    ranked,
+)
+
+if TYPE_CHECKING:
+    from netvlad_ros.offline.map_builder import Progress
+
+Vector = NDArray[np.float32]
+
+
+class Index(Protocol):
+    """A searchable database; bytes_per_place is the mean over its images."""
+
+    bytes_per_place: float
+
+    def rows(self, queries: list[Any], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+        """Yield the similarities (N,) of each query, as listed, to the database.
+
+        order: rows of the queries by time.
+        """
+
+
+class Recipe(Protocol):
+    """What a method does: learn, describe an image, and index descriptions."""
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Learn what it needs from images, uint8 (H, W, 3) each."""
+
+    def describe(self, rgb: NDArray[np.uint8]) -> Any:
+        """Describe rgb, uint8 (H, W, 3)."""
+
+    def index(self, database: list[Any]) -> Index:
+        """Make descriptions searchable."""
+
+
+@dataclass(frozen=True)
+class RecipeMethod:
+    """A recipe as a method: see Method."""
+
+    name: str
+    paper: str
+    recipe: Recipe
+    context: MethodContext
+
+    def rank(self, database: ImageSet, queries: ImageSet, k: int, progress: Progress) -> Ranking:
+        """Fit, describe both sides, index the one and search it for the other."""
+        faiss.omp_set_num_threads(self.context.threads or os.cpu_count() or 1)
+        training = database if self.context.training is None else ImageSet(self.context.training)
+        fit, describing, searching = Stopwatch(), Stopwatch(), Stopwatch()
+        with fit:
+            self.recipe.fit(training)
+        total = len(database) + len(queries)
+        described = []
+        for side in (database, queries):
+            for row in range(len(side)):
+                rgb = side[row]
+                with describing:
+                    described.append(self.recipe.describe(rgb))
+                progress(len(described), total)
+        with fit:
+            index = self.recipe.index(described[: len(database)])
+        with searching:
+            indices, scores = ranked(index.rows(described[len(database) :], queries.order), k)
+        return Ranking(
+            indices,
+            scores,
+            index.bytes_per_place,
+            {
+                'fit': fit.seconds,
+                'describe_per_image': describing.seconds / max(total, 1),
+                'search_per_query': searching.seconds / max(len(queries), 1),
+            },
+        )
+
+
+class CosineIndex:
+    """Unit vectors, kept as they are and compared with each query."""
+
+    def __init__(self, database: list[Vector]) -> None:
+        self.vectors = np.array(database, np.float32)
+        self.bytes_per_place = float(self.vectors.shape[1] * self.vectors.itemsize)
+
+    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+        """Yield cosines."""
+        return (self.vectors @ query for query in queries)
+
+
+class GlobalRecipe:
+    """One unit vector per image, compared by cosine; subclasses describe, and fit if they must."""
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Nothing to learn."""
+
+    def describe(self, rgb: NDArray[np.uint8]) -> Vector:
+        """Describe rgb, uint8 (H, W, 3), by a unit vector, float32 (D,)."""
+        raise NotImplementedError
+
+    def index(self, database: list[Vector]) -> Index:
+        """All cosines."""
+        return CosineIndex(database)
+
+
+def unit(vectors: NDArray[Any]) -> Vector:
+    """Vectors along the last axis, float32 of length 1; zeros stay zeros."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1), np.float32)

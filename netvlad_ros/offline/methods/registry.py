@@ -1,0 +1,121 @@
+"""The methods by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.methods.asmk import Asmk
+from netvlad_ros.offline.methods.attentive_columns import AttentiveColumns
+from netvlad_ros.offline.methods.bag_of_words import BagOfWords
+from netvlad_ros.offline.methods.bundle_descriptor import BundleDescriptor
+from netvlad_ros.offline.methods.feature_maps import FeatureMaps
+from netvlad_ros.offline.methods.fisher import Fisher
+from netvlad_ros.offline.methods.hamming_embedding import HammingEmbedding
+from netvlad_ros.offline.methods.hog import Hog
+from netvlad_ros.offline.methods.local_source import DenseSift, SparseSift
+from netvlad_ros.offline.methods.method import Method, MethodContext
+from netvlad_ros.offline.methods.pooled_maps import PooledMaps, crow, gem, mac, rmac, spoc
+from netvlad_ros.offline.methods.product_quantisation import ProductQuantised
+from netvlad_ros.offline.methods.query_expansion import QueryExpanded
+from netvlad_ros.offline.methods.recipe import Recipe, RecipeMethod
+from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalReranked
+from netvlad_ros.offline.methods.seqslam import SeqSlam
+from netvlad_ros.offline.methods.thumbnail import Thumbnail
+from netvlad_ros.offline.methods.vlad import Vlad
+
+VERIFIED = 20  # places of a ranking that are verified
+DENSE_WORDS = 128
+
+Make = Callable[[MethodContext], Recipe]
+_RECIPES: dict[str, tuple[str, Make]] = {
+    'netvlad': ('Arandjelovic et al., CVPR 2016', BundleDescriptor),
+    'netvlad-pq': (
+        'Jegou et al., PAMI 2011',
+        lambda context: ProductQuantised(BundleDescriptor(context), context.seed),
+    ),
+    'netvlad-qe': (
+        'Radenovic et al., PAMI 2019',
+        lambda context: QueryExpanded(BundleDescriptor(context)),
+    ),
+    'netvlad-reciprocal': (
+        'Zhong et al., CVPR 2017',
+        lambda context: ReciprocalReranked(BundleDescriptor(context)),
+    ),
+    'thumbnail': ('Milford and Wyeth, ICRA 2012', lambda context: Thumbnail()),
+    'hog': ('Dalal and Triggs, CVPR 2005', lambda context: Hog()),
+    'bow': (
+        'Sivic and Zisserman, ICCV 2003',
+        lambda context: BagOfWords(SparseSift(), context.seed),
+    ),
+    'bow-verified': (
+        'Philbin et al., CVPR 2007',
+        lambda context: BagOfWords(SparseSift(), context.seed, verified=VERIFIED),
+    ),
+    'hamming': (
+        'Jegou et al., ECCV 2008',
+        lambda context: HammingEmbedding(SparseSift(), context.seed),
+    ),
+    'asmk': ('Tolias et al., ICCV 2013', lambda context: Asmk(SparseSift(), context.seed)),
+    'vlad': ('Jegou et al., CVPR 2010', lambda context: Vlad(SparseSift(), context.seed)),
+    'vlad-intra': (
+        'Arandjelovic and Zisserman, CVPR 2013',
+        lambda context: Vlad(SparseSift(), context.seed, intra=True),
+    ),
+    'densevlad': (
+        'Torii et al., CVPR 2015',
+        lambda context: Vlad(DenseSift(), context.seed, DENSE_WORDS, intra=True),
+    ),
+    'fisher': ('Perronnin et al., ECCV 2010', lambda context: Fisher(SparseSift(), context.seed)),
+    'mac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), mac)),
+    'spoc': (
+        'Babenko and Lempitsky, ICCV 2015',
+        lambda context: PooledMaps(FeatureMaps(context), spoc),
+    ),
+    'crow': (
+        'Kalantidis et al., ECCVW 2016',
+        lambda context: PooledMaps(FeatureMaps(context), crow),
+    ),
+    'rmac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), rmac)),
+    'gem': ('Radenovic et al., PAMI 2019', lambda context: PooledMaps(FeatureMaps(context), gem)),
+    'delf': (
+        'Noh et al., ICCV 2017',
+        lambda context: Asmk(AttentiveColumns(FeatureMaps(context)), context.seed),
+    ),
+    'seqslam': ('Milford and Wyeth, ICRA 2012', lambda context: SeqSlam()),
+}
+
+
+def _maker(name: str, paper: str, make: Make) -> Callable[[MethodContext], Method]:
+    return lambda context: RecipeMethod(name, paper, make(context), context)
+
+
+METHODS: dict[str, Callable[[MethodContext], Method]] = {
+    name: _maker(name, paper, make) for name, (paper, make) in _RECIPES.items()
+}
+
+
+def chosen_methods(text: str) -> list[str]:
+    """The names in a comma-separated list, each once; 'all' is all that are known.
+
+    A name that ends in .onnx is a bundle's file. Raises NetvladError, which lists what is known.
+    """
+    names: list[str] = []
+    for word in (word.strip() for word in text.split(',')):
+        if word != 'all' and word not in METHODS and not word.endswith('.onnx'):
+            raise NetvladError(
+                f"'{word}' is no method; known are {', '.join(METHODS)}, all, and the path of a "
+                'model bundle (.onnx)'
+            )
+        names += METHODS if word == 'all' else [word]
+    return list(dict.fromkeys(names))
+
+
+def open_method(name: str, context: MethodContext) -> Method:
+    """A method by a name of chosen_methods. Raises NetvladError if its model is unusable."""
+    if name in METHODS:
+        return METHODS[name](context)
+    context = replace(context, model=Path(name))
+    return RecipeMethod(Path(name).stem, 'its own', BundleDescriptor(context), context)

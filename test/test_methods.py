@@ -1,0 +1,201 @@
+"""Every method finds the shifted and dimmed copies of its own images, and says what it costs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.methods.bag_of_words import BagOfWords
+from netvlad_ros.offline.methods.fisher import Mixture
+from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
+from netvlad_ros.offline.methods.local_source import SparseSift
+from netvlad_ros.offline.methods.method import ImageSet, MethodContext, ranked
+from netvlad_ros.offline.methods.pooled_maps import squares
+from netvlad_ros.offline.methods.product_quantisation import CodeIndex
+from netvlad_ros.offline.methods.query_expansion import ExpandingIndex
+from netvlad_ros.offline.methods.recipe import unit
+from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalIndex
+from netvlad_ros.offline.methods.registry import METHODS, chosen_methods, open_method
+from netvlad_ros.offline.methods.seqslam import StampIndex
+
+PLACES = 12
+CONTEXT = MethodContext(threads=1)
+ALWAYS = {  # bytes of what every place has, whatever it shows
+    'netvlad': 4 * 512,
+    'netvlad-qe': 4 * 512,
+    'netvlad-pq': 64 * 2 / 8,  # 64 parts; 12 places allow 4 centres, 2 bits
+    'thumbnail': 4 * 64 * 32,
+    'hog': 4 * 11 * 15 * 4 * 9,
+    'vlad': 4 * 64 * 128,
+    'vlad-intra': 4 * 64 * 128,
+    'densevlad': 4 * 128 * 128,
+    'fisher': 4 * 2 * 64 * 64,
+    'mac': 4 * 96,
+    'spoc': 4 * 96,
+    'crow': 4 * 96,
+    'rmac': 4 * 96,
+    'gem': 4 * 96,
+    'seqslam': 4 * 64 * 32,
+}
+
+
+def textured(seed: int) -> np.ndarray:
+    """A scene of overlapping bright and dark shapes, uint8 (216, 288, 3)."""
+    rng = np.random.default_rng(seed)
+    rgb = np.full((216, 288, 3), rng.integers(60, 200, 3), np.uint8)
+    for _ in range(90):
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        x, y, w, h = (int(value) for value in rng.integers((-10, -10, 8, 8), (280, 210, 60, 50)))
+        if rng.random() < 0.5:
+            cv2.rectangle(rgb, (x, y), (x + w, y + h), colour, -1)
+        else:
+            cv2.ellipse(rgb, (x, y), (w, h), float(rng.uniform(0, 180)), 0, 360, colour, -1)
+    return cv2.GaussianBlur(rgb, (0, 0), 0.8)
+
+
+@pytest.fixture(scope='module')
+def sides(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('places')
+    database, queries = [], []
+    for place in range(PLACES):
+        scene = textured(place)
+        # Six pixels aside, three down, a third darker.
+        aside = (0.67 * scene[3:203, 6:272]).astype(np.uint8)
+        for paths, name, rgb in (
+            (database, 'db', scene[:200, :266]),
+            (queries, 'query', aside),
+        ):
+            paths.append(folder / f'{name}{place:02}.png')
+            cv2.imwrite(str(paths[-1]), rgb)
+    return ImageSet(database), ImageSet(queries)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_method_finds_its_own_images_again_twice_the_same(name, sides):
+    first, second = (
+        open_method(name, CONTEXT).rank(*sides, 3, lambda done, total: None) for _ in range(2)
+    )
+    assert first.indices.shape == first.scores.shape == (PLACES, 3)
+    start = 1 if name == 'seqslam' else 0  # the first image is no sequence yet
+    assert first.indices[start:, 0].tolist() == list(range(start, PLACES))
+    assert np.array_equal(first.indices, second.indices)
+    assert np.array_equal(first.scores, second.scores)
+    assert (np.diff(first.scores, axis=1) <= 0).all()
+    assert set(first.seconds) == {'fit', 'describe_per_image', 'search_per_query'}
+    assert first.bytes_per_place == ALWAYS.get(name, first.bytes_per_place)
+
+
+def test_words_are_counted_as_postings(sides):
+    recipe = BagOfWords(SparseSift(), seed=0, verified=1)
+    recipe.fit(sides[0])
+    bags = [recipe.describe(rgb) for rgb in sides[0]]
+    index = recipe.index(bags)
+    distinct = sum(len(set(bag.words.tolist())) for bag in bags)
+    features = sum(len(bag.words) for bag in bags)
+    assert index.bytes_per_place == pytest.approx((8 * distinct + 12 * features) / PLACES)
+    assert BagOfWords(SparseSift(), 0).verified == 0
+    [own] = list(index.rows(bags[:1], np.arange(1)))
+    assert own[0] > 8  # all of its features are inliers of itself
+    assert own[1:].max() <= 1  # a cosine alone: only the first place was verified
+
+
+def test_signatures_match_within_the_threshold():
+    zeros, near, far = (np.packbits(np.arange(64) < ones)[None] for ones in (0, 24, 25))
+    word = np.zeros(1, np.int64)
+    other = np.ones(1, np.int64)
+    index = SignatureIndex([(word, near), (word, far), (other, zeros)], words=2)
+    assert index.bytes_per_place == 12
+    [scores] = index.rows([(word, zeros)], np.arange(1))
+    assert scores == pytest.approx([np.log(3 / 2) ** 2, 0, 0])
+
+
+def test_a_mixture_of_two_far_clouds_is_found(rng):
+    x = np.concatenate([rng.normal(-5, 1, (600, 2)), rng.normal(5, [1, 2], (200, 2))])
+    mixture = Mixture.fitted(x, 2, seed=0)
+    order = np.argsort(mixture.means[:, 0])
+    assert mixture.weights[order] == pytest.approx([0.75, 0.25], abs=0.01)
+    assert mixture.means[order] == pytest.approx(np.array([[-5, -5], [5, 5]]), abs=0.3)
+    assert mixture.variances[order] == pytest.approx(np.array([[1, 1], [1, 4]]), rel=0.3)
+    assert mixture.shares(x).sum(axis=1) == pytest.approx(1)
+
+
+def test_the_squares_of_rmac_are_those_of_the_paper():
+    found = squares(30, 40)
+    assert {side for _, _, side in found} == {30, 20, 15}
+    assert all(top + side <= 30 and left + side <= 40 for top, left, side in found)
+    assert [side for *_, side in found].count(30) == 2  # overlapping by 20 of 30
+    assert len(squares(30, 30)) == 1 + 4 + 9
+
+
+def test_expansion_leans_towards_the_neighbours():
+    vectors = unit(np.array([[1, 0.2, 0], [1, -0.1, 0.9], [0, 0, 1], [0, 1, 0]]))
+    [plain] = [vectors @ unit(np.array([1.0, 0, 0]))]
+    [expanded] = ExpandingIndex(list(vectors)).rows([unit(np.array([1.0, 0, 0]))], np.arange(1))
+    weights = np.maximum(plain, 0) ** 3
+    by_hand = vectors @ unit(np.array([1.0, 0, 0]) + weights @ vectors)
+    assert expanded == pytest.approx(by_hand, abs=1e-6)
+    assert expanded[2] > plain[2] == 0
+
+
+def test_who_is_near_by_chance_falls_behind_mutual_neighbours(rng):
+    own, crowd = unit(np.eye(16)[:2])
+    clouds = unit(
+        np.concatenate(
+            [own + 0.15 * rng.normal(size=(24, 16)), crowd + 0.02 * rng.normal(size=(24, 16))]
+        )
+    )
+    # A member of the crowd comes nearer to the query than half of the query's own cloud.
+    query = unit(own + 0.4 * crowd)
+    stray = unit(crowd + 0.85 * own)
+    database = [*clouds, stray]
+    plain = np.array(database) @ query
+    assert (plain[:24] < plain[48]).any()
+    [similarity] = ReciprocalIndex(database).rows([query], np.arange(1))
+    assert similarity[:24].min() > similarity[24:].max()
+
+
+def test_codes_are_as_long_as_the_database_allows(rng):
+    many = unit(rng.normal(size=(600, 32)))
+    assert CodeIndex(many, 0).bytes_per_place == 4  # a byte for every 8 dimensions
+    with pytest.raises(NetvladError, match='3 images are too few'):
+        CodeIndex(many[:3], 0)
+
+
+def test_sequences_beat_single_images_where_these_are_ambiguous(rng):
+    drive = rng.normal(size=(60, 128)).astype(np.float32)
+    again = drive[10:40] + 4.0 * rng.normal(size=(30, 128)).astype(np.float32)
+    order = np.arange(30)
+    scores = np.array(list(StampIndex(drive).rows(list(again), order)))
+    found = scores.argmax(axis=1)
+    alone = np.abs(again[:, None] - drive).mean(axis=2).argmin(axis=1)
+    late = order[10:]
+    assert (np.abs(found - (order + 10)) <= 1)[late].mean() > (alone == order + 10)[late].mean()
+    # The same drive listed in another order, which is told.
+    shuffled = rng.permutation(30)
+    back = np.argsort(shuffled)
+    listed = StampIndex(drive).rows([again[i] for i in shuffled], back)
+    assert np.allclose(np.array(list(listed)), scores[shuffled])
+
+
+def test_short_databases_are_filled_up_and_ties_keep_their_order():
+    indices, scores = ranked([np.array([0.5, 0.5, 0.9])], 4)
+    assert indices.tolist() == [[2, 0, 1, -1]]
+    assert scores[0, 3] == -np.inf
+
+
+def test_a_box_is_what_a_query_shows(sides):
+    path = sides[0].paths[0]
+    [cropped] = ImageSet([path], [(10.0, 20.0, 60.0, 80.0)])
+    assert np.array_equal(cropped, read_image(path)[20:80, 10:60])
+    with pytest.raises(NetvladError, match='encloses nothing'):
+        ImageSet([path], [(10.0, 20.0, 10.0, 80.0)])[0]
+
+
+def test_unknown_methods_are_told_what_is_known():
+    with pytest.raises(NetvladError, match=r"'nonsense' is no method; known are netvlad.*seqslam"):
+        chosen_methods('netvlad,nonsense')
+    assert chosen_methods('all') == list(METHODS)
+    assert chosen_methods('hog, x/y.onnx,hog') == ['hog', 'x/y.onnx']

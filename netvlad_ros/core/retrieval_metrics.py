@@ -1,0 +1,182 @@
+"""Ranked lists of images judged as image retrieval does: mean average precision, precision@k."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+
+Rows = NDArray[np.int64]
+RowSet = Collection[int] | Rows
+Kind = Literal['trapezoid', 'rectangle']
+DIFFICULTIES = ('easy', 'medium', 'hard')
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalScore:
+    """Q queries, each judged alone; what has no positives is NaN and left out of the means.
+
+    average_precision: (Q,) in 0..1. precision_at: k -> (Q,) in 0..1.
+    """
+
+    average_precision: Array
+    precision_at: dict[int, Array]
+
+    @property
+    def queries(self) -> int:
+        """Count the queries, with positives or without."""
+        return len(self.average_precision)
+
+    @property
+    def answerable(self) -> int:
+        """Count the queries that have positives: the means are over these."""
+        return int(np.isfinite(self.average_precision).sum())
+
+    @property
+    def mean_average_precision(self) -> float | None:
+        """mAP in 0..1; None if no query is answerable."""
+        return _mean(self.average_precision)
+
+    @property
+    def mean_precision_at(self) -> dict[int, float | None]:
+        """mP@k in 0..1; None if no query is answerable."""
+        return {k: _mean(values) for k, values in self.precision_at.items()}
+
+
+def average_precision(
+    ranked: Sequence[int] | Rows,
+    positives: RowSet,
+    junk: RowSet = (),
+    *,
+    kind: Kind = 'trapezoid',
+) -> float:
+    """Area below precision over recall of one ranking, in 0..1; NaN without positives.
+
+    ranked: database rows, best first; negative = none. Junk is taken out before ranks are counted;
+    a positive that is not ranked counts as never found.
+
+    kind: 'trapezoid' joins the points with lines, beginning at precision 1, as compute_ap.cpp of
+    the Oxford buildings does (Philbin et al., CVPR 2007), the evaluation of Holidays and the
+    revisited protocol; 'rectangle' is the mean of the precisions at the positives, as in text
+    retrieval and scikit-learn.
+
+    Raises:
+        NetvladError: an image is ranked twice, or kind is another.
+    """
+    wanted = len(_rows(positives))
+    if not wanted:
+        return float('nan')
+    rank = _ranks(ranked, positives, junk)
+    found = np.arange(1, len(rank) + 1)
+    precision = found / (rank + 1)
+    if kind == 'trapezoid':
+        before = np.where(rank > 0, (found - 1) / np.maximum(rank, 1), 1.0)
+        precision = (before + precision) / 2
+    elif kind != 'rectangle':
+        raise NetvladError(f'average precision is "trapezoid" or "rectangle", not "{kind}"')
+    return float(precision.sum() / wanted)
+
+
+def precision_at(
+    ranked: Sequence[int] | Rows, positives: RowSet, junk: RowSet = (), *, k: int
+) -> float:
+    """Share of positives among the first k, or until the last positive if that comes earlier.
+
+    So a query with three positives can reach 1 at k = 10: mP@k as in the revisited protocol
+    (Radenovic et al., CVPR 2018). NaN without positives. Raises NetvladError as average_precision.
+    """
+    wanted = len(_rows(positives))
+    if not wanted:
+        return float('nan')
+    rank = _ranks(ranked, positives, junk)
+    depth = min(k, int(rank[-1]) + 1) if len(rank) == wanted else k
+    return float(np.count_nonzero(rank < depth) / depth)
+
+
+def score_rankings(
+    ranked: Sequence[Sequence[int]] | Sequence[Rows] | Rows,
+    positives: Sequence[RowSet],
+    junk: Sequence[RowSet] = (),
+    *,
+    kind: Kind = 'trapezoid',
+    ks: Sequence[int] = (1, 5, 10),
+) -> RetrievalScore:
+    """Judge the rankings of Q queries, each with its positives and junk (none for all: ()).
+
+    Raises NetvladError as average_precision, or if the three do not agree in number.
+    """
+    ignored = list(junk) or [()] * len(positives)
+    if not len(ranked) == len(positives) == len(ignored):
+        raise NetvladError(
+            f'{len(ranked)} rankings come with {len(positives)} sets of positives and '
+            f'{len(ignored)} of junk'
+        )
+    queries = list(zip(ranked, positives, ignored, strict=True))
+    return RetrievalScore(
+        np.array([average_precision(*query, kind=kind) for query in queries], dtype=np.float64),
+        {k: np.array([precision_at(*query, k=k) for query in queries], float) for k in ks},
+    )
+
+
+def mean_average_precision(
+    ranked: Sequence[Sequence[int]] | Sequence[Rows] | Rows,
+    positives: Sequence[RowSet],
+    junk: Sequence[RowSet] = (),
+    *,
+    kind: Kind = 'trapezoid',
+) -> float | None:
+    """mAP of score_rankings, where nothing else is asked."""
+    return score_rankings(ranked, positives, junk, kind=kind, ks=()).mean_average_precision
+
+
+def revisited(
+    ranked: Sequence[Sequence[int]] | Sequence[Rows] | Rows,
+    easy: Sequence[RowSet],
+    hard: Sequence[RowSet],
+    junk: Sequence[RowSet],
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+) -> dict[str, RetrievalScore]:
+    """The three protocols of Radenovic et al., CVPR 2018, section 3, by name of DIFFICULTIES.
+
+    Easy: the easy images are right and the hard ones junk. Medium: both are right. Hard: the hard
+    images are right and the easy ones junk. Queries without positives are left out of the means,
+    so the three are over different queries.
+    """
+    both = [_union(a, b) for a, b in zip(easy, hard, strict=True)]
+    with_hard = [_union(a, b) for a, b in zip(junk, hard, strict=True)]
+    with_easy = [_union(a, b) for a, b in zip(junk, easy, strict=True)]
+    return {
+        'easy': score_rankings(ranked, easy, with_hard, ks=ks),
+        'medium': score_rankings(ranked, both, junk, ks=ks),
+        'hard': score_rankings(ranked, hard, with_easy, ks=ks),
+    }
+
+
+def _ranks(ranked: Sequence[int] | Rows, positives: RowSet, junk: RowSet) -> Rows:
+    """Ranks of the positives that are listed, from 0, as if the junk were not there."""
+    listed = np.asarray(ranked, dtype=np.int64)
+    listed = listed[listed >= 0]
+    if len(np.unique(listed)) < len(listed):
+        raise NetvladError('a ranking lists an image twice, so its precision means nothing')
+    listed = listed[~np.isin(listed, _rows(junk))]
+    return np.flatnonzero(np.isin(listed, _rows(positives)))
+
+
+def _rows(rows: RowSet) -> Rows:
+    return np.unique(np.fromiter(rows, dtype=np.int64))
+
+
+def _union(first: RowSet, second: RowSet) -> Rows:
+    return np.union1d(_rows(first), _rows(second))
+
+
+def _mean(values: Array) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None

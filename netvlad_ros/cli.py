@@ -21,6 +21,7 @@ from netvlad_ros.offline import (
     eval_command,
     inspect_command,
     map_commands,
+    report_command,
 )
 from netvlad_ros.offline.command_options import one_line
 from netvlad_ros.training import export_command, import_command, train_command
@@ -60,6 +61,7 @@ app = typer.Typer(
 app.add_typer(map_commands.app, name='map')
 app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
+app.command('report')(report_command.report)
 app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)

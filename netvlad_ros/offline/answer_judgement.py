@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.acceptance_metrics import (
     PrecisionRecall,
@@ -57,7 +58,9 @@ class Bounds:
 class Judgement:
     """One way of localizing, judged.
 
-    figures: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors.
+    figures: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors. wrong: (a,), out
+    of bounds. right_places: of each of n answers, rows of the map. shows_place: (n,), whether its
+    estimate does.
     """
 
     figures: dict[str, Any]
@@ -66,6 +69,9 @@ class Judgement:
     errors_m: Array
     errors_deg: Array
     nees: Array
+    wrong: NDArray[np.bool_]
+    right_places: tuple[NDArray[np.int64], ...]
+    shows_place: NDArray[np.bool_]
 
 
 def judge_answers(
@@ -76,9 +82,12 @@ def judge_answers(
     T_map_places: (N, 4, 4), camera poses of the map's images.
     """
     truth = drive.truth
+    right_places = tuple(
+        places_within(T_map_places, T, bounds.radius_m, bounds.angle_deg) for T in truth
+    )
     recall = recall_at_n(
         [answer.ranked for answer in answers],
-        [places_within(T_map_places, T, bounds.radius_m, bounds.angle_deg).tolist() for T in truth],
+        [places.tolist() for places in right_places],
         RECALL_AT,
     )
 
@@ -127,7 +136,17 @@ def judge_answers(
         'first_fix': asdict(first_fix(accepted, right, drive.stamps_ns)),
         'ms': timings_json(answers),
     }
-    return Judgement(figures, curve, diagram, errors_m, errors_deg, normalised)
+    return Judgement(
+        figures=figures,
+        curve=curve,
+        reliability=diagram,
+        errors_m=errors_m,
+        errors_deg=errors_deg,
+        nees=normalised,
+        wrong=wrong,
+        right_places=right_places,
+        shows_place=shows_place,
+    )
 
 
 def recall_json(recall: Recall) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar='DIR', help='Write metrics.json, and pictures of the figures, into this folder.'
+            metavar='DIR',
+            help='Write metrics.json, matches.csv, pictures and one page, report.html, into this '
+            'folder.',
         ),
     ] = None,
     verification: Annotated[
@@ -228,6 +230,7 @@ def evaluate(
                     traverse,
                     selection=selection or slice(None),
                     config=config,
+                    pictures=out,
                     progress=progress,
                 )
             else:

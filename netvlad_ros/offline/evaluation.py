@@ -25,7 +25,8 @@ from netvlad_ros.offline.answer_judgement import (
 )
 from netvlad_ros.offline.localized_drive import Answer, localize_drive
 from netvlad_ros.offline.map_builder import Progress
-from netvlad_ros.offline.traverse import Traverse
+from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
+from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 DEFAULT_RADIUS_M = 1.0
 COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
@@ -55,16 +56,19 @@ def evaluate_map(
     acceptance threshold and reliability count an answer as right if it shows the right place: its
     pose lies within the localizer's own place radius. compare: localize once more without
     verification, for `settings`: verification and belief, on and off. pictures: a folder that gets
-    precision_recall.png, reliability.png and errors.png. Queries without a pose and unreadable
-    images are left out and added to `traverse.skipped`. Raises NetvladError if map,
-    model and drive do not fit together or nothing is left to judge.
+    precision_recall.png, reliability.png, errors.png and all that write_report writes. Queries
+    without a pose and unreadable images are left out and added to `traverse.skipped`. Raises
+    NetvladError if map, model and drive do not fit together or nothing is left to judge.
     """
     if not radius_m > 0 or (angle_deg is not None and not angle_deg > 0):
         raise NetvladError('radius and angle must be above 0')
     check_frame(place_map, traverse)
     config = config or LocalizerConfig(top_k=max(RECALL_AT))
     localizer = Localizer(bundle, place_map, config)
-    drive = localize_drive(localizer, traverse, selection=selection, progress=progress)
+    similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
+    drive = localize_drive(
+        localizer, traverse, selection=selection, similarity=similarity, progress=progress
+    )
     bounds = Bounds(radius_m, angle_deg, *place_radius(place_map, config))
     alone = judge_answers(drive.alone, drive, place_map.T_map_cam, bounds)
     sequence = judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
@@ -85,12 +89,7 @@ def evaluate_map(
                 )
             },
         }
-    if pictures is not None:
-        from netvlad_ros.offline.evaluation_pictures import draw_judgements
-
-        ways = settings or {'every image alone': alone, 'as a sequence': sequence}
-        draw_judgements(ways, pictures)
-    return {
+    figures = {
         **alone.figures,
         'sequence': sequence.figures,
         **({'settings': compared(settings)} if settings else {}),
@@ -102,6 +101,19 @@ def evaluate_map(
         'place_radius_deg': bounds.place_radius_deg,
         **_identity(place_map, bundle),
     }
+    if pictures is not None and similarity is not None:
+        from netvlad_ros.offline.evaluation_pictures import draw_judgements
+        from netvlad_ros.offline.report.drive_run import drive_run
+        from netvlad_ros.offline.report.run_report import write_report
+
+        draw_judgements(
+            settings or {'every image alone': alone, 'as a sequence': sequence}, pictures
+        )
+        judged = (alone, sequence)
+        write_report(
+            drive_run(figures, drive, judged, place_map, traverse, config, similarity), pictures
+        )
+    return figures
 
 
 def evaluate_unmapped(
@@ -111,27 +123,48 @@ def evaluate_unmapped(
     *,
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
+    pictures: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Localize images that show nothing of the map, so that every acceptance is wrong; plain JSON.
 
-    No pose is needed. Parameters, skips and errors as in evaluate_map.
+    No pose is needed. pictures: a folder that gets all that write_report writes. Other parameters,
+    skips and errors as in evaluate_map.
     """
-    localizer = Localizer(bundle, place_map, config or LocalizerConfig())
+    config = config or LocalizerConfig()
+    localizer = Localizer(bundle, place_map, config)
+    similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
     drive = localize_drive(
         localizer,
         traverse,
         selection=selection,
         needs_poses=False,
+        similarity=similarity,
         progress=progress,
     )
-    return {
+    figures = {
         'images': len(drive.images),
         **_acceptances(drive.alone, drive.images),
         'sequence': _acceptances(drive.sequence, drive.images),
         'skipped': drive.skipped,
         **_identity(place_map, bundle),
     }
+    if pictures is not None and similarity is not None:
+        from netvlad_ros.offline.report.drive_run import drive_run
+        from netvlad_ros.offline.report.run_report import write_report
+
+        write_report(
+            drive_run(figures, drive, None, place_map, traverse, config, similarity), pictures
+        )
+    return figures
+
+
+def pooled_similarity(
+    place_map: PlaceMap, traverse: Traverse, selection: slice
+) -> PooledSimilarity:
+    """Prepare the picture of the similarity of a drive's images and the map's."""
+    queries = len(selected_indices(selection, len(traverse)))
+    return PooledSimilarity(place_map.descriptors, queries)
 
 
 def compared(settings: Mapping[str, Judgement]) -> dict[str, dict[str, Any]]:

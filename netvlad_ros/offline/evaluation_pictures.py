@@ -18,9 +18,18 @@ from netvlad_ros.core.uncertainty_metrics import BINS, DEGREES_OF_FREEDOM, Relia
 from netvlad_ros.offline.answer_judgement import Judgement
 from netvlad_ros.offline.figure_file import write_figure
 
-COLOURS = ('#4363d8', '#e6194b', '#3cb44b', '#f58231')
+COLOURS = (
+    *('#4363d8', '#e6194b', '#3cb44b', '#f58231', '#911eb4', '#0f9aa8', '#8a6d00', '#6b6b6b'),
+)
 _plain = FuncFormatter(lambda value, position: f'{value:g}')
 STYLES = ('-', '--', '-.', ':')  # curves that lie on each other are still seen
+MOST_CURVES = len(COLOURS) * len(STYLES)
+
+
+def look_of(number: int) -> dict[str, Any]:
+    """Colour and style of a curve; no two of the first MOST_CURVES are alike."""
+    turn = number + number // len(COLOURS)
+    return {'color': COLOURS[number % len(COLOURS)], 'linestyle': STYLES[turn % len(STYLES)]}
 
 
 def draw_judgements(judgements: Mapping[str, Judgement], folder: Path) -> None:
@@ -37,20 +46,21 @@ def draw_judgements(judgements: Mapping[str, Judgement], folder: Path) -> None:
 
 
 def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> None:
-    """Draw up to four curves over the acceptance threshold in one picture."""
+    """Draw curves, MOST_CURVES at most, over the acceptance threshold in one picture."""
     figure = Figure(figsize=(7, 5.2), layout='constrained')
     axes = figure.add_subplot()
     lowest = 1.0
-    for (name, curve), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
+    for number, (name, curve) in enumerate(curves.items()):
+        look = look_of(number)
         if not len(curve.recall) or np.isnan(curve.recall).any():
-            axes.plot([], [], color=colour, linestyle=style, label=f'{name}: nothing to find')
+            axes.plot([], [], label=f'{name}: nothing to find', **look)
             continue
         full = curve.recall_at_full_precision
         recall = np.concatenate([[0.0], curve.recall])
         precision = np.concatenate([curve.precision[:1], curve.precision])
         label = f'{name}: recall {full:.2f} without a wrong one'
-        axes.plot(recall, precision, color=colour, linestyle=style, label=label)
-        axes.plot(recall[-1], precision[-1], 'o', color=colour, markersize=4)
+        axes.plot(recall, precision, label=label, **look)
+        axes.plot(recall[-1], precision[-1], 'o', color=look['color'], markersize=4)
         lowest = min(lowest, float(precision.min()))
     axes.set_xlim(0, 1.02)
     axes.set_ylim(max(0.0, lowest - 0.05 * (1.05 - lowest)), 1 + 0.05 * (1.05 - lowest))
@@ -88,35 +98,38 @@ def _draw_reliability(diagrams: Mapping[str, Reliability], path: Path) -> None:
 def _draw_errors(judgements: Mapping[str, Judgement], path: Path) -> None:
     figure = Figure(figsize=(13, 4.4), layout='constrained')
     metres, degrees, normalised = figure.subplots(1, 3)
-    lines = zip(judgements.items(), COLOURS, STYLES, strict=False)
-    for (name, judgement), colour, style in lines:
-        label = f'{name} ({len(judgement.errors_m)})'
-        look = {'color': colour, 'linestyle': style, 'label': label}
-        _cumulate(metres, judgement.errors_m, look)
-        _cumulate(degrees, judgement.errors_deg, look)
-        _cumulate(normalised, judgement.nees, look)
+    for number, (name, judgement) in enumerate(judgements.items()):
+        look = {**look_of(number), 'label': f'{name} ({len(judgement.errors_m)})'}
+        cumulate(metres, judgement.errors_m, look)
+        cumulate(degrees, judgement.errors_deg, look)
+        cumulate(normalised, judgement.nees, look)
     honest = np.geomspace(0.05, 50, 200)
     normalised.plot(
         honest, chi2(DEGREES_OF_FREEDOM).cdf(honest), color='0.4', linewidth=1, label='honest'
     )
     normalised.axvline(bound(), color='0.4', linewidth=1, linestyle=':')
-    metres.set_xlabel('position error [m]')
-    degrees.set_xlabel('rotation error [deg]')
-    normalised.set_xlabel('normalised error squared (NEES); dotted: 95 % bound')
-    for axes in (metres, degrees, normalised):
-        axes.set_xscale('log')
-        axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
-        axes.xaxis.set_major_formatter(_plain)
-        axes.xaxis.set_minor_formatter(_plain)
-        axes.tick_params(axis='x', which='both', labelsize=8)
-        axes.set_ylim(0, 1.02)
-        axes.grid(alpha=0.3)
-        axes.legend(loc='upper left', fontsize=8)
+    error_axis(metres, 'position error [m]')
+    error_axis(degrees, 'rotation error [deg]')
+    error_axis(normalised, 'normalised error squared (NEES); dotted: 95 % bound')
     metres.set_ylabel('share of the accepted priors below')
     write_figure(figure, path)
 
 
-def _cumulate(axes: Axes, values: Array, look: dict[str, Any]) -> None:
+def error_axis(axes: Axes, title: str) -> None:
+    """Make the axes of cumulated errors: logarithmic, with plain numbers."""
+    axes.set_xlabel(title)
+    axes.set_xscale('log')
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    axes.xaxis.set_major_formatter(_plain)
+    axes.xaxis.set_minor_formatter(_plain)
+    axes.tick_params(axis='x', which='both', labelsize=8)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(loc='upper left', fontsize=8)
+
+
+def cumulate(axes: Axes, values: Array, look: dict[str, Any]) -> None:
+    """Draw the share of values (n,) below each value."""
     if not len(values):
         axes.plot([], [], **look)
         return

@@ -13,6 +13,7 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.match import Match, Status
 from netvlad_ros.core.pose_prior import PosePrior
 from netvlad_ros.offline.map_builder import Progress, read_or_skip
+from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
 from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
 
 
@@ -20,11 +21,14 @@ from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_senten
 class Answer:
     """What is kept of a Match: features and descriptors of a whole drive would not fit.
 
-    ranked: map rows of the candidates, best first. probability: that `estimate` is right.
+    ranked: map rows of the candidates, best first. similarity: of the best one. probability: that
+    `estimate` is right.
     """
 
     status: Status
+    reason: str
     ranked: tuple[int, ...]
+    similarity: float
     prior: PosePrior | None
     estimate: PosePrior
     probability: float
@@ -35,7 +39,9 @@ class Answer:
         """Keep what is judged."""
         return cls(
             status=match.status,
+            reason=match.reason,
             ranked=tuple(candidate.index for candidate in match.candidates),
+            similarity=match.candidates[0].similarity,
             prior=match.prior,
             estimate=match.estimate,
             probability=match.probability,
@@ -47,11 +53,13 @@ class Answer:
 class LocalizedDrive:
     """n images in order: int64 stamps_ns (n,), names, true poses (n, 4, 4) where they were needed.
 
-    alone: every image by itself. sequence: what the robot does, with belief over time. skipped:
-    how many images were left out, unreadable or without a needed pose.
+    frames: (n,), where they stand in the drive's list of images. alone: every image by itself.
+    sequence: what the robot does, with belief over time. skipped: how many images were left out,
+    unreadable or without a needed pose.
     """
 
     stamps_ns: NDArray[np.int64]
+    frames: tuple[int, ...]
     images: tuple[str, ...]
     truth: NDArray[np.float64]
     alone: tuple[Answer, ...]
@@ -65,15 +73,17 @@ def localize_drive(
     *,
     selection: slice = slice(None),
     needs_poses: bool = True,
+    similarity: PooledSimilarity | None = None,
     progress: Progress = lambda done, total: None,
 ) -> LocalizedDrive:
     """Localize the images of a drive, from a cold start.
 
     needs_poses: leave out images without a pose; else `truth` stays empty. Unreadable images are
-    left out and added to `traverse.skipped`. Raises NetvladError if nothing is left.
+    left out and added to `traverse.skipped`. similarity: gets the descriptors of all others. Raises
+    NetvladError if nothing is left.
     """
     total = len(selected_indices(selection, len(traverse)))
-    stamps, images, truth = [], [], []
+    stamps, frames, images, truth = [], [], [], []
     alone, sequence = [], []
     before = len(traverse.skipped)
     localizer.reset()
@@ -87,7 +97,10 @@ def localize_drive(
         single, filtered = localizer.both(rgb, frame.stamp_ns, camera=traverse.camera)
         alone.append(Answer.of(single))
         sequence.append(Answer.of(filtered))
+        if similarity is not None:
+            similarity.add(single.descriptor)
         stamps.append(frame.stamp_ns)
+        frames.append(frame.index)
         images.append(frame.image)
         if needs_poses:
             truth.append(frame.T_map_cam)
@@ -98,6 +111,7 @@ def localize_drive(
         raise NetvladError(f'{traverse.name}: no image is left to judge ({reasons})')
     return LocalizedDrive(
         stamps_ns=np.array(stamps, dtype=np.int64),
+        frames=tuple(frames),
         images=tuple(images),
         truth=np.array(truth, dtype=np.float64).reshape(-1, 4, 4),
         alone=tuple(alone),

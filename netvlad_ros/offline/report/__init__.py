@@ -1,0 +1,1 @@
+"""What `netvlad eval --out` and `netvlad report` write: a table, pictures and one page."""

@@ -1,0 +1,131 @@
+"""The folder of an evaluation: metrics.json, matches.csv, pictures and report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.evaluation_report import write_json
+from netvlad_ros.offline.report.environment import environment
+from netvlad_ros.offline.report.figure_table import flat, side_by_side, words
+from netvlad_ros.offline.report.judged_run import JudgedRun, Read
+from netvlad_ros.offline.report.match_table import match_table
+from netvlad_ros.offline.report.page import Page
+from netvlad_ros.offline.report.run_curves import recall_curve
+from netvlad_ros.offline.report.run_pictures import draw_map, draw_recall, draw_similarity
+from netvlad_ros.offline.report.thumbnail import thumbnail
+from netvlad_ros.offline.report.whole_file import write_whole
+from netvlad_ros.offline.report.worst_failures import Failure, worst_failures
+
+
+def write_report(run: JudgedRun, folder: Path) -> None:
+    """Write metrics.json, matches.csv, recall.png, similarity.png, map.png and report.html.
+
+    What an evaluation does not know (poses, similarities, what is right) has no picture. The page
+    embeds run.pictures too, which lie in the folder already. Raises NetvladError if a file cannot
+    be written.
+    """
+    pictures = dict(run.pictures)
+    answerable = sum(query.answerable is True for query in run.queries)
+    if any(query.right is not None for query in run.queries):
+        depth = max(len(query.ranked) for query in run.queries)
+        ranks = [query.first_right_rank for query in run.queries]
+        draw_recall({'recall': recall_curve(ranks, answerable, depth)}, folder / 'recall.png')
+        pictures = {'recall.png': 'Recall@N', **pictures}
+    if draw_map(run, folder / 'map.png'):
+        pictures['map.png'] = 'Map: true and estimated trajectory, matches as links'
+    if run.similarity is not None and run.similarity.size:
+        draw_similarity(
+            run.similarity, len(run.queries), len(run.places), folder / 'similarity.png'
+        )
+        pictures['similarity.png'] = 'Similarity of every query and place, largest of each block'
+    write_json(dict(run.figures), folder / 'metrics.json')
+    write_whole(folder / 'matches.csv', match_table(run))
+    write_whole(folder / 'report.html', _page(run, folder, pictures))
+
+
+def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
+    known = environment()
+    page = Page(
+        run.title,
+        f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
+    )
+    page.section('Summary')
+    page.tiles(_summary(run.figures))
+    page.section('Plots')
+    for name, title in pictures.items():
+        page.picture((folder / name).read_bytes(), title)
+    page.section('Worst failures')
+    failures = worst_failures(run)
+    page.text(
+        f'{len(failures)} failures, wrong answers that were accepted first, the surest on top.'
+        if failures
+        else 'None: every answerable query found its place first, and nothing wrong was accepted.'
+    )
+    for number, failure in enumerate(failures, 1):
+        _triplet(page, run, failure, number)
+    page.section('All figures')
+    _figures(page, run.figures)
+    page.section('Configuration')
+    page.table(('setting', 'value'), flat(run.configuration).items())
+    page.section('Environment')
+    page.table(('what', 'value'), known.items())
+    return page.html()
+
+
+def _summary(figures: Mapping[str, Any]) -> dict[str, str]:
+    recall = figures.get('recall') or {}
+    chosen = {
+        **{f'recall@{n}': share for n, share in recall.items()},
+        'answerable queries': figures.get('answerable'),
+        'accepted': figures.get('accepted'),
+        'accepted and wrong': figures.get('accepted_wrong'),
+        'median position error [m]': (figures.get('pose_error_m') or {}).get('median'),
+        'median rotation error [deg]': (figures.get('pose_error_deg') or {}).get('median'),
+        'images left out': figures.get('skipped'),
+    }
+    return {name: words(value) for name, value in chosen.items() if value is not None}
+
+
+def _figures(page: Page, figures: Mapping[str, Any]) -> None:
+    apart = ('sequence', 'settings')
+    alone = {name: value for name, value in figures.items() if name not in apart}
+    if 'sequence' in figures:
+        page.table(
+            ('figure', 'every image alone', 'as a sequence'),
+            side_by_side([alone, figures['sequence']]),
+        )
+    else:
+        page.table(('figure', 'value'), side_by_side([alone]))
+    if 'settings' in figures:
+        page.heading('Verification and belief, on and off')
+        page.table(('figure', *figures['settings']), side_by_side([*figures['settings'].values()]))
+
+
+def _triplet(page: Page, run: JudgedRun, failure: Failure, number: int) -> None:
+    query = run.queries[failure.query]
+    right = failure.right
+    page.triplet(
+        f'{number}. {query.image}',
+        failure.words,
+        (
+            ('query', query.image, _jpeg(run.read_query, failure.query)),
+            ('retrieved', run.places[failure.retrieved], _jpeg(run.read_place, failure.retrieved)),
+            (
+                'right',
+                'no such place' if right is None else run.places[right],
+                None if right is None else _jpeg(run.read_place, right),
+            ),
+        ),
+    )
+
+
+def _jpeg(read: Read, index: int) -> bytes | None:
+    """A picture that has gone since it was judged is a gap in the page, not its end."""
+    try:
+        rgb = read(index)
+    except NetvladError:
+        return None
+    return None if rgb is None else thumbnail(rgb)

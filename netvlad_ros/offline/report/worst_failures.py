@@ -1,0 +1,78 @@
+"""Which failures a report shows: the ones that would hurt most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from netvlad_ros.core.geometry import distance_m
+from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+
+MOST = 24
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A query that went wrong: its row, the place retrieved, the right one (None: no such place).
+
+    words: what happened.
+    """
+
+    query: int
+    retrieved: int
+    right: int | None
+    words: str
+
+
+def worst_failures(run: JudgedRun, most: int = MOST) -> list[Failure]:
+    """Wrong answers that were accepted, then right places that were missed; the surest first.
+
+    Sure: by probability, or where none is stated by the similarity of the best candidate.
+    """
+    failed = [i for i, query in enumerate(run.queries) if len(query.ranked) and _is_failure(query)]
+    failed.sort(key=lambda i: _severity(run.queries[i]), reverse=True)
+    return [_failure(run, i) for i in failed[:most]]
+
+
+def _is_failure(query: JudgedQuery) -> bool:
+    return bool(query.wrong or (query.answerable and query.first_right_rank != 1))
+
+
+def _severity(query: JudgedQuery) -> tuple[bool, float, float]:
+    return bool(query.wrong), query.probability or 0.0, query.similarity or 0.0
+
+
+def _failure(run: JudgedRun, row: int) -> Failure:
+    query = run.queries[row]
+    words = []
+    if query.wrong:
+        off = '' if query.error_m is None else f', {query.error_m:.3g} m off'
+        words.append(f'accepted and wrong{off}')
+    elif query.status:
+        words.append(f'retrieval is wrong, the verdict is {query.status}')
+    if query.probability is not None and math.isfinite(query.probability):
+        words.append(f'probability {query.probability:.3f}')
+    if query.similarity is not None:
+        words.append(f'similarity {query.similarity:.3f}')
+    rank = query.first_right_rank
+    if rank is not None:
+        words.append(f'the right place comes at rank {rank}')
+    elif query.answerable:
+        words.append(f'no right place among the first {len(query.ranked)}')
+    elif query.answerable is False:
+        words.append('the map has no right place')
+    if query.reason:
+        words.append(query.reason)
+    return Failure(row, int(query.ranked[0]), _right_place(run, query), '; '.join(words))
+
+
+def _right_place(run: JudgedRun, query: JudgedQuery) -> int | None:
+    """The right place nearest to the truth, or the first one where there are no poses."""
+    if query.right is None or not len(query.right):
+        return None
+    right = np.asarray(query.right, dtype=np.int64)
+    if run.T_places is None or query.T_true is None:
+        return int(right[0])
+    return int(right[np.argmin(distance_m(run.T_places[right], query.T_true))])

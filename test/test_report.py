@@ -1,0 +1,279 @@
+"""The folder of an evaluation: a table, pictures, and a page that no file can take over."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tiny_drive import picture, pose, write_drive
+from tiny_model import write_tiny_model
+from typer.testing import CliRunner
+
+from netvlad_ros.cli import app
+from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import decode_image, read_image
+from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
+from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.match_table import HEADER, match_table
+from netvlad_ros.offline.report.pooled_similarity import SIDE, PooledSimilarity
+from netvlad_ros.offline.report.run_comparison import compare_runs
+from netvlad_ros.offline.report.run_report import write_report
+from netvlad_ros.offline.report.saved_run import SavedRun
+from netvlad_ros.offline.report.thumbnail import LONGEST_PX, thumbnail
+from netvlad_ros.offline.report.worst_failures import worst_failures
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>$\\frac$\x00\udce9\n'
+VOID = {'meta', 'img', 'br'}
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would: which elements, attributes and texts there are."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self._open, f'never closed: {self._open}'
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def check_self_contained(self) -> None:
+        names = [tag for tag, _ in self.elements]
+        assert not {'script', 'iframe', 'link', 'object', 'embed', 'form', 'svg'} & set(names)
+        identities = [a['id'] for _, a in self.elements if 'id' in a]
+        assert len(set(identities)) == len(identities)
+        for tag, attributes in self.elements:
+            assert not [name for name in attributes if name.startswith('on')], tag
+        for link in self.all('a'):
+            assert link['href'].removeprefix('#') in identities
+        for image in self.all('img'):
+            assert image['src'].startswith(('data:image/png;base64,', 'data:image/jpeg;base64,'))
+            assert image['alt']
+        assert any('http-equiv' in meta for meta in self.all('meta'))
+        assert any('device-width' in meta.get('content', '') for meta in self.all('meta'))
+
+
+@pytest.fixture(scope='module')
+def bundle(tmp_path_factory) -> ModelBundle:
+    path = write_tiny_model(tmp_path_factory.mktemp('model') / 'tiny.onnx')
+    return ModelBundle.load(path, device='cpu', threads=1)
+
+
+@pytest.fixture
+def place_map(tmp_path, bundle):
+    """Pictures 0 to 3 at x = 0, 10, 20, 30 m, each taken twice."""
+    poses = [pose(10 * (i // 2)) for i in range(8)]
+    drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
+    return build_map(open_traverse(drive), bundle, tmp_path / 'map')
+
+
+def queries(tmp_path):
+    """Picture 0 at 0.5 m: right; 1 at 10 m: right; 3 at 20 m: wrong; one that looks like none."""
+    poses = [pose(0.5), pose(10), pose(20), pose(31)]
+    return open_traverse(write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 77]))
+
+
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode('utf-8'), newline='')))
+
+
+def run_of(rows, **more) -> JudgedRun:
+    more = {'title': 'a run', 'figures': {}, 'configuration': {}, 'places': ['p0', 'p1'], **more}
+    return JudgedRun(queries=rows, **more)
+
+
+def test_a_drive_on_a_map(tmp_path, bundle, place_map):
+    out = tmp_path / 'out'
+    out.mkdir()
+    result = evaluate_map(place_map, bundle, queries(tmp_path), radius_m=1.0, pictures=out)
+    assert json.loads((out / 'metrics.json').read_text()) == result
+    rows = rows_of((out / 'matches.csv').read_bytes())
+    assert [row['image'] for row in rows] == [f'images/00{i}.png' for i in range(4)]
+    assert [row['timestamp_s'] for row in rows[:2]] == ['1.000000000', '1.100000000']
+    assert [row['answerable'] for row in rows] == ['1'] * 4
+    assert [row['first_right_rank'] for row in rows[:2]] == ['1', '1']
+    assert int(rows[2]['first_right_rank']) > 1
+    assert [row['status'] for row in rows] == ['accepted'] * 3 + ['no_match']
+    assert [row['wrong'] for row in rows] == ['0', '0', '1', '']
+    assert [float(row['error_m']) for row in rows[:3]] == pytest.approx([0.5, 0, 10], abs=1e-6)
+    assert rows[3]['prior_x'] == rows[3]['error_m'] == ''
+    assert float(rows[2]['true_x']) == 20
+    assert float(rows[2]['prior_x']) == pytest.approx(30)
+    assert all(row['reason'] and row['similarity'] and row['probability'] for row in rows)
+    assert 'nan' not in (out / 'matches.csv').read_text().lower()
+    for name in ('recall', 'precision_recall', 'errors', 'reliability', 'similarity', 'map'):
+        assert read_image(out / f'{name}.png').std() > 5
+    page = Reader((out / 'report.html').read_text(encoding='utf-8'))
+    page.check_self_contained()
+    # Six plots; the wrong answer and the miss as query, retrieved and right.
+    assert len(page.all('img')) == 6 + 2 * 3
+    assert [text for text in page.texts if text.startswith('accepted and wrong, 10 m off')]
+    for word in ('accept_probability', 'onnxruntime', 'processor', place_map.map_id):
+        assert word in page.texts
+
+
+def test_a_drive_of_nowhere_needs_no_truth(tmp_path, bundle, place_map):
+    out = tmp_path / 'out'
+    out.mkdir()
+    evaluate_unmapped(place_map, bundle, queries(tmp_path), pictures=out)
+    rows = rows_of((out / 'matches.csv').read_bytes())
+    assert [row['wrong'] for row in rows] == ['1', '1', '1', '']
+    assert {row['true_x'] for row in rows} == {''}
+    page = Reader((out / 'report.html').read_text(encoding='utf-8'))
+    page.check_self_contained()
+    assert any('no such place' in text for text in page.texts)
+    assert not (out / 'map.png').exists()
+
+
+def test_no_name_becomes_markup_or_formula(tmp_path):
+    row = JudgedQuery(
+        image=HOSTILE,
+        ranked=[1, 0],
+        right=[0],
+        similarity=0.5,
+        probability=0.99,
+        shows_place=False,
+        status='accepted',
+        reason=HOSTILE,
+        T_true=np.eye(4),
+        T_prior=np.eye(4),
+        error_m=float('nan'),
+        wrong=True,
+    )
+    run = run_of(
+        [row],
+        title=HOSTILE,
+        figures={HOSTILE: HOSTILE, 'sequence': {HOSTILE: 1}, 'settings': {HOSTILE: {HOSTILE: 1}}},
+        configuration={'map source': HOSTILE, HOSTILE: 'x'},
+        places=[HOSTILE, HOSTILE],
+        T_places=np.array([np.eye(4), np.eye(4)]),
+        read_query=lambda i: picture(i),
+    )
+    write_report(run, tmp_path)
+    text = (tmp_path / 'report.html').read_text(encoding='utf-8')
+    page = Reader(text)
+    page.check_self_contained()
+    assert '<script' not in text
+    assert '\x00' not in text
+    assert sum('<script>alert(1)</script>' in part for part in page.texts) >= 8  # shown, not run
+    hostile = {'a': '=cmd()', 'b': '+1', 'c': '-1', 'd': '@SUM(1)', 'e': '  =1', 'f': '\t=1'}
+    table = rows_of(match_table(run_of([JudgedQuery(name, [0]) for name in hostile.values()])))
+    assert [row['image'] for row in table] == [
+        *("'=cmd()", "'+1", "'-1", "'@SUM(1)", "'  =1", '\ufffd=1'),
+    ]
+    table = rows_of((tmp_path / 'matches.csv').read_bytes())
+    assert (len(table), table[0]['error_m'], table[0]['first_right_rank']) == (1, '', '2')
+    # A run is compared by its folder's name, which matplotlib must not take for a formula.
+    named = tmp_path / '_<b>$\\frac$'
+    named.mkdir()
+    for name in ('metrics.json', 'matches.csv'):
+        (named / name).write_bytes((tmp_path / name).read_bytes())
+    compare_runs([named, tmp_path], tmp_path / 'both')
+    page = Reader((tmp_path / 'both' / 'report.html').read_text(encoding='utf-8'))
+    page.check_self_contained()
+    assert not page.all('b')
+
+
+def test_what_hurts_most_comes_first():
+    def query(**more) -> JudgedQuery:
+        return JudgedQuery('image', **{'ranked': [0, 1], 'right': [0], **more})
+
+    rows = [
+        query(probability=0.9, wrong=False),  # right
+        query(ranked=[1, 0], probability=0.2, similarity=0.7, status='no_match'),
+        query(ranked=[1], probability=0.99, wrong=True, right=[]),
+        query(ranked=[1], probability=0.999, similarity=0.9, status='ambiguous'),
+        query(ranked=[1], right=[], probability=0.1, status='no_match'),  # rightly refused
+    ]
+    failures = worst_failures(run_of(rows))
+    assert [failure.query for failure in failures] == [2, 3, 1]
+    assert [failure.right for failure in failures] == [None, 0, 0]
+    assert 'rank 2' in failures[2].words
+    assert len(worst_failures(run_of([rows[1]] * 100))) == 24
+
+
+def test_thumbnails_are_small(rng):
+    for height, width in ((480, 640), (900, 90), (20, 30)):
+        rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        small = decode_image(thumbnail(rgb), 'thumbnail')
+        assert max(small.shape[:2]) == min(LONGEST_PX, max(height, width))
+
+
+def test_pooled_similarity_keeps_the_largest(rng):
+    places = rng.standard_normal((2 * SIDE + 1, 8)).astype(np.float32)
+    asked = rng.standard_normal((SIDE + 50, 8)).astype(np.float32)
+    pooled = PooledSimilarity(places, len(asked) + 7)  # seven were unreadable
+    for descriptor in asked:
+        pooled.add(descriptor)
+    matrix = pooled.matrix()
+    whole = asked @ places.T
+    assert matrix.shape == (425, 534)
+    assert matrix[3, 5] == pytest.approx(whole[6:8, 15:18].max(), rel=1e-5)
+    assert matrix[-1, -1] == pytest.approx(whole[848:, 1599:].max(), rel=1e-5)
+    assert PooledSimilarity(places, 0).matrix().shape == (0, 534)
+
+
+def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
+    for name, radius in (('strict', 0.1), ('loose', 1.0)):
+        (tmp_path / name).mkdir()
+        evaluate_map(
+            place_map, bundle, queries(tmp_path), radius_m=radius, pictures=tmp_path / name
+        )
+    loose = SavedRun.load(tmp_path / 'loose', 'loose')
+    strict = SavedRun.load(tmp_path / 'strict', 'strict')
+    assert loose.recall[0] == loose.figures['recall']['1']
+    assert strict.recall[0] == strict.figures['recall']['1']
+    assert (strict.figures['answerable'], loose.figures['answerable']) == (2, 4)
+    assert loose.curve.recall_at_full_precision == loose.figures['recall_at_100_precision']
+    assert np.median(loose.errors_m) == pytest.approx(loose.figures['pose_error_m']['median'])
+    runs = [str(tmp_path / name) for name in ('strict', 'loose')]
+    done = CliRunner().invoke(app, ['report', *runs, '--out', str(tmp_path / 'both')])
+    assert done.exit_code == 0, done.output
+    for name in ('recall', 'precision_recall', 'errors'):
+        assert read_image(tmp_path / 'both' / f'{name}.png').std() > 5
+    page = Reader((tmp_path / 'both' / 'report.html').read_text(encoding='utf-8'))
+    page.check_self_contained()
+    assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.figures
+
+
+def test_what_is_no_run_is_refused(tmp_path, bundle, place_map):
+    run = tmp_path / 'run'
+    run.mkdir()
+    with pytest.raises(NetvladError, match=r'metrics\.json cannot be read .* `netvlad eval'):
+        compare_runs([run], tmp_path / 'out')
+    evaluate_map(place_map, bundle, queries(tmp_path), pictures=run)
+    with pytest.raises(NetvladError, match='is one of the runs'):
+        compare_runs([run], run)
+    with pytest.raises(NetvladError, match='named twice'):
+        compare_runs([run, run], tmp_path / 'out')
+    table = (run / 'matches.csv').read_text().splitlines()
+    broken = dict.fromkeys(HEADER, '') | {'answerable': '1', 'first_right_rank': '1e9'}
+    (run / 'matches.csv').write_text(f'{table[0]}\n{",".join(broken.values())}\n')
+    with pytest.raises(NetvladError, match='line 2: first_right_rank is 1e9, which cannot be'):
+        compare_runs([run], tmp_path / 'out')
+    (run / 'metrics.json').write_text('[' * 100_000)
+    with pytest.raises(NetvladError, match='is no JSON'):
+        compare_runs([run], tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,60 @@
+"""The benchmarks of image retrieval, by name."""
+
+from __future__ import annotations
+
+from netvlad_ros.offline.benchmarks.benchmark import BenchmarkInfo
+from netvlad_ros.offline.retrieval_benchmarks import holidays, oxford_paris, revisited
+
+VGG = 'the Visual Geometry Group, University of Oxford'
+REVISITED = 'the Visual Recognition Group, Czech Technical University in Prague'
+
+# published_map: NetVLAD of VGG16 trained on Pittsburgh, 4096-D, queries cut to their box
+# (Arandjelovic et al., CVPR 2016, extended version, table of image retrieval).
+RETRIEVAL: dict[str, BenchmarkInfo] = {
+    info.name: info
+    for info in (
+        BenchmarkInfo(
+            name='oxford5k',
+            title='Oxford buildings, 5062 images, 55 queries',
+            layout='jpg/*.jpg; gt_files/NAME_{query,good,ok,junk}.txt',
+            protocol=oxford_paris.PROTOCOL,
+            obtained=f'images and ground truth: {VGG}',
+            load=oxford_paris.load_oxford5k,
+            published_map=71.6,
+        ),
+        BenchmarkInfo(
+            name='paris6k',
+            title='Paris buildings, 6392 images, 55 queries',
+            layout='jpg/*.jpg or paris/PLACE/*.jpg; gt_files/NAME_{query,good,ok,junk}.txt',
+            protocol=oxford_paris.PROTOCOL,
+            obtained=f'images and ground truth: {VGG}',
+            load=oxford_paris.load_paris6k,
+            published_map=79.7,
+        ),
+        BenchmarkInfo(
+            name='roxford5k',
+            title='Oxford buildings revisited, 4993 images, 70 queries',
+            layout='jpg/*.jpg; gnd_roxford5k.pkl (or .mat, or .json)',
+            protocol=revisited.PROTOCOL,
+            obtained=f'images: {VGG}; ground truth: {REVISITED}',
+            load=revisited.load_roxford5k,
+        ),
+        BenchmarkInfo(
+            name='rparis6k',
+            title='Paris buildings revisited, 6322 images, 70 queries',
+            layout='jpg/*.jpg; gnd_rparis6k.pkl (or .mat, or .json)',
+            protocol=revisited.PROTOCOL,
+            obtained=f'images: {VGG}; ground truth: {REVISITED}',
+            load=revisited.load_rparis6k,
+        ),
+        BenchmarkInfo(
+            name='holidays',
+            title='INRIA Holidays, 1491 images, 500 queries',
+            layout='jpg/NNNNMM.jpg; optional holidays_images.dat',
+            protocol=holidays.PROTOCOL,
+            obtained='INRIA, LEAR (now Thoth), Grenoble',
+            load=holidays.load_holidays,
+            published_map=83.1,
+        ),
+    )
+}

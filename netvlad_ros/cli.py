@@ -17,6 +17,7 @@ from netvlad_ros import __version__
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline import (
     bag_command,
+    benchmarks_command,
     calibrate_command,
     eval_command,
     inspect_command,
@@ -62,6 +63,7 @@ app.add_typer(map_commands.app, name='map')
 app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
 app.command('report')(report_command.report)
+app.command('benchmarks')(benchmarks_command.benchmarks)
 app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)

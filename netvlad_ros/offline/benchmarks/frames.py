@@ -1,0 +1,73 @@
+"""Benchmarks of aligned sequences: the frame of a query says which frames are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.assembly import assemble, within_frames
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.origin import Origin
+from netvlad_ros.offline.benchmarks.positioned import load_utm_folders
+from netvlad_ros.offline.benchmarks.slots import named_slots, numbered_slots
+from netvlad_ros.offline.image_folder import image_names
+
+NORDLAND_FRAMES = 10  # Hausler et al., Patch-NetVLAD, CVPR 2021
+NORDLAND_LISTS = (
+    'cleanImageNames.txt',
+    'nordland_imageNames.txt',
+    'dataset_imageNames/nordland_imageNames.txt',
+)
+MAX_LIST_BYTES = 2**24
+
+
+def load_frames(
+    database: str, queries: str, tolerance: int, origin: Origin, root: Path
+) -> Benchmark:
+    """Two folders below root whose images are numbered alike; right: `tolerance` frames apart."""
+    folders = [origin.folder(origin.folder(root) / name) for name in (database, queries)]
+    places, asked = numbered_slots(*folders)
+    return assemble(origin, root, places, asked, within_frames(asked, places, tolerance))
+
+
+def load_vp_air(origin: Origin, root: Path) -> Benchmark:
+    """reference_views/ and queries/ numbered alike, 3 frames; distractors/ where it is there."""
+    folders = [origin.folder(origin.folder(root) / name) for name in ('reference_views', 'queries')]
+    places, asked = numbered_slots(*folders)
+    right = within_frames(asked, places, 3)
+    wrong = named_slots(root, image_names(root, below='distractors'))
+    return assemble(origin, root, places.then(wrong), asked, right)
+
+
+def load_nordland(origin: Origin, root: Path) -> Benchmark:
+    """summer/ and winter/, and a list of the names in use; or the UTM-named folders.
+
+    Without a list, the numbers in the names are the frames.
+    """
+    if (root / 'images' / 'test').is_dir():
+        return load_utm_folders(origin, root)
+    folders = [origin.folder(origin.folder(root) / season) for season in ('summer', 'winter')]
+    lists = [root / name for name in NORDLAND_LISTS if (root / name).is_file()]
+    if lists:
+        names = _names(lists[0])
+        places, asked = (
+            named_slots(root, (f'{folder.name}/{name}' for name in names)) for folder in folders
+        )
+    else:
+        places, asked = numbered_slots(*folders)
+    right = within_frames(asked, places, NORDLAND_FRAMES)
+    return assemble(origin, root, places, asked, right)
+
+
+def _names(path: Path) -> list[str]:
+    """Names of images, a line each; a folder before a name is that of another machine."""
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
+    try:
+        lines = path.read_text(encoding='utf-8').split()
+    except UnicodeDecodeError as error:
+        raise NetvladError(f'{path} is not a text file in UTF-8') from error
+    names = [line.replace('\\', '/').rsplit('/', maxsplit=1)[-1] for line in lines]
+    if not names:
+        raise NetvladError(f'{path} names no image')
+    return names

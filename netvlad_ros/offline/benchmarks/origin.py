@@ -1,0 +1,38 @@
+"""Where a benchmark comes from and what it should look like: what its loader says when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Fields as in BenchmarkInfo."""
+
+    name: str
+    title: str
+    layout: str
+    protocol: str
+    obtained: str
+
+    def file(self, path: Path) -> Path:
+        """The path, if a file is there; else NetvladError."""
+        if not path.is_file():
+            raise self.missing(path)
+        return path
+
+    def folder(self, path: Path) -> Path:
+        """The path, if a folder is there; else NetvladError."""
+        if not path.is_dir():
+            raise self.missing(path)
+        return path
+
+    def missing(self, path: Path) -> NetvladError:
+        """The error for a path that is not there."""
+        return NetvladError(
+            f'{path} does not exist; {self.title} is expected as {self.layout}, '
+            f'and handed out by {self.obtained}'
+        )

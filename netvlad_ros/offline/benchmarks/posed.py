@@ -1,0 +1,92 @@
+"""Benchmarks with a pose for each image: Hawkins, Laurel Caverns, Baidu Mall."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.origin import Origin
+from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
+from netvlad_ros.offline.benchmarks.slots import Slots, counted_slots, natural
+from netvlad_ros.offline.image_folder import image_names
+
+CAVE_RADIUS_M = 8.0
+MALL_RADIUS_M = 10.0
+MAX_CAMERA_BYTES = 2**14
+
+
+def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path) -> Benchmark:
+    """db_images/ and q_images/; the rows of pose_topic_list.npy that are theirs, x and y first."""
+    path = origin.file(origin.folder(root) / 'pose_topic_list.npy')
+    poses = read_plain_array(path, f'get it again, from {origin.obtained}')
+    rows = max(database.stop, queries.stop)
+    if poses.ndim != 2 or poses.shape[1] < 2 or len(poses) < rows or poses.dtype.kind not in 'fiu':
+        raise NetvladError(
+            f'{path} must hold a pose a row, x and y first, at least {rows} of them; '
+            f'it holds {poses.dtype} {poses.shape}'
+        )
+    places, asked = (
+        counted_slots(root / name, part.stop - part.start, origin)
+        for name, part in (('db_images', database), ('q_images', queries))
+    )
+    x_y = poses[:, :2].astype(np.float64)
+    if not np.isfinite(x_y[database]).all() or not np.isfinite(x_y[queries]).all():
+        raise NetvladError(f'{path}: a position is not finite')
+    right = within_radius(x_y[queries], x_y[database], CAVE_RADIUS_M)
+    return assemble(origin, root, places, asked, right)
+
+
+def load_baidu_mall(origin: Origin, root: Path) -> Benchmark:
+    """training_* and query_*: images_undistort/ and gt/ with a .camera for each image."""
+    sides, unposed = [], []
+    for name in ('training', 'query'):
+        images = origin.folder(origin.folder(root) / f'{name}_images_undistort')
+        slots, positions, more = _with_cameras(images, origin.folder(root / f'{name}_gt'))
+        if not len(slots):
+            raise origin.missing(root / f'{name}_gt' / '*.camera')
+        sides.append((slots, positions))
+        unposed += more
+    (places, places_m), (asked, asked_m) = sides
+    right = within_radius(asked_m, places_m, MALL_RADIUS_M)
+    return assemble(origin, root, places, asked, right, unknown=unposed)
+
+
+def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float64], list[str]]:
+    """A slot for each camera, in natural order; its position; images that have no camera.
+
+    Images and cameras are paired by name, never by their place in the folder.
+    """
+    of_stem = {Path(name).stem: images / name for name in image_names(images)}
+    files = sorted(
+        (path for path in cameras.iterdir() if path.suffix == '.camera'),
+        key=lambda path: natural(path.name),
+    )
+    stems = [path.stem for path in files]
+    positions = np.array([_position(path) for path in files], dtype=np.float64).reshape(-1, 3)
+    unposed = [
+        f'{cameras.name}/{stem}.camera' for stem in sorted(of_stem.keys() - set(stems), key=natural)
+    ]
+    slots = Slots(
+        tuple(f'{images.name}/{stem}' for stem in stems),
+        tuple(of_stem.get(stem) for stem in stems),
+    )
+    return slots, positions, unposed
+
+
+def _position(path: Path) -> list[float]:
+    """The camera's centre [m]: the last line but one, three numbers."""
+    try:
+        with path.open(encoding='utf-8') as file:
+            lines = file.read(MAX_CAMERA_BYTES).strip().splitlines()
+        centre = [float(word) for word in lines[-2].split()]
+    except (ValueError, IndexError) as error:
+        raise NetvladError(f'{path}: its last line but one holds no position') from error
+    if len(centre) != 3 or not all(map(math.isfinite, centre)):
+        raise NetvladError(f'{path}: its last line but one must be three finite numbers')
+    return centre

@@ -1,0 +1,110 @@
+"""Benchmarks whose images have positions: dbStruct lists, UTM-named folders, MSLS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
+from netvlad_ros.offline.benchmarks.origin import Origin
+from netvlad_ros.offline.benchmarks.slots import Slots
+from netvlad_ros.offline.layouts.msls import read_msls
+from netvlad_ros.offline.layouts.pittsburgh_mat import read_pittsburgh_mat
+from netvlad_ros.offline.layouts.utm_folders import read_utm_folders
+from netvlad_ros.offline.place_images import PlaceImages
+
+RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
+MSLS_ANGLE_DEG = 40.0  # Warburg et al., CVPR 2020, section 4
+MSLS_CITIES = ('cph', 'sf')  # their validation set
+LEFT_OUT = 'a panorama'  # of MSLS: by its rules, not because the disk lacks them
+
+
+def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
+    """`images/test/` with database/ and queries/, or a folder that has these two itself.
+
+    The names are the ground truth: an image that is gone is gone from it too, unseen.
+    """
+    split = root / 'images' / 'test'
+    folder = split if split.is_dir() else origin.folder(root)
+    for side in ('database', 'queries'):
+        origin.folder(folder / side)
+    return _benchmark(origin, root, [read_utm_folders(folder)])
+
+
+def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
+    """The list `name` (.mat) in root or root/datasets, with the images below root.
+
+    Where there is no list, but the same set in UTM-named folders, those are read.
+    """
+    origin.folder(root)
+    for path in (root / 'datasets' / name, root / name):
+        if path.is_file():
+            return _benchmark(origin, root, [read_pittsburgh_mat(path)])
+    if (root / 'images' / 'test' / 'database').is_dir():
+        return load_utm_folders(origin, root)
+    raise origin.missing(root / name)
+
+
+def load_msls(origin: Origin, root: Path) -> Benchmark:
+    """The validation cities below `train_val/`, or one city's own folder."""
+    if (origin.folder(root) / 'query').is_dir():
+        cities = [root]
+    else:
+        above = root / 'train_val' if (root / 'train_val').is_dir() else root
+        cities = [origin.folder(above / city) for city in MSLS_CITIES]
+    return _benchmark(origin, root, [read_msls(city) for city in cities], MSLS_ANGLE_DEG)
+
+
+def _benchmark(
+    origin: Origin, root: Path, sources: Sequence[PlaceImages], angle_deg: float | None = None
+) -> Benchmark:
+    """Positives within RADIUS_M (and the angle) of each other, in one source and area."""
+    database, queries = Slots((), ()), Slots((), ())
+    positives: list[Rows] = []
+    for source in sources:
+        if source.positions_m is None:
+            raise NetvladError(f'{source.name}: no position is known')
+        sides = np.flatnonzero(source.is_database), np.flatnonzero(source.is_query)
+        first = len(database)
+        for query in _near(source, *sides, angle_deg):
+            positives.append(query + first)
+        database = database.then(_slots(source, sides[0]))
+        queries = queries.then(_slots(source, sides[1]))
+    unknown = [
+        skip.image for source in sources for skip in source.skipped if _is_missing(skip.reason)
+    ]
+    return assemble(origin, root, database, queries, positives, unknown=unknown)
+
+
+def _is_missing(reason: str) -> bool:
+    return reason.startswith(('the image does not exist', 'outside the folder'))
+
+
+def _near(
+    source: PlaceImages, database: Rows, queries: Rows, angle_deg: float | None
+) -> list[Rows]:
+    assert source.positions_m is not None
+    found: list[Rows] = [np.empty(0, dtype=np.int64) for _ in queries]
+    for area in np.unique(source.areas[queries]):
+        rows = np.flatnonzero(source.areas[database] == area)
+        asked = np.flatnonzero(source.areas[queries] == area)
+        near = within_radius(
+            source.positions_m[queries[asked]], source.positions_m[database[rows]], RADIUS_M
+        )
+        for query, right in zip(asked, near, strict=True):
+            found[query] = rows[right]
+    if angle_deg is not None and source.headings_deg is not None:
+        headings = source.headings_deg
+        for i, rows in enumerate(found):
+            apart = (headings[database[rows]] - headings[queries[i]] + 180.0) % 360.0 - 180.0
+            found[i] = rows[np.abs(apart) <= angle_deg]
+    return found
+
+
+def _slots(source: PlaceImages, indices: Rows) -> Slots:
+    paths = tuple(source.images[i] for i in indices)
+    return Slots(tuple(str(path) for path in paths), paths)

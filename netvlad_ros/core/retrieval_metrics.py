@@ -69,18 +69,7 @@ def average_precision(
     Raises:
         NetvladError: an image is ranked twice, or kind is another.
     """
-    wanted = len(_rows(positives))
-    if not wanted:
-        return float('nan')
-    rank = _ranks(ranked, positives, junk)
-    found = np.arange(1, len(rank) + 1)
-    precision = found / (rank + 1)
-    if kind == 'trapezoid':
-        before = np.where(rank > 0, (found - 1) / np.maximum(rank, 1), 1.0)
-        precision = (before + precision) / 2
-    elif kind != 'rectangle':
-        raise NetvladError(f'average precision is "trapezoid" or "rectangle", not "{kind}"')
-    return float(precision.sum() / wanted)
+    return _area(*_found(ranked, positives, junk), kind)
 
 
 def precision_at(
@@ -91,12 +80,7 @@ def precision_at(
     So a query with three positives can reach 1 at k = 10: mP@k as in the revisited protocol
     (Radenovic et al., CVPR 2018). NaN without positives. Raises NetvladError as average_precision.
     """
-    wanted = len(_rows(positives))
-    if not wanted:
-        return float('nan')
-    rank = _ranks(ranked, positives, junk)
-    depth = min(k, int(rank[-1]) + 1) if len(rank) == wanted else k
-    return float(np.count_nonzero(rank < depth) / depth)
+    return _share(*_found(ranked, positives, junk), k)
 
 
 def score_rankings(
@@ -117,10 +101,10 @@ def score_rankings(
             f'{len(ranked)} rankings come with {len(positives)} sets of positives and '
             f'{len(ignored)} of junk'
         )
-    queries = list(zip(ranked, positives, ignored, strict=True))
+    found = [_found(*query) for query in zip(ranked, positives, ignored, strict=True)]
     return RetrievalScore(
-        np.array([average_precision(*query, kind=kind) for query in queries], dtype=np.float64),
-        {k: np.array([precision_at(*query, k=k) for query in queries], float) for k in ks},
+        np.array([_area(*each, kind) for each in found], dtype=np.float64),
+        {k: np.array([_share(*each, k) for each in found], dtype=np.float64) for k in ks},
     )
 
 
@@ -159,14 +143,31 @@ def revisited(
     }
 
 
-def _ranks(ranked: Sequence[int] | Rows, positives: RowSet, junk: RowSet) -> Rows:
-    """Ranks of the positives that are listed, from 0, as if the junk were not there."""
+def _found(ranked: Sequence[int] | Rows, positives: RowSet, junk: RowSet) -> tuple[Rows, int]:
+    """Ranks of the listed positives, from 0, as if there were no junk; and how many there are."""
     listed = np.asarray(ranked, dtype=np.int64)
     listed = listed[listed >= 0]
     if len(np.unique(listed)) < len(listed):
         raise NetvladError('a ranking lists an image twice, so its precision means nothing')
+    wanted = _rows(positives)
     listed = listed[~np.isin(listed, _rows(junk))]
-    return np.flatnonzero(np.isin(listed, _rows(positives)))
+    return np.flatnonzero(np.isin(listed, wanted)), len(wanted)
+
+
+def _area(rank: Rows, wanted: int, kind: Kind) -> float:
+    found = np.arange(1, len(rank) + 1)
+    precision = found / (rank + 1)
+    if kind == 'trapezoid':
+        before = np.where(rank > 0, (found - 1) / np.maximum(rank, 1), 1.0)
+        precision = (before + precision) / 2
+    elif kind != 'rectangle':
+        raise NetvladError(f'average precision is "trapezoid" or "rectangle", not "{kind}"')
+    return float(precision.sum() / wanted) if wanted else float('nan')
+
+
+def _share(rank: Rows, wanted: int, k: int) -> float:
+    depth = min(k, int(rank[-1]) + 1) if wanted and len(rank) == wanted else k
+    return float(np.count_nonzero(rank < depth) / depth) if wanted else float('nan')
 
 
 def _rows(rows: RowSet) -> Rows:

@@ -11,7 +11,7 @@ import typer
 def benchmarks(
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON, not a table.')] = False,
 ) -> None:
-    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published recall@1.
+    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published figures.
 
     A figure far from the published one says that something is wrong: the images, or the protocol.
     """
@@ -40,14 +40,14 @@ def benchmarks(
     table.add_column('right is')
     table.add_column('expected folder')
     table.add_column('obtained from')
-    table.add_column('NetVLAD recall@1 [%]', justify='right')
+    table.add_column('NetVLAD [%]', justify='right')
     for info in BENCHMARKS.values():
-        recall = info.published_recall_at_1
+        figures = ('recall@1', info.published_recall_at_1), ('mAP', info.published_map)
         table.add_row(
             info.name,
             info.protocol,
             info.layout,
             info.obtained,
-            '' if recall is None else f'{recall:.2f}',
+            '\n'.join(f'{what} {value:.2f}' for what, value in figures if value is not None),
         )
     Console(highlight=False, markup=False).print(table)

@@ -56,7 +56,8 @@ def _read_pairs(path: Path, root: Path) -> Rows:
     """Pairs (P, 2) int64, query and reference, of a .npy of whole numbers."""
     otherwise = (
         f'write {root / CSV} in its place: a first line "{",".join(HEADER)}", then a line for '
-        'each right pair, the names of two images'
+        'each right pair, the names of two images (in SPED and ESSEX3IN1 each query goes with '
+        'the reference of its own number)'
     )
     pairs = read_plain_array(path, otherwise)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in 'iu':

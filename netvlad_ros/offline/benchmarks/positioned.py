@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from netvlad_ros.offline.place_images import PlaceImages
 RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
 MSLS_ANGLE_DEG = 40.0  # Warburg et al., CVPR 2020, section 4
 MSLS_CITIES = ('cph', 'sf')  # their validation set
-LEFT_OUT = 'a panorama'  # of MSLS: by its rules, not because the disk lacks them
 
 
 def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
@@ -38,12 +38,15 @@ def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
 def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
     """The list `name` (.mat) in root or root/datasets, with the images below root.
 
-    Where there is no list, but the same set in UTM-named folders, those are read.
+    Where the list has time stamps, images of a query's own time are junk, as in the authors' own
+    evaluation (dbTokyoTimeMachine.m). Where there is no list, but the same set in UTM-named
+    folders, those are read.
     """
     origin.folder(root)
     for path in (root / 'datasets' / name, root / name):
         if path.is_file():
-            return _benchmark(origin, root, [read_pittsburgh_mat(path)])
+            source = read_pittsburgh_mat(path)
+            return _without_own_time(_benchmark(origin, root, [source]), source)
     if (root / 'images' / 'test' / 'database').is_dir():
         return load_utm_folders(origin, root)
     raise origin.missing(root / name)
@@ -78,6 +81,20 @@ def _benchmark(
         skip.image for source in sources for skip in source.skipped if _is_missing(skip.reason)
     ]
     return assemble(origin, root, database, queries, positives, unknown=unknown)
+
+
+def _without_own_time(benchmark: Benchmark, source: PlaceImages) -> Benchmark:
+    database, queries = (source.recordings[side] for side in (source.is_database, source.is_query))
+    own = {time: np.flatnonzero(database == time) for time in np.unique(queries)}
+    if not any(len(rows) for rows in own.values()):
+        return benchmark
+    # Queries of one time share one array: there are many, and each is long.
+    junk = tuple(own[time] for time in queries)
+    right = tuple(
+        rows[database[rows] != time]
+        for rows, time in zip(benchmark.positives, queries, strict=True)
+    )
+    return replace(benchmark, positives=right, junk=junk)
 
 
 def _is_missing(reason: str) -> bool:

@@ -52,10 +52,10 @@ def places_within(
     T_map_cam: Array, T_true: Array, radius_m: float, angle_deg: float | None
 ) -> NDArray[np.int64]:
     """Indices of the places (N, 4, 4) within radius and angle of the true camera pose (4, 4)."""
-    near = distance_m(T_map_cam, T_true) <= radius_m
+    near = np.flatnonzero(distance_m(T_map_cam, T_true) <= radius_m)
     if angle_deg is not None:
-        near &= rotation_angle_deg(T_map_cam, T_true[np.newaxis]) <= angle_deg
-    return np.flatnonzero(near).astype(np.int64)
+        near = near[rotation_angle_deg(T_map_cam[near], T_true[np.newaxis]) <= angle_deg]
+    return near.astype(np.int64)
 
 
 def pose_errors(T_estimated: Array, T_true: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.stats import chi2
 
 from netvlad_ros.core.acceptance_metrics import PrecisionRecall
@@ -23,6 +23,7 @@ COLOURS = (
 )
 _plain = FuncFormatter(lambda value, position: f'{value:g}')
 STYLES = ('-', '--', '-.', ':')  # curves that lie on each other are still seen
+MOST_LABELLED = 1e3  # beyond three decades, labels between the decades run into each other
 MOST_CURVES = len(COLOURS) * len(STYLES)
 
 
@@ -121,7 +122,8 @@ def error_axis(axes: Axes, title: str) -> None:
     axes.set_xscale('log')
     axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     axes.xaxis.set_major_formatter(_plain)
-    axes.xaxis.set_minor_formatter(_plain)
+    low, high = axes.get_xlim()
+    axes.xaxis.set_minor_formatter(_plain if high / low < MOST_LABELLED else NullFormatter())
     axes.tick_params(axis='x', which='both', labelsize=8)
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)

@@ -77,7 +77,7 @@ def drive_run(
         )
     map_name = place_map.source if place_map.directory is None else place_map.directory.name
     return JudgedRun(
-        title=f'{traverse.name} on the map {map_name}',
+        title=f'Drive “{traverse.name}” on map “{map_name}”',
         figures=figures,
         configuration={
             'drive': traverse.name,

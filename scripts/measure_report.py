@@ -1,0 +1,169 @@
+"""How long the report of many queries takes, and how large its page is: synthetic, no matching.
+
+Usage: python scripts/measure_report.py [--queries N] [--places N] [--out DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from netvlad_ros.core.geometry import pose_matrix
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.match import Status
+from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.offline.answer_judgement import Bounds, judge_answers
+from netvlad_ros.offline.evaluation_pictures import draw_judgements
+from netvlad_ros.offline.image_traverse import ImageTraverse
+from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
+from netvlad_ros.offline.report.drive_run import drive_run
+from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
+from netvlad_ros.offline.report.run_report import write_report
+
+DIM = 512
+HEIGHT, WIDTH = 480, 640
+
+
+def lap(count: int, offset_m: float) -> np.ndarray:
+    """Camera poses (count, 4, 4) around a course of 5 km, offset_m to the side."""
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    radius = 800 + 120 * np.sin(5 * angles) + offset_m
+    return np.array([
+        pose_matrix((r * np.cos(a), r * np.sin(a), 0), (0, 0, np.sin(a / 2), np.cos(a / 2)))
+        for a, r in zip(angles, radius, strict=True)
+    ])  # fmt: skip
+
+
+def synthetic_map(places: int, rng: np.random.Generator) -> PlaceMap:
+    """A map of places whose neighbours look alike."""
+    walk = np.cumsum(rng.standard_normal((places, DIM)), axis=0)
+    descriptors = walk + 5 * rng.standard_normal((places, DIM))
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    return PlaceMap.create(
+        model_id='0' * 64,
+        frame_id='map',
+        descriptors=descriptors.astype(np.float32),
+        recordings=['first'] * places,
+        stamps_ns=np.arange(places) * 10**8,
+        images=[f'images/{i:06d}.jpg' for i in range(places)],
+        T_map_cam=lap(places, 0.0),
+        source='synthetic',
+    )
+
+
+def answers(truth: np.ndarray, place_map: PlaceMap, rng: np.random.Generator) -> tuple[Answer, ...]:
+    """Answers as a localizer would give them: nine of ten right, half of the others accepted."""
+    made = []
+    for i, T in enumerate(truth):
+        near = int(i * len(place_map) / len(truth))
+        fails = rng.random() < 0.1
+        first = int(rng.integers(len(place_map))) if fails else near
+        ranked = [first, *((first + step) % len(place_map) for step in range(1, 10))]
+        accepted = rng.random() < (0.5 if fails else 0.9)
+        pose = (place_map.T_map_cam[first] if fails else T).copy()
+        pose[:3, 3] += rng.normal(0, 0.2, 3)
+        prior = PosePrior(pose, np.diag([0.04] * 3 + [0.03] * 3), 'map_images')
+        made.append(
+            Answer(
+                status=Status.ACCEPTED if accepted else Status.NO_MATCH,
+                reason='synthetic',
+                ranked=tuple(ranked),
+                similarity=float(rng.uniform(0.5, 1)),
+                prior=prior if accepted else None,
+                estimate=prior,
+                probability=float(rng.uniform(0.95, 1) if accepted else rng.uniform(0, 0.95)),
+                timings_ms={'total': 10.0},
+            )
+        )
+    return tuple(made)
+
+
+def main() -> None:
+    """Make a run, judge it, write its report; print seconds and bytes as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--queries', type=int, default=10_000)
+    parser.add_argument('--places', type=int, default=10_000)
+    parser.add_argument('--out', type=Path, help='keep the report here')
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
+        out = options.out or Path(scratch) / 'report'
+        out.mkdir(parents=True, exist_ok=True)
+        # Noise is the worst that JPEG can meet; all images are one file by many names.
+        images = Path(scratch) / 'drive'
+        (images / 'images').mkdir(parents=True)
+        noise = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        cv2.imwrite(str(images / 'images' / 'noise.jpg'), noise)
+        names = [f'images/{i:06d}.jpg' for i in range(options.queries)]
+        for name in names:
+            (images / name).symlink_to('noise.jpg')
+
+        place_map = synthetic_map(options.places, rng)
+        thumbnail = cv2.imencode('.jpg', cv2.resize(noise, (160, 120)))[1].tobytes()
+        place_map = place_map.save(
+            Path(scratch) / 'map', thumbnails=dict.fromkeys(range(options.places), thumbnail)
+        )
+        truth = lap(options.queries, 0.3)
+        drive = LocalizedDrive(
+            stamps_ns=np.arange(options.queries, dtype=np.int64) * 10**8,
+            frames=tuple(range(options.queries)),
+            images=tuple(names),
+            truth=truth,
+            alone=answers(truth, place_map, rng),
+            sequence=answers(truth, place_map, rng),
+            skipped=0,
+        )
+        traverse = ImageTraverse(images, names)
+        asked = place_map.descriptors[
+            np.arange(options.queries) * options.places // options.queries
+        ]
+        seconds = {}
+
+        started = time.perf_counter()
+        similarity = PooledSimilarity(place_map.descriptors, options.queries)
+        for descriptor in asked:
+            similarity.add(descriptor)
+        seconds['similarity_matrix'] = time.perf_counter() - started
+
+        started = time.perf_counter()
+        bounds = Bounds(1.0, 30.0, 1.0, 45.0)
+        judged = (
+            judge_answers(drive.alone, drive, place_map.T_map_cam, bounds),
+            judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds),
+        )
+        seconds['judging'] = time.perf_counter() - started
+
+        started = time.perf_counter()
+        draw_judgements({'every image alone': judged[0], 'as a sequence': judged[1]}, out)
+        figures = {**judged[0].figures, 'sequence': judged[1].figures}
+        config = LocalizerConfig()
+        write_report(
+            drive_run(figures, drive, judged, place_map, traverse, config, similarity), out
+        )
+        seconds['report'] = time.perf_counter() - started
+        seconds['all'] = sum(seconds.values())
+        sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
+    print(
+        json.dumps(
+            {
+                'queries': options.queries,
+                'places': options.places,
+                'threads': len(os.sched_getaffinity(0)),
+                'seconds': {name: round(value, 2) for name, value in seconds.items()},
+                'bytes': sizes,
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == '__main__':
+    main()

@@ -12,6 +12,7 @@ import pytest
 from scipy.io import savemat
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.methods.method import ImageSet
 from netvlad_ros.offline.retrieval_benchmarks.plain_pickle import read_plain_pickle
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
@@ -23,12 +24,12 @@ def write_images(folder, names):
     for i, name in enumerate(names):
         path = folder / f'{name}.jpg'
         path.parent.mkdir(parents=True, exist_ok=True)
-        assert cv2.imwrite(str(path), np.full((12, 16, 3), 20 * i, np.uint8))
+        assert cv2.imwrite(str(path), np.full((36, 48, 3), 20 * i, np.uint8))
 
 
 def write_lists(folder, name, query, good, ok, junk):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'{name}_query.txt').write_text(f'{query} 1.5 2.0 9.5 11.0\n')
+    (folder / f'{name}_query.txt').write_text(f'{query} 1.5 2.0 29.5 31.0\n')
     for mark, images in (('good', good), ('ok', ok), ('junk', junk)):
         (folder / f'{name}_{mark}.txt').write_text(''.join(f'{image}\n' for image in images))
 
@@ -56,7 +57,8 @@ def test_oxford(oxford):
     assert names(found.queries) == [OXFORD[0], OXFORD[3]]
     assert [named(found, rows) for rows in found.positives] == [OXFORD[:3], OXFORD[3:4]]
     assert [named(found, rows) for rows in found.junk] == [OXFORD[4:5], []]
-    assert found.boxes == ((1.5, 2.0, 9.5, 11.0),) * 2
+    assert found.boxes == ((1.5, 2.0, 29.5, 31.0),) * 2
+    assert ImageSet(found.queries, found.boxes)[0].shape == (29, 29, 3)  # x 1..29, y 2..30
     assert found.missing == ()
     # all_souls_1: right, junk, wrong, right: ranks 1, 3 of three; the third is not listed.
     scores = retrieval_scores(found, np.array([[0, 4, 5, 1], [3, 0, 1, 2]]))
@@ -111,8 +113,10 @@ def test_oxford_that_is_incomplete_is_told(oxford, tmp_path_factory):
     write_images(other / 'jpg' / 'again', ['a'])
     with pytest.raises(NetvladError, match='two images are called a'):
         load(other)
-    with pytest.raises(NetvladError, match='is not a folder'):
-        load(other / 'nowhere')
+    (other / 'nothing').mkdir()
+    for folder in ('nowhere', 'nothing'):
+        with pytest.raises(NetvladError, match='handed out by the Visual Geometry Group'):
+            load(other / folder)
 
 
 IMLIST = [f'oxford_{i:06d}' for i in range(6)]

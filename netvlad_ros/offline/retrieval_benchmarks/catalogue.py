@@ -12,6 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Box, Rows
 from netvlad_ros.offline.image_folder import image_names
 
+VGG = 'the Visual Geometry Group, University of Oxford'
 IMAGE_FOLDERS = ('jpg', 'images', 'oxbuild_images', 'paris')  # else the root itself
 
 
@@ -45,13 +46,14 @@ class Catalogue:
         return np.array(sorted(found), dtype=np.int64)
 
 
-def images_on_disk(root: Path) -> dict[str, Path]:
+def images_on_disk(root: Path, obtained: str) -> dict[str, Path]:
     """Path of every image below root/jpg, or the like, else below root; by name without suffix.
 
-    Raises NetvladError if root is no folder or holds no image, or two images have one name.
+    obtained: who hands them out. Raises NetvladError if root is no folder or holds no image, or two
+    images have one name.
     """
     if not root.is_dir():
-        raise NetvladError(f'{root} is not a folder')
+        raise NetvladError(f'{root} is not a folder; the images are handed out by {obtained}')
     folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), root)
     found: dict[str, Path] = {}
     for name in image_names(folder):
@@ -64,7 +66,7 @@ def images_on_disk(root: Path) -> dict[str, Path]:
             )
         found[stem] = folder / name
     if not found:
-        raise NetvladError(f'{folder} holds no images')
+        raise NetvladError(f'{folder} holds no images; they are handed out by {obtained}')
     return found
 
 

@@ -20,6 +20,7 @@ from netvlad_ros.offline.matlab_file import read_matlab
 from netvlad_ros.offline.retrieval_benchmarks.catalogue import LabelledQuery
 from netvlad_ros.offline.retrieval_benchmarks.plain_pickle import MAX_BYTES, read_plain_pickle
 
+REVISITED = 'the Visual Recognition Group, Czech Technical University in Prague'
 FIELDS = ('imlist', 'qimlist', 'gnd')
 MARKS = ('easy', 'hard', 'junk')
 SUFFIXES = ('.pkl', '.mat', '.json')
@@ -39,8 +40,8 @@ def find_ground_truth(root: Path, name: str) -> Path:
         if (root / f'gnd_{name}{suffix}').is_file():
             return root / f'gnd_{name}{suffix}'
     raise NetvladError(
-        f'{root} lacks gnd_{name}.pkl (or .mat, or .json), the ground truth, which the authors of '
-        'the revisited benchmark hand out'
+        f'{root} lacks gnd_{name}.pkl (or .mat, or .json), the ground truth; it is handed out by '
+        f'{REVISITED}'
     )
 
 

@@ -25,6 +25,7 @@ PROTOCOL = (
 )
 LISTS = ('holidays_images.dat', 'eval_holidays/holidays_images.dat')
 MAX_LIST_BYTES = 2**20
+OBTAINED = 'INRIA, LEAR (now Thoth), Grenoble'
 
 
 def load_holidays(root: Path) -> Benchmark:
@@ -34,7 +35,7 @@ def load_holidays(root: Path) -> Benchmark:
 
     Raises NetvladError if there are no images, or one is not named as those of the set.
     """
-    on_disk = images_on_disk(root)
+    on_disk = images_on_disk(root, OBTAINED)
     listed = _listed(root) or sorted(on_disk)
     scenes: dict[str, list[str]] = defaultdict(list)
     for name in listed:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from netvlad_ros.offline.benchmarks.benchmark import BenchmarkInfo
 from netvlad_ros.offline.retrieval_benchmarks import holidays, oxford_paris, revisited
-
-VGG = 'the Visual Geometry Group, University of Oxford'
-REVISITED = 'the Visual Recognition Group, Czech Technical University in Prague'
+from netvlad_ros.offline.retrieval_benchmarks.catalogue import VGG
+from netvlad_ros.offline.retrieval_benchmarks.ground_truth_file import REVISITED
 
 # published_map: NetVLAD of VGG16 trained on Pittsburgh, 4096-D, queries cut to their box
 # (Arandjelovic et al., CVPR 2016, extended version, table of image retrieval).
@@ -52,7 +51,7 @@ RETRIEVAL: dict[str, BenchmarkInfo] = {
             title='INRIA Holidays, 1491 images, 500 queries',
             layout='jpg/NNNNMM.jpg; optional holidays_images.dat',
             protocol=holidays.PROTOCOL,
-            obtained='INRIA, LEAR (now Thoth), Grenoble',
+            obtained=holidays.OBTAINED,
             load=holidays.load_holidays,
             published_map=83.1,
         ),

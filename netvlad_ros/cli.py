@@ -19,6 +19,7 @@ from netvlad_ros.offline import (
     bag_command,
     benchmarks_command,
     calibrate_command,
+    compare_command,
     eval_command,
     inspect_command,
     map_commands,
@@ -64,6 +65,7 @@ app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
 app.command('report')(report_command.report)
 app.command('benchmarks')(benchmarks_command.benchmarks)
+app.command('compare')(compare_command.compare)
 app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.methods.bag_of_words import BagOfWords
@@ -199,3 +203,24 @@ def test_unknown_methods_are_told_what_is_known():
         chosen_methods('netvlad,nonsense')
     assert chosen_methods('all') == list(METHODS)
     assert chosen_methods('hog, x/y.onnx,hog') == ['hog', 'x/y.onnx']
+
+
+def test_compare_prints_one_table_and_keeps_the_rankings(shared_data, tmp_path):
+    arguments = ['thumbnail,hog', 'corridor_loop', str(shared_data / 'corridor_loop')]
+    result = CliRunner().invoke(app, ['compare', *arguments, '--out', str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert '40 places, 40 queries' in result.stdout
+    assert 'Dalal and Triggs, CVPR 2005' in result.stdout
+    figures = json.loads((tmp_path / 'metrics.json').read_text())
+    assert [method['method'] for method in figures['methods']] == ['thumbnail', 'hog']
+    for method in figures['methods']:
+        kept = np.load(tmp_path / f'{method["method"]}.npz', allow_pickle=False)
+        assert kept['indices'].shape == (40, 10)
+        assert method['recall']['1'] == np.mean(method['found_at_1'])
+        assert method['peak_mb'] > 10
+
+
+def test_compare_lists_the_known_benchmarks(tmp_path):
+    result = CliRunner().invoke(app, ['compare', 'hog', 'nowhere', str(tmp_path)])
+    assert result.exit_code == 1
+    assert "'nowhere' is no benchmark; known are" in result.output

@@ -1,0 +1,68 @@
+"""Methods judged on one benchmark, on the same images."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netvlad_ros.core.bootstrap import bootstrap_interval
+from netvlad_ros.core.metrics import recall_at_n
+from netvlad_ros.core.retrieval_metrics import mean_average_precision
+from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.methods.method import ImageSet, MethodContext, Ranking
+from netvlad_ros.offline.methods.peak_memory import forget_peak, peak_bytes
+from netvlad_ros.offline.methods.registry import open_method
+
+if TYPE_CHECKING:
+    from netvlad_ros.offline.map_builder import Progress
+
+
+def compare_method(
+    name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
+) -> tuple[dict[str, Any], Ranking]:
+    """Rank a benchmark by a method: its figures as plain JSON, and the ranking.
+
+    `found_at_1` tells for each query whether the first place is right, None = it has no answer;
+    `recall_at_1_interval` is one of 95 % over the queries. `peak_mb` is that of the whole process
+    while the method ran. `map` (trapezoids) is there for a benchmark with junk, whose images are
+    taken out before ranks are counted. Raises NetvladError.
+    """
+    gc.collect()
+    forget_peak()
+    retrieval = any(len(rows) for rows in benchmark.junk)
+    database = ImageSet(benchmark.database)
+    queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
+    k = len(database) if retrieval else min(max(RECALL_AT), len(database))
+    method = open_method(name, context)
+    ranking = method.rank(database, queries, k, progress)
+    peak = peak_bytes()
+    junk = benchmark.junk or (np.empty(0, np.int64),) * len(queries)
+    listed = [
+        [row for row in answer if row >= 0 and row not in ignored]
+        for answer, ignored in zip(
+            ranking.indices.tolist(), (set(rows.tolist()) for rows in junk), strict=True
+        )
+    ]
+    right = [rows.tolist() for rows in benchmark.positives]
+    found = [
+        float(bool(set(answer[:1]) & set(rows))) if rows else None
+        for answer, rows in zip(listed, right, strict=True)
+    ]
+    mean_ap = None
+    if retrieval:
+        mean_ap = mean_average_precision(ranking.indices, benchmark.positives, benchmark.junk)
+    interval = bootstrap_interval(np.array(found, dtype=np.float64), seed=context.seed)
+    return {
+        'method': method.name,
+        'paper': method.paper,
+        **recall_json(recall_at_n(listed, right, RECALL_AT)),
+        'recall_at_1_interval': None if interval is None else [interval.low, interval.high],
+        'found_at_1': found,
+        'map': mean_ap,
+        'seconds': ranking.seconds,
+        'bytes_per_place': ranking.bytes_per_place,
+        'peak_mb': None if peak is None else peak / 1e6,
+    }, ranking

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 
@@ -273,6 +274,14 @@ def michigan(root: Path) -> Right:
     return {names[m][p]: {names[0][p]} for m in (1, 2) for p in range(5)}
 
 
+def mid_atlantic_pairs(root: Path) -> Right:
+    """The same by index: only the counts are published, and the dates in the names."""
+    right = mid_atlantic(root)
+    (root / 'ground_truth.csv').unlink()
+    np.save(root / 'eiffel_gt.npy', np.array([[i, i % 65] for i in range(101)]))
+    return right
+
+
 @dataclass(frozen=True)
 class Miniature:
     """How a miniature is written, and a file that its loader cannot do without."""
@@ -415,6 +424,23 @@ def test_pairs_of_another_shape_are_refused(array, tmp_path):
         BENCHMARKS['essex3in1'].load(tmp_path)
 
 
+@pytest.mark.filterwarnings('ignore:Reading `.npy`')
+def test_damaged_arrays_never_do_worse_than_a_sentence(tmp_path, rng):
+    path, refused = tmp_path / 'x.npy', 0
+    np.save(path, np.arange(40).reshape(20, 2))
+    good = path.read_bytes()
+    for trial in range(600):
+        data = bytearray(good)
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(140)] = rng.integers(256)
+        path.write_bytes(bytes(data[: rng.integers(len(data))] if trial % 5 == 0 else data))
+        try:
+            read_plain_array(path, 'get it again')
+        except NetvladError:
+            refused += 1
+    assert refused > 100
+
+
 def test_ground_truth_beyond_the_images_is_counted_as_missing(tmp_path):
     """As in the published file of Gardens Point, which names frames 200 and 201 of 200."""
     right = vpr_bench(tmp_path)
@@ -488,6 +514,28 @@ def test_a_camera_without_a_position_and_an_image_without_a_camera(tmp_path):
     write(tmp_path / 'query_gt/q_4.camera', '1 2')
     with pytest.raises(NetvladError, match=r'q_4\.camera: its last line but one'):
         BENCHMARKS['baidu_mall'].load(tmp_path)
+
+
+def test_pairs_of_the_ridge_by_index(tmp_path):
+    right = mid_atlantic_pairs(tmp_path)
+    assert found(BENCHMARKS['mid_atlantic_ridge'].load(tmp_path), tmp_path) == right
+    (tmp_path / 'q_images/20180433T1200.png').unlink()
+    with pytest.raises(NetvladError, match='do not tell which ones are missing'):
+        BENCHMARKS['mid_atlantic_ridge'].load(tmp_path)  # dates are no frame numbers
+
+
+def test_a_name_that_is_no_image_or_leads_out_is_missing(tmp_path):
+    right = nardo(tmp_path / 'root')
+    put(tmp_path, 'secret.png')
+    table = tmp_path / 'root/reference.csv'
+    table.write_text(table.read_text() + '..,1,2\n,1,2\nnotes.txt,1,2\n')
+    read = BENCHMARKS['nardo_air'].load(tmp_path / 'root')
+    assert found(read, tmp_path / 'root') == right and len(read.missing) == 3
+    write(tmp_path / 'root/ground_truth.csv', 'query,reference', 'a.png,../../secret.png')
+    (tmp_path / 'root/ref').mkdir()
+    (tmp_path / 'root/query').mkdir()
+    with pytest.raises(NetvladError, match='is not a path inside the folder'):
+        BENCHMARKS['sped'].load(tmp_path / 'root')
 
 
 def test_one_city_of_msls_and_the_utm_form_of_a_listed_set(tmp_path):

@@ -38,7 +38,7 @@ def benchmarks(
     table = Table(show_lines=True, title='Benchmarks', title_justify='left')
     table.add_column('name', style='bold', no_wrap=True)
     table.add_column('right is')
-    table.add_column('expected folder')
+    table.add_column('expected folder', overflow='fold')
     table.add_column('obtained from')
     table.add_column('NetVLAD [%]', justify='right')
     for info in BENCHMARKS.values():

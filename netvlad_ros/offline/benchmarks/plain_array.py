@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from netvlad_ros.core.errors import NetvladError
 
 MAX_BYTES = 2**28
 MAX_HEADER_BYTES = 2**14
+# What NumPy's reader lets through of a damaged header, which is parsed as Python's text.
+BROKEN = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, TokenError)
 
 
 def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
@@ -42,5 +45,5 @@ def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
         return np.array(np.load(path, mmap_mode='r', allow_pickle=False))
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except (ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise NetvladError(f'{path} is no readable .npy: {error}; {otherwise}') from error
+    except BROKEN as error:
+        raise NetvladError(f'{path} is no readable .npy; {otherwise}') from error

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.image_folder import image_names
+from netvlad_ros.offline.image_folder import SUFFIXES, image_names
 from netvlad_ros.offline.layouts.image_finder import ImageFinder
 
 MAX_SLOTS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
@@ -42,9 +42,16 @@ class Slots:
 
 
 def named_slots(root: Path, names: Iterable[str]) -> Slots:
-    """A slot for each name in a list, relative to root; a name that leads out of it is empty."""
+    """A slot for each name in a list, relative to root; empty if it leads out or is no image."""
     finder, listed = ImageFinder(root), tuple(names)
-    return Slots(listed, tuple(finder.find(name) for name in listed))
+    are_images = [PurePosixPath(name).suffix.lower() in SUFFIXES for name in listed]
+    return Slots(
+        listed,
+        tuple(
+            finder.find(name) if is_image else None
+            for name, is_image in zip(listed, are_images, strict=True)
+        ),
+    )
 
 
 def numbered_slots(*folders: Path) -> tuple[Slots, ...]:

@@ -130,7 +130,8 @@ def test_a_drive_on_a_map(tmp_path, bundle, place_map):
     # Six plots; the wrong answer and the miss as query, retrieved and right.
     assert len(page.all('img')) == 6 + 2 * 3
     assert [text for text in page.texts if text.startswith('accepted and wrong, 10 m off')]
-    for word in ('accept_probability', 'onnxruntime', 'processor', place_map.map_id):
+    assert result['recall_at_1_interval'] == [0.0, 1.0]  # two of four tell next to nothing
+    for word in ('0.000–1.000', 'accept_probability', 'onnxruntime', 'processor', place_map.map_id):
         assert word in page.texts
 
 

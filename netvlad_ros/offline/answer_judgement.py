@@ -16,6 +16,7 @@ from netvlad_ros.core.acceptance_metrics import (
     per_1000,
     precision_recall,
 )
+from netvlad_ros.core.bootstrap import bootstrap_interval
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.map_calibration import METHODS
 from netvlad_ros.core.match import Status
@@ -117,6 +118,7 @@ def judge_answers(
 
     figures = {
         **recall_json(recall),
+        'recall_at_1_interval': recall_interval(recall),
         'pose_error_m': median_and_p90(errors_m),
         'pose_error_deg': median_and_p90(errors_deg),
         'accepted': int(accepted.sum()),
@@ -157,6 +159,13 @@ def recall_json(recall: Recall) -> dict[str, Any]:
         'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
         'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
     }
+
+
+def recall_interval(recall: Recall) -> list[float] | None:
+    """Where recall@1 would lie in 95 % of repetitions with other queries of the same kind."""
+    found = round((recall.over_answerable[1] or 0.0) * recall.answerable)
+    interval = bootstrap_interval(np.arange(recall.answerable) < found)
+    return None if interval is None else [interval.low, interval.high]
 
 
 def counts_json(answers: Sequence[Answer]) -> dict[str, Any]:

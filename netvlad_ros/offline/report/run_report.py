@@ -76,9 +76,9 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
 
 
 def _summary(figures: Mapping[str, Any]) -> dict[str, str]:
-    recall = figures.get('recall') or {}
     chosen = {
-        **{f'recall@{n}': share for n, share in recall.items()},
+        **{f'recall@{n}': share for n, share in (figures.get('recall') or {}).items()},
+        **_interval(figures),
         'answerable queries': figures.get('answerable'),
         'accepted': figures.get('accepted'),
         'accepted and wrong': figures.get('accepted_wrong'),
@@ -87,6 +87,11 @@ def _summary(figures: Mapping[str, Any]) -> dict[str, str]:
         'images left out': figures.get('skipped'),
     }
     return {name: words(value) for name, value in chosen.items() if value is not None}
+
+
+def _interval(figures: Mapping[str, Any]) -> dict[str, str]:
+    interval = figures.get('recall_at_1_interval')
+    return {} if not interval else {'recall@1, 95 %': '{:.3f}–{:.3f}'.format(*interval)}
 
 
 def _figures(page: Page, figures: Mapping[str, Any]) -> None:

@@ -217,7 +217,8 @@ def test_plain_pickles_come_out_as_they_went_in(tmp_path, protocol):
         'big endian': np.array([1.5, 2.5], '>f8'),
         'text': np.array(['a', 'bcd']),
         'scalar': np.float32(0.25),
-        'objects': np.array(['a', 'bc', None], dtype=object),
+        'objects': np.array([['a', [1, 2]], ['bc', None]], dtype=object),
+        'by column': np.asfortranarray(np.array([['a', 'b'], ['c', 'd']], dtype=object)),
     }
     path = tmp_path / 'x.pkl'
     path.write_bytes(pickle.dumps(written, protocol=protocol))
@@ -227,7 +228,11 @@ def test_plain_pickles_come_out_as_they_went_in(tmp_path, protocol):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
     np.testing.assert_array_equal(found['big endian'], [1.5, 2.5])
-    assert found['text'].tolist() == ['a', 'bcd'] and found['objects'] == ['a', 'bc', None]
+    assert found['by column'].tolist() == written['by column'].tolist()
+    assert found['text'].tolist() == ['a', 'bcd'] and found['objects'].tolist() == [
+        ['a', [1, 2]],
+        ['bc', None],
+    ]
 
 
 class Touch:

@@ -58,26 +58,30 @@ class _Unbuilt:
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """None, booleans, numbers, text, bytes, lists, tuples, dicts and arrays of numbers or text.
-
-    Arrays of objects become lists.
-
-    Raises:
-        NetvladError: unreadable, too large, damaged, or it holds anything else: what it asks for
-            is named, and was not run.
-    """
+    """What parse_plain_pickle finds in a file. Raises NetvladError, or if it cannot be read."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes')
         data = path.read_bytes()
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+    return parse_plain_pickle(data, str(path))
+
+
+def parse_plain_pickle(data: bytes, where: str) -> Any:
+    """None, booleans, numbers, text, bytes, lists, tuples, dicts, arrays of numbers, text or these.
+
+    where: what the bytes are of, for the errors. Containers may contain themselves.
+
+    Raises:
+        NetvladError: damaged, or it holds anything else: what it asks for is named, and not run.
+    """
     try:
         return _Machine().run(data)
     except _BrokenError as error:
-        raise NetvladError(f'{path} refused: {error}') from error
+        raise NetvladError(f'{where} refused: {error}') from error
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise NetvladError(f'{path} is not a pickle, or it is cut off or damaged') from error
+        raise NetvladError(f'{where} is not a pickle, or it is cut off or damaged') from error
 
 
 class _Machine:
@@ -201,20 +205,24 @@ def _array(dtype: Any, shape: Any, data: Any, order: str = 'C') -> Any:
     """The array, its size checked against the bytes that are there."""
     if not isinstance(dtype, _Unbuilt):
         raise ValueError
-    if isinstance(data, list) and re.fullmatch(r'\|O[48]?', dtype.dtype):
-        return list(data)
-    if not re.fullmatch(r'[<>=|]?([biuf][1248]|[US][1-9]\d{0,5})', dtype.dtype):
-        raise _BrokenError(f'it holds an array of type {dtype.dtype[:40]}')
     raw = data.encode('latin-1') if isinstance(data, str) else data
-    kind = np.dtype(dtype.dtype)
-    if not isinstance(raw, bytes | bytearray) or len(shape) > MAX_AXES:
+    if isinstance(raw, list) and re.fullmatch(r'\|O[48]?', dtype.dtype):
+        found, width = np.empty(len(raw), dtype=object), 1
+        order = 'C'  # NumPy lists objects by row, however they lie in memory
+        for i, item in enumerate(raw):
+            found[i] = item
+    elif not re.fullmatch(r'[<>=|]?([biuf][1248]|[US][1-9]\d{0,5})', dtype.dtype):
+        raise _BrokenError(f'it holds an array of type {dtype.dtype[:40]}')
+    elif not isinstance(raw, bytes | bytearray):
         raise ValueError
+    else:
+        kind = np.dtype(dtype.dtype)
+        found, width = np.frombuffer(raw, kind) if raw else np.empty(0, kind), kind.itemsize
     # No axis of what is there can be longer than its bytes.
-    if not all(0 <= size <= len(raw) for size in shape):
+    if len(shape) > MAX_AXES or not all(0 <= size <= len(raw) for size in shape):
         raise ValueError
-    if math.prod(shape) * kind.itemsize != len(raw):
+    if math.prod(shape) * width != len(raw):
         raise _BrokenError('an array has another size than its shape')
-    found = np.frombuffer(raw, kind) if raw else np.empty(0, kind)
     return found.reshape(shape, order='F' if order == 'F' else 'C')
 
 

@@ -20,6 +20,7 @@ from tiny_benchmarks import (
     nardo,
     pittsburgh,
     put,
+    tokyo_tm,
     utm_folders,
     vp_air,
     vpr_bench,

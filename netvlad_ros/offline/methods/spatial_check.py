@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.two_view import two_view
 from netvlad_ros.offline.methods.recipe import Vector
 
-MAX_PX = 6.0  # of a query image of 480 px on its longer side; grows with it
-REFERENCE_SIDE_PX = 480
-MIN_INLIERS = 8
-MOST_OF_A_WORD = 4  # features on either side: a word of a wall of bricks says nothing of where
+MAX_SHARE = 0.03  # of the query image's longer side, that an inlier may be off: views differ
+MIN_INLIERS = 5  # one more than chance often finds
+MOST_OF_A_WORD = 3  # features on either side: a word of a wall of bricks says nothing of where
+SCALES = (0.25, 4.0)  # of one image to the other
+ITERATIONS = 2000
+CONFIDENCE = 0.99
 
 
 def spatial_inliers(
@@ -22,26 +23,32 @@ def spatial_inliers(
     px: Vector,
     query_size: tuple[int, int],
 ) -> int:
-    """Pairs of features of equal words (n,), (m,) that one geometry of two views explains.
+    """Pairs of features of equal words (n,), (m,) that one similarity transform explains.
 
-    query_px (n, 2), px (m, 2) [px]; query_size: width, height [px]. 0 where chance explains them.
+    query_px (n, 2), px (m, 2) [px]; query_size: width, height [px]. The transform is the second of
+    the three of Philbin et al., CVPR 2007, section 4: coarser than two views' true geometry, but
+    two pairs fix it, so that it is found among many wrong ones.
     """
     pairs = _pairs(query_words, words)
     if len(pairs) < MIN_INLIERS:
         return 0
     cv2.setRNGSeed(0)
-    found = two_view(
-        query_px[pairs[:, 0]],
+    transform, mask = cv2.estimateAffinePartial2D(
         px[pairs[:, 1]],
-        None,
-        None,
-        query_size,
-        max_px=MAX_PX * max(query_size) / REFERENCE_SIDE_PX,
-        min_inliers=MIN_INLIERS,
+        query_px[pairs[:, 0]],
+        method=cv2.RANSAC,
+        ransacReprojThreshold=MAX_SHARE * max(query_size),
+        maxIters=ITERATIONS,
+        confidence=CONFIDENCE,
     )
+    if transform is None or not np.isfinite(transform).all():
+        return 0
+    if not SCALES[0] <= np.hypot(transform[0, 0], transform[1, 0]) <= SCALES[1]:
+        return 0
     # A feature is in as many pairs as there are features of its word, and counts once.
-    kept = pairs[found.inliers]
-    return min(len(np.unique(kept[:, 0])), len(np.unique(kept[:, 1])))
+    kept = pairs[mask.ravel() > 0]
+    count = min(len(np.unique(kept[:, 0])), len(np.unique(kept[:, 1])))
+    return count if count >= MIN_INLIERS else 0
 
 
 def _pairs(query_words: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.int64]:

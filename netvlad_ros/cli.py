@@ -20,6 +20,7 @@ from netvlad_ros.offline import (
     benchmarks_command,
     calibrate_command,
     compare_command,
+    compression_command,
     eval_command,
     inspect_command,
     map_commands,
@@ -66,6 +67,7 @@ app.command('eval')(eval_command.evaluate)
 app.command('report')(report_command.report)
 app.command('benchmarks')(benchmarks_command.benchmarks)
 app.command('compare')(compare_command.compare)
+app.command('compress')(compression_command.compress)
 app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)

@@ -1,0 +1,93 @@
+"""Linear maps that order or spread a descriptor's dimensions before it is cut short or coded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.offline.methods.method import spread
+from netvlad_ros.offline.methods.recipe import Vector, unit
+
+AS_GIVEN = 'as-given'
+RANDOM = 'random'
+# A variance v is taken as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
+SHRINKAGE = {'pca': 1.0, 'pca-whitened-0.5': 0.5, 'pca-whitened': 0.0}
+WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE)
+FITTED_ON = 20_000  # descriptors, evenly spread, at most
+FLAT = 1e-10  # of the largest variance: below, a direction holds rounding errors alone
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """y = matrix (x - mean), the most telling direction first; no matrix leaves x as it is.
+
+    dimensions: of y. matrix: float64 (dimensions, D); mean: float64 (D,).
+    """
+
+    dimensions: int
+    matrix: Array | None = None
+    mean: Array | None = None
+
+    def __call__(self, vectors: Vector, dimensions: int) -> Vector:
+        """First dimensions of y, of length 1 again, for vectors (N, D). Raises NetvladError."""
+        if dimensions > self.dimensions:
+            raise NetvladError(
+                f'only {self.dimensions} directions are known from the images it is fitted on'
+            )
+        if self.matrix is None:
+            return unit(vectors[:, :dimensions])
+        kept = self.matrix[:dimensions]
+        offset = 0.0 if self.mean is None else kept @ self.mean
+        return unit(vectors @ kept.T - offset)
+
+    def shared_bytes(self, dimensions: int) -> int:
+        """What matrix and offset weigh once, in float32, however many places there are."""
+        if self.matrix is None:
+            return 0
+        return 4 * dimensions * (self.matrix.shape[1] + (self.mean is not None))
+
+
+def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[str, Rotation]:
+    """Rotations by names of WHITENINGS, those that learn fitted on vectors (N, D)."""
+    vectors = vectors[list(spread(len(vectors), FITTED_ON))]
+    rotations: dict[str, Rotation] = {}
+    if not set(names).isdisjoint(SHRINKAGE):
+        axes, variance, mean = _principal(vectors.astype(np.float64))
+    for name in names:
+        if name == AS_GIVEN:
+            rotations[name] = Rotation(vectors.shape[1])
+        elif name == RANDOM:
+            matrix = _random(vectors.shape[1], seed)
+            rotations[name] = Rotation(len(matrix), matrix)
+        else:
+            scale = variance ** ((1 - SHRINKAGE[name]) / 2)
+            rotations[name] = Rotation(len(axes), axes / scale[:, np.newaxis], mean)
+    return rotations
+
+
+def _random(dim: int, seed: int) -> Array:
+    """Draw one of all rotations evenly, as iterative quantisation begins (Gong, CVPR 2011)."""
+    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def _principal(vectors: Array) -> tuple[Array, NDArray[np.float64], Array]:
+    """Axes (r, D), variances (r,), falling, and mean (D,) of vectors (N, D).
+
+    Jegou and Chum, "Negative evidences and co-occurences in image retrieval", ECCV 2012.
+    """
+    mean = vectors.mean(axis=0)
+    centred = vectors - mean
+    few = len(vectors) < vectors.shape[1]  # then the smaller Gram matrix has the same spectrum
+    scatter = centred @ centred.T if few else centred.T @ centred
+    values, columns = np.linalg.eigh(scatter)
+    values, columns = values[::-1], columns[:, ::-1]
+    kept = values > max(FLAT * values[0], np.finfo(np.float64).tiny)
+    values, columns = values[kept], columns[:, kept]
+    axes = (centred.T @ columns / np.sqrt(values)).T if few else columns.T
+    return axes, values / max(len(vectors) - 1, 1), mean

@@ -1,0 +1,127 @@
+"""Recall against bytes per place, of one model on one benchmark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.bootstrap import bootstrap_interval, paired_difference
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.compression.code import CODES, EXACT, find
+from netvlad_ros.offline.compression.point import Point, marked
+from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
+from netvlad_ros.offline.compression.sides import Sides
+from netvlad_ros.offline.methods.method import MethodContext
+
+if TYPE_CHECKING:
+    from netvlad_ros.offline.map_builder import Progress
+
+RECALL_AT = (1, 5)
+DIMENSIONS = (512, 256, 128, 64, 32)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is tried: every whitening at every number of dimensions in every code."""
+
+    whitenings: tuple[str, ...] = WHITENINGS
+    dimensions: tuple[int, ...] | None = None  # None: the model's own, and those of DIMENSIONS
+    codes: tuple[str, ...] = CODES
+
+    def __post_init__(self) -> None:
+        _check_names('whitening', self.whitenings, WHITENINGS)
+        _check_names('code', self.codes, CODES)
+
+    def dimensions_of(self, dim: int) -> tuple[int, ...]:
+        """Those to try on descriptors of dim. Raises NetvladError if they have fewer."""
+        if self.dimensions is None:
+            return (dim, *(smaller for smaller in DIMENSIONS if smaller < dim))
+        wrong = [each for each in self.dimensions if not 1 <= each <= dim]
+        if wrong or not self.dimensions:
+            raise NetvladError(
+                f'dimensions must lie in 1..{dim}, which the model has, not {wrong or "none"}'
+            )
+        return self.dimensions
+
+
+@dataclass(frozen=True)
+class Study:
+    """Points by bytes, the fewest first, and what could not be: name of a point and why."""
+
+    points: tuple[Point, ...]
+    left_out: dict[str, str]
+
+
+def study(
+    sides: Sides, benchmark: Benchmark, grid: Grid, context: MethodContext, progress: Progress
+) -> Study:
+    """Try a grid on descriptors. Raises NetvladError where nothing can be judged."""
+    if not any(map(len, benchmark.positives)):
+        raise NetvladError(f'no query of {benchmark.name} has an answer: there is no recall')
+    faiss.omp_set_num_threads(context.threads or os.cpu_count() or 1)
+    seed = context.seed
+    rotations = fitted_rotations(grid.whitenings, sides.fit, seed)
+    dimensions = grid.dimensions_of(sides.database.shape[1])
+    tried = list(product(grid.whitenings, dimensions, grid.codes))
+    k = max(RECALL_AT) + max(map(len, benchmark.junk), default=0)
+    whole = find(EXACT, sides.fit, sides.database, sides.queries, k, seed)
+    exact = _hits(whole.rows, benchmark)
+    points: list[Point] = []
+    left_out: dict[str, str] = {}
+    for number, (name, dim, code) in enumerate(tried):
+        progress(number, len(tried))
+        rotation = rotations[name]
+        try:
+            fit, database, queries = (
+                rotation(side, dim) for side in (sides.fit, sides.database, sides.queries)
+            )
+            found = find(code, fit, database, queries, k, seed)
+        except NetvladError as error:
+            left_out[f'{name} {dim} {code}'] = str(error)
+        else:
+            hits = _hits(found.rows, benchmark)
+            points.append(
+                Point(
+                    name,
+                    dim,
+                    code,
+                    found.bytes_per_place,
+                    found.shared_bytes + rotation.shared_bytes(dim),
+                    {n: float(np.nanmean(each)) for n, each in hits.items()},
+                    {n: bootstrap_interval(each, seed=seed) for n, each in hits.items()},
+                    paired_difference(hits[1], exact[1], seed=seed),
+                )
+            )
+    progress(len(tried), len(tried))
+    if not points:
+        raise NetvladError(f'nothing of this could be tried: {next(iter(left_out.values()))}')
+    return Study(marked(points), left_out)
+
+
+def _hits(rows: NDArray[np.int64], benchmark: Benchmark) -> dict[int, Array]:
+    """N -> per query (Q,) 1 if a right place is among the first N, 0 if not, NaN unanswerable."""
+    junk = benchmark.junk or ((),) * len(benchmark.queries)
+    hits = {n: np.full(len(rows), np.nan) for n in RECALL_AT}
+    for query, (answer, right, ignored) in enumerate(
+        zip(rows.tolist(), map(set, benchmark.positives), map(set, junk), strict=True)
+    ):
+        listed = [row for row in answer if row not in ignored]
+        for n in RECALL_AT:
+            if right:
+                hits[n][query] = not right.isdisjoint(listed[:n])
+    return hits
+
+
+def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise NetvladError(f"'{', '.join(unknown)}' is no {what}; known are {', '.join(known)}")

@@ -1,0 +1,177 @@
+"""`netvlad compress`: recall against bytes per place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netvlad_ros.offline.command_options import AsJson, Model, one_line, progress_bars
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.bootstrap import Interval
+    from netvlad_ros.offline.compression.point import Point
+
+PICTURE = 'recall_over_bytes.png'
+PIPE_WIDTH = 118  # columns, where no terminal tells
+
+
+def compress(
+    benchmark: Annotated[str, typer.Argument(help='One of those that `netvlad benchmarks` lists.')],
+    root: Annotated[Path, typer.Argument(help='Its folder.')],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar='DIR', help=f'Write metrics.json and {PICTURE} here.'),
+    ] = None,
+    as_json: AsJson = False,
+    model: Model = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar='FOLDER',
+            help='Learn whitenings and codes from all images of this folder; left out: from the '
+            "benchmark's database.",
+        ),
+    ] = None,
+    whitenings: Annotated[
+        str | None, typer.Option(help='Only these, comma-separated; left out: all.')
+    ] = None,
+    dimensions: Annotated[
+        str | None,
+        typer.Option(help="Only these, comma-separated; left out: the model's own, 512 ... 32."),
+    ] = None,
+    codes: Annotated[
+        str | None, typer.Option(help='Only these, comma-separated; left out: all.')
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option('--all', help='Print every whitening, not the best of each size and code.'),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help='Of all that is drawn by chance.')] = 0,
+    threads: Annotated[int, typer.Option(min=0, help='0 = one per core.')] = 0,
+) -> None:
+    """Judge how small one model's descriptors can be made, and print one table.
+
+    Images are described once; every whitening (as-given, random rotation, PCA, PCA whitening) at
+    every number of dimensions is stored in every code (float32, float16, int8, pq8 ... pq64 =
+    product quantisers of so many bytes, binary) and searched with whole queries, binary ones with
+    bits. Recall is over the queries that have an answer, with intervals of 95 %; * = nothing of as
+    few bytes finds more. The best of many is a little lucky: look at the intervals.
+    """
+    from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+    from netvlad_ros.offline.compression.code import CODES
+    from netvlad_ros.offline.compression.picture import draw
+    from netvlad_ros.offline.compression.rotation import WHITENINGS
+    from netvlad_ros.offline.compression.sides import describe_sides, fit_images
+    from netvlad_ros.offline.compression.study import Grid, study
+    from netvlad_ros.offline.evaluation_report import write_json
+    from netvlad_ros.offline.image_folder import image_names
+    from netvlad_ros.offline.methods.method import MethodContext
+
+    if benchmark not in BENCHMARKS:
+        raise NetvladError(f"'{benchmark}' is no benchmark; known are {', '.join(BENCHMARKS)}")
+    if not root.is_dir():
+        raise NetvladError(f'{root} is no folder; it should be {BENCHMARKS[benchmark].layout}')
+    if fit is not None and not fit.is_dir():
+        raise NetvladError(f'--fit: {fit} is no folder')
+    grid = Grid(_words(whitenings) or WHITENINGS, _sizes(dimensions), _words(codes) or CODES)
+    judged = BENCHMARKS[benchmark].load(root)
+    images = None
+    if fit is not None:
+        images = fit_images([fit / name for name in image_names(fit)], judged)
+    context = MethodContext(model, seed, threads, images)
+    if judged.missing:
+        typer.echo(one_line(f'netvlad: {len(judged.missing)} images are missing'), err=True)
+    with progress_bars('describe', 'compress') as (describing, trying):
+        sides = describe_sides(judged, context, describing)
+        result = study(sides, judged, grid, context, trying)
+    figures = {
+        'benchmark': judged.name,
+        'protocol': judged.protocol,
+        'database': len(judged.database),
+        'queries': len(judged.queries),
+        'answerable': sum(len(rows) > 0 for rows in judged.positives),
+        'missing': list(judged.missing),
+        'model': None if model is None else str(model),
+        'fitted_on': 'database' if fit is None else str(fit),
+        'seed': seed,
+        'points': [point.to_json() for point in result.points],
+        'left_out': result.left_out,
+    }
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(figures, out / 'metrics.json')
+        draw(result.points, f'{judged.name}: {figures["answerable"]} queries', out / PICTURE)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2, allow_nan=False))
+        return
+    typer.echo(one_line(f'{judged.name}: {judged.protocol}'))
+    typer.echo(
+        f'{len(judged.database)} places, {len(judged.queries)} queries, '
+        f'{figures["answerable"]} of them answerable; fitted on {len(sides.fit)} images'
+    )
+    _print(result.points if every else best_of_each(result.points))
+    for reason in dict.fromkeys(result.left_out.values()):
+        count = list(result.left_out.values()).count(reason)
+        typer.echo(
+            one_line(f'left out: {count} of {len(result.left_out) + len(result.points)}: {reason}')
+        )
+
+
+def best_of_each(points: tuple[Point, ...]) -> list[Point]:
+    """Of each size and code the whitening of most recall@1; points come in order of bytes."""
+    best: dict[tuple[int, str], Point] = {}
+    for point in points:  # of equal bytes the better comes first
+        best.setdefault((point.dimensions, point.code), point)
+    return list(best.values())
+
+
+def _print(points: list[Point] | tuple[Point, ...]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column('')
+    for head in ('bytes', 'dimensions'):
+        table.add_column(head, justify='right')
+    table.add_column('code')
+    table.add_column('whitening')
+    for head in ('R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact'):
+        table.add_column(head, justify='right', no_wrap=True)
+    for point in points:
+        table.add_row(
+            '*' if point.front else '',
+            str(point.bytes_per_place),
+            str(point.dimensions),
+            point.code,
+            point.whitening,
+            *(_cell(share, point.intervals[n]) for n, share in point.recall.items()),
+            '-' if point.to_exact is None else _cell(point.to_exact.estimate, point.to_exact),
+        )
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)
+
+
+def _cell(share: float, interval: Interval | None) -> str:
+    ends = '' if interval is None else f' [{100 * interval.low:.1f}, {100 * interval.high:.1f}]'
+    return f'{100 * share:.1f}{ends}'
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    words = () if text is None else tuple(word.strip() for word in text.split(','))
+    return tuple(dict.fromkeys(words))
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    from netvlad_ros.core.errors import NetvladError
+
+    words = _words(text)
+    if not all(word.isdecimal() and len(word) < 7 for word in words):
+        raise NetvladError(f'--dimensions "{text}": write whole numbers, as in 256,128')
+    return tuple(map(int, words)) or None

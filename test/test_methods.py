@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.compare_command import table
 from netvlad_ros.offline.methods.bag_of_words import BagOfWords
+from netvlad_ros.offline.methods.comparison import compare_method
 from netvlad_ros.offline.methods.fisher import Mixture
 from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
 from netvlad_ros.offline.methods.local_source import SparseSift
@@ -213,11 +216,30 @@ def test_compare_prints_one_table_and_keeps_the_rankings(shared_data, tmp_path):
     assert 'Dalal and Triggs, CVPR 2005' in result.stdout
     figures = json.loads((tmp_path / 'metrics.json').read_text())
     assert [method['method'] for method in figures['methods']] == ['thumbnail', 'hog']
+    assert min(read_image(tmp_path / 'comparison.png').shape[:2]) > 300
     for method in figures['methods']:
         kept = np.load(tmp_path / f'{method["method"]}.npz', allow_pickle=False)
         assert kept['indices'].shape == (40, 10)
         assert method['recall']['1'] == np.mean(method['found_at_1'])
         assert method['peak_mb'] > 10
+
+
+def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
+    database, queries = (side.paths for side in sides)
+    # To the first query its own copy is junk, and the third of its list is right.
+    positives = [np.array([i]) for i in range(PLACES)]
+    ranks = METHODS['hog'](CONTEXT).rank(*sides, PLACES, lambda done, total: None).indices
+    positives[0] = ranks[0, 2:3]
+    junk = (ranks[0, :1], *[np.empty(0, np.int64)] * (PLACES - 1))
+    holidays = Benchmark('holidays', 'mAP', database, queries, tuple(positives), junk)
+    figures, _ = compare_method('hog', holidays, CONTEXT, lambda done, total: None)
+    # Third of the list, second without junk: trapezoids give (0 + 1/2) / 2.
+    mean = (PLACES - 1 + 0.25) / PLACES
+    assert figures['retrieval']['all']['mean_average_precision'] == pytest.approx(mean)
+    assert figures['recall']['1'] == pytest.approx((PLACES - 1) / PLACES)
+    assert figures['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
+    heads, row, *_ = table([figures])
+    assert 'mAP' in heads and f'{100 * mean:.1f}' in row
 
 
 def test_compare_lists_the_known_benchmarks(tmp_path):

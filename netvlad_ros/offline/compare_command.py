@@ -24,7 +24,9 @@ def compare(
     root: Annotated[Path, typer.Argument(help='Its folder.')],
     out: Annotated[
         Path | None,
-        typer.Option(metavar='DIR', help='Write metrics.json and the rankings (.npz) here.'),
+        typer.Option(
+            metavar='DIR', help='Write metrics.json, comparison.png and the rankings (.npz) here.'
+        ),
     ] = None,
     model: Model = None,
     training: Annotated[
@@ -40,8 +42,8 @@ def compare(
 ) -> None:
     """Rank a benchmark's database for its queries by several methods, and print one table.
 
-    Recall is over the queries that have an answer, with an interval of 95 % over them; a benchmark
-    with junk images is judged by mean average precision too. Times are wall-clock, reading files
+    Recall is over the queries that have an answer, with an interval of 95 % over them; image
+    retrieval is judged by mean average precision too. Times are wall-clock, reading files
     left out; memory is the peak of the whole process while a method ran. A method that fails says
     why, and the others go on.
     """
@@ -49,6 +51,7 @@ def compare(
     from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
     from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.image_folder import image_names
+    from netvlad_ros.offline.methods.comparison_picture import draw_comparison
     from netvlad_ros.offline.methods.method import MethodContext
     from netvlad_ros.offline.methods.registry import chosen_methods
 
@@ -80,6 +83,7 @@ def compare(
             'methods': results,
         }
         write_json(figures, out / 'metrics.json')
+        draw_comparison(results, judged.name, OURS, out / 'comparison.png')
     typer.echo(one_line(f'{judged.name}: {judged.protocol}'))
     answerable = sum(len(rows) > 0 for rows in judged.positives)
     typer.echo(
@@ -129,14 +133,21 @@ def _write_ranking(ranking: Ranking, judged: Benchmark, path: Path) -> None:
 
 def table(results: list[dict[str, Any]]) -> list[str]:
     """Lines of the table, and which methods beat this project's own."""
-    with_map = any(figures['map'] is not None for figures in results)
-    heads = ['method', 'R@1', '95 %', 'R@5', 'R@10', *(['mAP'] if with_map else [])]
+    parts = list(results[0]['retrieval'])
+    heads = [
+        'method',
+        'R@1',
+        '95 %',
+        'R@5',
+        'R@10',
+        *('mAP' if part == 'all' else f'mAP {part}' for part in parts),
+    ]
     heads += ['ms/image', 'ms/query', 'fit s', 'bytes/place', 'peak MB', 'paper']
     rows = []
     for figures in results:
         seconds = figures['seconds']
         at_1, *more = figures['recall'].values()
-        more += [figures['map']] if with_map else []
+        more += [figures['retrieval'][part]['mean_average_precision'] for part in parts]
         interval = figures['recall_at_1_interval']
         rows.append(
             [

@@ -9,12 +9,13 @@ import numpy as np
 
 from netvlad_ros.core.bootstrap import bootstrap_interval
 from netvlad_ros.core.metrics import recall_at_n
-from netvlad_ros.core.retrieval_metrics import mean_average_precision
 from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.methods.method import ImageSet, MethodContext, Ranking
 from netvlad_ros.offline.methods.peak_memory import forget_peak, peak_bytes
 from netvlad_ros.offline.methods.registry import open_method
+from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
+from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.map_builder import Progress
@@ -27,12 +28,13 @@ def compare_method(
 
     `found_at_1` tells for each query whether the first place is right, None = it has no answer;
     `recall_at_1_interval` is one of 95 % over the queries. `peak_mb` is that of the whole process
-    while the method ran. `map` (trapezoids) is there for a benchmark with junk, whose images are
-    taken out before ranks are counted. Raises NetvladError.
+    while the method ran. `retrieval` has mean average
+    precision where the benchmark is one of image retrieval. Junk is taken out before ranks are
+    counted. Raises NetvladError.
     """
     gc.collect()
     forget_peak()
-    retrieval = any(len(rows) for rows in benchmark.junk)
+    retrieval = benchmark.name in RETRIEVAL
     database = ImageSet(benchmark.database)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     k = len(database) if retrieval else min(max(RECALL_AT), len(database))
@@ -51,9 +53,7 @@ def compare_method(
         float(bool(set(answer[:1]) & set(rows))) if rows else None
         for answer, rows in zip(listed, right, strict=True)
     ]
-    mean_ap = None
-    if retrieval:
-        mean_ap = mean_average_precision(ranking.indices, benchmark.positives, benchmark.junk)
+    scores = retrieval_scores(benchmark, ranking.indices) if retrieval else {}
     interval = bootstrap_interval(np.array(found, dtype=np.float64), seed=context.seed)
     return {
         'method': method.name,
@@ -61,7 +61,7 @@ def compare_method(
         **recall_json(recall_at_n(listed, right, RECALL_AT)),
         'recall_at_1_interval': None if interval is None else [interval.low, interval.high],
         'found_at_1': found,
-        'map': mean_ap,
+        'retrieval': as_json(scores, seed=context.seed),
         'seconds': ranking.seconds,
         'bytes_per_place': ranking.bytes_per_place,
         'peak_mb': None if peak is None else peak / 1e6,

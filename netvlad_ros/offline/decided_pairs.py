@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.acceptance_metrics import PrecisionRecall, per_1000, precision_recall
 from netvlad_ros.core.descriptor import ModelBundle
@@ -25,6 +26,16 @@ from netvlad_ros.offline.map_builder import Progress, build_map
 from netvlad_ros.offline.pairs_evaluation import chosen_pairs
 
 
+@dataclass(frozen=True)
+class DecidedPair:
+    """The answers to one query, alone and in a sequence, and whether their best place is right."""
+
+    alone: Answer
+    sequence: Answer
+    right: bool
+    sequence_right: bool
+
+
 def decide_pairs(
     folder: Path,
     bundle: ModelBundle,
@@ -33,6 +44,7 @@ def decide_pairs(
     database: slice | None = None,
     config: LocalizerConfig | None = None,
     pictures: Path | None = None,
+    decided: dict[str, DecidedPair] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Localize the queries on a temporary map of the database, with SIFT features; plain JSON.
@@ -42,9 +54,9 @@ def decide_pairs(
     acceptance is wrong if the best candidate is no right image of pairs.csv. The figures are those
     of every image alone; `sequence` has those of the same images with belief over time, and
     `settings` compares verification and belief, on and off. pictures: a folder that gets
-    precision_recall.png. Slices as in evaluate_pairs; unreadable images are
-    left out. Raises NetvladError where an image would be localized on a map that holds it, or
-    nothing is left.
+    precision_recall.png. decided: gets the verified answers, by the query's name. Slices as in
+    evaluate_pairs; unreadable images are left out. Raises NetvladError where an image would be
+    localized on a map that holds it, or nothing is left.
     """
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
     both = sorted(set(query_names) & set(database_names))
@@ -72,6 +84,13 @@ def decide_pairs(
             drive = localize_drive(localizer, asked, needs_poses=False, progress=progress)
             ways[f'{word}, no belief'] = _judge(drive.alone, drive, place_map, positives)
             ways[f'{word}, belief'] = _judge(drive.sequence, drive, place_map, positives)
+            if verification and decided is not None:
+                right, sequence_right = (
+                    _is_right(answers, drive, place_map, positives).tolist()
+                    for answers in (drive.alone, drive.sequence)
+                )
+                pairs = map(DecidedPair, drive.alone, drive.sequence, right, sequence_right)
+                decided.update(zip(drive.images, pairs, strict=True))
     if pictures is not None:
         from netvlad_ros.offline.evaluation_pictures import draw_precision_recall
 
@@ -93,15 +112,11 @@ def _judge(
     place_map: PlaceMap,
     positives: dict[str, set[str]],
 ) -> tuple[dict[str, Any], PrecisionRecall]:
-    right_images = [positives[name] for name in drive.images]
-    right = np.array([
-        place_map.images[answer.ranked[0]] in names
-        for answer, names in zip(answers, right_images, strict=True)
-    ])  # fmt: skip
+    right = _is_right(answers, drive, place_map, positives)
     accepted = np.array([answer.prior is not None for answer in answers])
     wrong = int((accepted & ~right).sum())
     mapped = set(place_map.images)
-    answerable = sum(not names.isdisjoint(mapped) for names in right_images)
+    answerable = sum(not positives[name].isdisjoint(mapped) for name in drive.images)
     curve = precision_recall([answer.probability for answer in answers], right, answerable)
     return {
         'accepted': int(accepted.sum()),
@@ -111,3 +126,16 @@ def _judge(
         'recall_at_100_precision': curve.recall_at_full_precision,
         'ms': timings_json(answers),
     }, curve
+
+
+def _is_right(
+    answers: Sequence[Answer],
+    drive: LocalizedDrive,
+    place_map: PlaceMap,
+    positives: dict[str, set[str]],
+) -> NDArray[np.bool_]:
+    """Whether the best candidate of each answer is a right image, (n,)."""
+    return np.array([
+        place_map.images[answer.ranked[0]] in positives[name]
+        for answer, name in zip(answers, drive.images, strict=True)
+    ])  # fmt: skip

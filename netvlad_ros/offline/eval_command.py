@@ -1,4 +1,4 @@
-"""`netvlad eval`: a map judged by another drive, or descriptors judged by pairs of images."""
+"""`netvlad eval`: a map judged by another drive, descriptors by pairs or a public benchmark."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ from netvlad_ros.offline.command_options import (
     progress_bar,
     report_skips,
 )
-from netvlad_ros.offline.evaluation_report import report, write_json
+from netvlad_ros.offline.evaluation_report import report
 
 PAIRS_PANEL = 'Pairs'
 
 
 def evaluate(
     source: Annotated[
-        Path | None, typer.Argument(help='With --map: the drive to localize, of any kind.')
+        Path | None,
+        typer.Argument(
+            help='With --map: the drive to localize, of any kind. With --benchmark: its folder.'
+        ),
     ] = None,
     map_folder: Annotated[
         Path | None, typer.Option('--map', metavar='DIR', help='The map to localize on.')
@@ -47,6 +50,14 @@ def evaluate(
             metavar='FOLDER',
             help='Judge descriptors on a folder with pairs.csv (query,db) instead of a map.',
             rich_help_panel=PAIRS_PANEL,
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar='NAME',
+            help='Judge descriptors on a public benchmark, one of those that `netvlad benchmarks` '
+            'lists.',
         ),
     ] = None,
     model: Model = None,
@@ -138,7 +149,9 @@ def evaluate(
     pose_is_camera: PoseIsCamera = False,
     allow_truncated: AllowTruncated = False,
 ) -> None:
-    """Judge a map by another drive (--map DIR SOURCE), or descriptors by pairs (--pairs FOLDER).
+    """Judge a map by another drive (--map DIR SOURCE), or descriptors alone.
+
+    Descriptors: by pairs (--pairs FOLDER) or a public benchmark (--benchmark NAME SOURCE).
 
     A map is judged with the robot's own Localizer: every image alone, which is comparable to
     papers, and as a `sequence`, which is what the robot does. Descriptors are judged by ranking
@@ -149,17 +162,24 @@ def evaluate(
     angle counts as `accepted_wrong`. Precision, recall over the acceptance threshold and
     `reliability` count a pose as right within the localizer's own place radius.
     """
-    if (map_folder is None) == (pairs is None):
-        raise typer.BadParameter('give either --map DIR and a drive, or --pairs FOLDER')
+    if sum(way is not None for way in (map_folder, pairs, benchmark)) != 1:
+        raise typer.BadParameter(
+            'give either --map DIR and a drive, or --pairs FOLDER, or --benchmark NAME and its '
+            'folder'
+        )
     if map_folder is not None and source is None:
         raise typer.BadParameter('--map needs a drive to localize on it')
-    if map_folder is not None and (queries is not None or database is not None or decide):
+    if benchmark is not None and source is None:
+        raise typer.BadParameter('--benchmark needs the folder that it lies in')
+    if benchmark is not None and (selection is not None or unmapped or camera_file is not None):
+        raise typer.BadParameter('--slice, --unmapped and --camera belong to --map')
+    if pairs is None and (queries is not None or database is not None or decide):
         raise typer.BadParameter('--queries, --database and --decide belong to --pairs')
     if pairs is not None and (source is not None or selection is not None):
         raise typer.BadParameter('--pairs takes no drive and no --slice; use --queries, --database')
     if pairs is not None and (unmapped or camera_file is not None):
         raise typer.BadParameter('--unmapped and --camera belong to --map')
-    if compare and (pairs is not None or unmapped):
+    if compare and (map_folder is None or unmapped):
         raise typer.BadParameter('--compare belongs to --map and a drive of the mapped area')
     if (decide or compare) and not (verification and belief):
         option = '--decide' if decide else '--compare'
@@ -173,11 +193,12 @@ def evaluate(
     from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.place_map import PlaceMap
     from netvlad_ros.offline.answer_judgement import RECALL_AT
-    from netvlad_ros.offline.decided_pairs import decide_pairs
+    from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
+    from netvlad_ros.offline.decided_pairs import DecidedPair, decide_pairs
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
     from netvlad_ros.offline.open_traverse import open_traverse
-    from netvlad_ros.offline.pairs_evaluation import evaluate_pairs
+    from netvlad_ros.offline.pairs_evaluation import rank_pairs
     from netvlad_ros.offline.traverse import Skip, skip_sentences
 
     config = LocalizerConfig(top_k=max(RECALL_AT), verification=verification, belief=belief)
@@ -185,13 +206,20 @@ def evaluate(
         config = replace(config, accept_probability=accept_probability)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+    if benchmark is not None and source is not None:
+        with progress_bar('ranking') as progress:
+            result = evaluate_benchmark(benchmark, source, model, pictures=out, progress=progress)
+        report(result, json_file)
+        return
     bundle = ModelBundle.load(model or default_model(), device=device)
     if pairs is not None:
         skipped: list[Skip] = []
+        decided: dict[str, DecidedPair] = {}
         with progress_bar('describing images') as progress:
-            result = evaluate_pairs(
+            ranked = rank_pairs(
                 pairs, bundle, skipped, queries=queries, database=database, progress=progress
             )
+        result = ranked.figures
         if decide:
             with progress_bar('localizing') as progress:
                 result |= decide_pairs(
@@ -201,8 +229,14 @@ def evaluate(
                     database=database,
                     config=config,
                     pictures=out,
+                    decided=decided,
                     progress=progress,
                 )
+        if out is not None:
+            from netvlad_ros.offline.report.pairs_run import report_pairs
+
+            slices = {'queries': queries, 'database': database, 'model': bundle.metadata.name}
+            report_pairs(pairs, ranked, decided, result, slices, out)
         for sentence in skip_sentences(skipped):
             typer.echo(one_line(f'netvlad: {sentence}'), err=True)
     elif map_folder is not None and source is not None:
@@ -247,6 +281,4 @@ def evaluate(
                     progress=progress,
                 )
         report_skips(traverse)
-    if out is not None:
-        write_json(result, out / 'metrics.json')
     report(result, json_file)

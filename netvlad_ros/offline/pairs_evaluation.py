@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
 from netvlad_ros.core.metrics import median_and_p90, recall_at_n
 from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
+from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_interval, recall_json
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.poses_file import relative_image
@@ -22,6 +24,25 @@ from netvlad_ros.offline.table_file import read_table
 from netvlad_ros.offline.traverse import Skip, selected_indices
 
 HEADER = ['query', 'db']
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPairs:
+    """A database ranked for queries. figures: plain JSON, what evaluate_pairs answers.
+
+    queries, database: names of the images. ranked: per query rows of the database, best first;
+    right: the right ones; scores: (Q,), cosine of the best, None where there is none.
+    query_descriptors, database_descriptors: float32 (Q, D), (N, D).
+    """
+
+    figures: dict[str, Any]
+    queries: list[str]
+    database: list[str]
+    ranked: list[list[int]]
+    right: list[set[int]]
+    scores: list[float | None]
+    query_descriptors: NDArray[np.float32]
+    database_descriptors: NDArray[np.float32]
 
 
 def evaluate_pairs(
@@ -43,6 +64,21 @@ def evaluate_pairs(
     Unreadable images are left out and added to `skipped`. Raises NetvladError if pairs.csv is
     broken or nothing is left to judge.
     """
+    return rank_pairs(
+        folder, bundle, skipped, queries=queries, database=database, progress=progress
+    ).figures
+
+
+def rank_pairs(
+    folder: Path,
+    bundle: ModelBundle,
+    skipped: list[Skip],
+    *,
+    queries: slice | None = None,
+    database: slice | None = None,
+    progress: Progress = lambda done, total: None,
+) -> RankedPairs:
+    """Rank as evaluate_pairs does; the answer has the ranking itself too."""
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
 
     # Describe every image once.
@@ -71,16 +107,21 @@ def evaluate_pairs(
         )
 
     # Rank the database for each query.
-    search = ExactSearch(np.array([descriptors[name] for name in database_names]))
+    mapped = np.array([descriptors[name] for name in database_names])
+    search = ExactSearch(mapped)
     index_of = {name: i for i, name in enumerate(database_names)}
-    ranked, right = [], []
+    ranked, right, scores = [], [], []
     for name in query_names:
         itself = index_of.get(name, -1)
-        indices, _ = search.search(descriptors[name], max(RECALL_AT) + 1)
-        ranked.append([int(i) for i in indices if i != itself])
+        indices, similarity = search.search(descriptors[name], max(RECALL_AT) + 1)
+        others = indices != itself
+        ranked.append(indices[others].tolist())
+        scores.append(float(similarity[others][0]) if others.any() else None)
         right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
-    return {
-        **recall_json(recall_at_n(ranked, right, RECALL_AT)),
+    recall = recall_at_n(ranked, right, RECALL_AT)
+    figures = {
+        **recall_json(recall),
+        'recall_at_1_interval': recall_interval(recall),
         'pose_error_m': median_and_p90([]),
         'pose_error_deg': median_and_p90([]),
         'accepted': None,
@@ -90,6 +131,16 @@ def evaluate_pairs(
         'model_id': bundle.metadata.model_id,
         'provider': bundle.provider,
     }
+    return RankedPairs(
+        figures=figures,
+        queries=query_names,
+        database=database_names,
+        ranked=ranked,
+        right=right,
+        scores=scores,
+        query_descriptors=np.array([descriptors[name] for name in query_names]),
+        database_descriptors=mapped,
+    )
 
 
 def chosen_pairs(

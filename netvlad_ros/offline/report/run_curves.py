@@ -8,6 +8,8 @@ import numpy as np
 
 from netvlad_ros.core.geometry import Array
 
+MOST_RANKS = 100  # nobody looks further down a list
+
 
 def recall_curve(ranks: Sequence[int | None], answerable: int, depth: int) -> Array:
     """recall@1 .. recall@depth, (depth,), over the answerable queries; empty if there are none.

@@ -31,7 +31,8 @@ def draw_recall(curves: Mapping[str, Array], path: Path) -> None:
     for number, (name, curve) in enumerate(curves.items()):
         shown = label(name) if len(curve) else f'{label(name)}: nothing to find'
         n = np.arange(1, len(curve) + 1)
-        axes.plot(n, curve, marker='o', markersize=4, label=shown, **look_of(number))
+        marker = 'o' if len(curve) <= 20 else ''
+        axes.plot(n, curve, marker=marker, markersize=4, label=shown, **look_of(number))
     axes.set_ylim(min([0.9, *(float(c.min()) - 0.05 for c in curves.values() if len(c))]), 1.01)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel('N')

@@ -13,7 +13,7 @@ from netvlad_ros.offline.report.figure_table import flat, side_by_side, words
 from netvlad_ros.offline.report.judged_run import JudgedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
 from netvlad_ros.offline.report.page import Page
-from netvlad_ros.offline.report.run_curves import recall_curve
+from netvlad_ros.offline.report.run_curves import MOST_RANKS, recall_curve
 from netvlad_ros.offline.report.run_pictures import draw_map, draw_recall, draw_similarity
 from netvlad_ros.offline.report.thumbnail import thumbnail
 from netvlad_ros.offline.report.whole_file import write_whole
@@ -30,7 +30,7 @@ def write_report(run: JudgedRun, folder: Path) -> None:
     pictures = dict(run.pictures)
     answerable = sum(query.answerable is True for query in run.queries)
     if any(query.right is not None for query in run.queries):
-        depth = max(len(query.ranked) for query in run.queries)
+        depth = min(MOST_RANKS, max(len(query.ranked) for query in run.queries))
         ranks = [query.first_right_rank for query in run.queries]
         draw_recall({'recall': recall_curve(ranks, answerable, depth)}, folder / 'recall.png')
         pictures = {'recall.png': 'Recall@N', **pictures}

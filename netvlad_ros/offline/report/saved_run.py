@@ -14,7 +14,7 @@ from netvlad_ros.core.acceptance_metrics import PrecisionRecall, precision_recal
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.report.match_table import HEADER
-from netvlad_ros.offline.report.run_curves import recall_curve
+from netvlad_ros.offline.report.run_curves import MOST_RANKS, recall_curve
 from netvlad_ros.offline.table_file import read_table
 
 MAX_METRICS_BYTES = 2**26
@@ -52,24 +52,36 @@ class SavedRun:
         found = [row['first_right_rank'] for row in judged]
         ranks = [None if rank is None else int(rank) for rank in found]
         depth = max([_LEAST_DEPTH, *(rank for rank in ranks if rank is not None)])
-        decided = [row for row in rows if None not in (row['probability'], row['shows_place'])]
-        answerable = figures.get('answerable_places')
-        if not isinstance(answerable, int):
-            answerable = sum(bool(row['answerable']) for row in decided)
+        answerable = sum(bool(row['answerable']) for row in judged)
         return cls(
             name=name,
             figures=figures,
             queries=len(rows),
-            recall=recall_curve(ranks, sum(bool(row['answerable']) for row in judged), depth),
-            curve=precision_recall(
-                _column(decided, 'probability'), _column(decided, 'shows_place'), answerable
-            ),
+            recall=recall_curve(ranks, answerable, min(depth, MOST_RANKS)),
+            curve=_curve(rows, figures.get('answerable_places'), answerable),
             errors_m=_column(rows, 'error_m'),
             errors_deg=_column(rows, 'error_deg'),
         )
 
 
-_READ = (*('answerable', 'first_right_rank', 'probability', 'shows_place', 'error_m', 'error_deg'),)
+_READ = (
+    *('answerable', 'first_right_rank', 'similarity', 'probability', 'shows_place'),
+    *('error_m', 'error_deg'),
+)
+_Row = dict[str, float | None]
+
+
+def _curve(rows: list[_Row], answerable_places: Any, answerable: int) -> PrecisionRecall:
+    """Over the stated probability, or, where nothing was decided, the similarity of the best."""
+    decided = [row for row in rows if None not in (row['probability'], row['shows_place'])]
+    if decided:
+        found = answerable_places if isinstance(answerable_places, int) else answerable
+        return precision_recall(
+            _column(decided, 'probability'), _column(decided, 'shows_place'), found
+        )
+    asked = [row for row in rows if row['similarity'] is not None]
+    right = [row['first_right_rank'] == 1 for row in asked]
+    return precision_recall(_column(asked, 'similarity'), right, answerable)
 
 
 def _metrics(path: Path) -> dict[str, Any]:
@@ -96,10 +108,10 @@ def _number(text: str, name: str, where: str) -> float | None:
         value = float(text)
     except ValueError as error:
         raise NetvladError(f"{where}: {name} is '{text[:40]}', no number") from error
-    if not math.isfinite(value) or (name == 'first_right_rank' and not 1 <= value <= 10_000):
+    if not math.isfinite(value) or (name == 'first_right_rank' and not 1 <= value <= 1e12):
         raise NetvladError(f'{where}: {name} is {text[:40]}, which cannot be')
     return value
 
 
-def _column(rows: list[dict[str, float | None]], name: str) -> Array:
+def _column(rows: list[_Row], name: str) -> Array:
     return np.array([row[name] for row in rows if row[name] is not None], dtype=np.float64)

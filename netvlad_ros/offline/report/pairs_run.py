@@ -1,0 +1,69 @@
+"""Pairs of images that were ranked, and perhaps decided on, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.decided_pairs import DecidedPair
+from netvlad_ros.offline.pairs_evaluation import RankedPairs
+from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
+from netvlad_ros.offline.report.ranked_run import ranked_queries, write_ranked_report
+from netvlad_ros.offline.report.run_report import write_report
+
+
+def report_pairs(
+    folder: Path,
+    ranked: RankedPairs,
+    decided: Mapping[str, DecidedPair],
+    figures: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+    out: Path,
+) -> None:
+    """Write the report of the pairs in a folder; decided: by the query's name, empty if none was.
+
+    What was decided has its precision_recall.png in `out` already. No prior is reported: the poses
+    of the map that it was decided on are pretended. Raises NetvladError.
+    """
+    pooled = PooledSimilarity(ranked.database_descriptors, len(ranked.queries))
+    for descriptor in ranked.query_descriptors:
+        pooled.add(descriptor)
+    right = [sorted(rows) for rows in ranked.right]
+    rows = ranked_queries(ranked.queries, ranked.ranked, right, ranked.scores)
+    run = JudgedRun(
+        title=f'Pairs of “{folder.resolve().name}”',
+        figures=figures,
+        configuration={'folder': str(folder), **configuration},
+        queries=[_decided(row, decided.get(row.image)) for row in rows],
+        places=ranked.database,
+        similarity=pooled.matrix(),
+        read_query=lambda row: read_image(folder / ranked.queries[row]),
+        read_place=lambda row: read_image(folder / ranked.database[row]),
+        pictures={'precision_recall.png': 'Precision and recall over the acceptance threshold'},
+    )
+    if decided:
+        write_report(run, out)
+    else:
+        write_ranked_report(run, out)
+
+
+def _decided(row: JudgedQuery, pair: DecidedPair | None) -> JudgedQuery:
+    if pair is None:
+        return row
+    alone, sequence = pair.alone, pair.sequence
+    return replace(
+        row,
+        probability=alone.probability,
+        shows_place=pair.right,
+        status=alone.status.value,
+        reason=alone.reason,
+        method='' if alone.prior is None else alone.prior.method,
+        wrong=None if alone.prior is None else not pair.right,
+        sequence_status=sequence.status.value,
+        sequence_probability=sequence.probability,
+        sequence_wrong=None if sequence.prior is None else not pair.sequence_right,
+    )

@@ -1,0 +1,90 @@
+"""A ranking of a database for queries, without any decision or pose, as the report's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netvlad_ros.core.acceptance_metrics import precision_recall
+from netvlad_ros.offline.evaluation_pictures import draw_precision_recall
+from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.run_report import write_report
+
+if TYPE_CHECKING:
+    from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+    from netvlad_ros.offline.methods.method import Ranking
+
+
+def ranked_queries(
+    names: Sequence[str],
+    ranked: Sequence[Sequence[int]],
+    right: Sequence[Sequence[int]],
+    scores: Sequence[float | None],
+) -> list[JudgedQuery]:
+    """Rows of queries that were answered by a ranking alone.
+
+    ranked: places of each, best first. right: the right ones. scores: of the best place, None
+    where there is none.
+    """
+    return [
+        JudgedQuery(image=name, ranked=places, right=positives, similarity=score)
+        for name, places, positives, score in zip(names, ranked, right, scores, strict=True)
+    ]
+
+
+def benchmark_run(
+    benchmark: Benchmark,
+    root: Path,
+    ranking: Ranking,
+    figures: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+) -> JudgedRun:
+    """Bring a method's ranking of a benchmark in `root` into the shape of a report.
+
+    Junk is taken out before ranks are counted, as the protocols have it.
+    """
+    from netvlad_ros.offline.methods.method import ImageSet
+
+    junk = benchmark.junk or (np.empty(0, np.int64),) * len(benchmark.queries)
+    ranked, scores = [], []
+    for rows, values, ignored in zip(ranking.indices, ranking.scores, junk, strict=True):
+        kept = (rows >= 0) & ~np.isin(rows, ignored)
+        ranked.append(rows[kept].tolist())
+        scores.append(float(values[kept][0]) if kept.any() else None)
+    queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
+    database = ImageSet(benchmark.database)
+    return JudgedRun(
+        title=f'{figures["method"]} on {benchmark.name}',
+        figures=figures,
+        configuration={'protocol': benchmark.protocol, 'folder': str(root), **configuration},
+        queries=ranked_queries(
+            _names(benchmark.queries, root),
+            ranked,
+            [rows.tolist() for rows in benchmark.positives],
+            scores,
+        ),
+        places=_names(benchmark.database, root),
+        read_query=lambda row: queries[row],
+        read_place=lambda row: database[row],
+    )
+
+
+def write_ranked_report(run: JudgedRun, folder: Path) -> None:
+    """Write what write_report writes, and precision over recall by the best place's similarity."""
+    asked = [query for query in run.queries if query.similarity is not None]
+    curve = precision_recall(
+        np.array([query.similarity for query in asked], dtype=np.float64),
+        np.array([query.first_right_rank == 1 for query in asked], dtype=bool),
+        sum(query.answerable is True for query in run.queries),
+    )
+    draw_precision_recall({'similarity of the best': curve}, folder / 'precision_recall.png')
+    title = 'Precision and recall over a threshold of the similarity'
+    write_report(replace(run, pictures={'precision_recall.png': title}), folder)
+
+
+def _names(paths: Sequence[Path], root: Path) -> list[str]:
+    return [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths]

@@ -288,12 +288,7 @@ def test_the_real_drives(shared_data):
 
 def test_the_command_lists_them_all():
     table = CliRunner().invoke(app, ['benchmarks'], env={'COLUMNS': '200'})
-    assert (
-        table.exit_code == 0
-        and '86.08' in table.output
-        and 'mAP' in table.output
-        and 'berlin_kudamm' in table.output
-    )
+    assert table.exit_code == 0 and '86.08' in table.output and 'berlin_kudamm' in table.output
     assert all(name in table.output for name in BENCHMARKS)
     listed = json.loads(CliRunner().invoke(app, ['benchmarks', '--json']).output)
     assert [entry['name'] for entry in listed] == list(BENCHMARKS)

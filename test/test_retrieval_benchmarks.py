@@ -13,7 +13,7 @@ from scipy.io import savemat
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.methods.method import ImageSet
-from netvlad_ros.offline.retrieval_benchmarks.plain_pickle import read_plain_pickle
+from netvlad_ros.offline.plain_pickle import read_plain_pickle
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.matlab_file import read_matlab
+from netvlad_ros.offline.plain_pickle import MAX_BYTES, read_plain_pickle
 from netvlad_ros.offline.retrieval_benchmarks.catalogue import LabelledQuery
-from netvlad_ros.offline.retrieval_benchmarks.plain_pickle import MAX_BYTES, read_plain_pickle
 
 REVISITED = 'the Visual Recognition Group, Czech Technical University in Prague'
 FIELDS = ('imlist', 'qimlist', 'gnd')

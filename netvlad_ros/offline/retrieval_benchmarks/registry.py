@@ -7,8 +7,9 @@ from netvlad_ros.offline.retrieval_benchmarks import holidays, oxford_paris, rev
 from netvlad_ros.offline.retrieval_benchmarks.catalogue import VGG
 from netvlad_ros.offline.retrieval_benchmarks.ground_truth_file import REVISITED
 
-# published_map: NetVLAD of VGG16 trained on Pittsburgh, 4096-D, queries cut to their box
-# (Arandjelovic et al., CVPR 2016, extended version, table of image retrieval).
+# No published_map: NetVLAD's authors print figures of these sets (CVPR 2016, extended version), for
+# queries whose box is widened by half a receptive field (demoRetrieval.m of their release), which
+# is another cut than ours; and no copy of their table was at hand to check a figure against.
 RETRIEVAL: dict[str, BenchmarkInfo] = {
     info.name: info
     for info in (
@@ -19,7 +20,6 @@ RETRIEVAL: dict[str, BenchmarkInfo] = {
             protocol=oxford_paris.PROTOCOL,
             obtained=f'images and ground truth: {VGG}',
             load=oxford_paris.load_oxford5k,
-            published_map=71.6,
         ),
         BenchmarkInfo(
             name='paris6k',
@@ -28,7 +28,6 @@ RETRIEVAL: dict[str, BenchmarkInfo] = {
             protocol=oxford_paris.PROTOCOL,
             obtained=f'images and ground truth: {VGG}',
             load=oxford_paris.load_paris6k,
-            published_map=79.7,
         ),
         BenchmarkInfo(
             name='roxford5k',
@@ -53,7 +52,6 @@ RETRIEVAL: dict[str, BenchmarkInfo] = {
             protocol=holidays.PROTOCOL,
             obtained=holidays.OBTAINED,
             load=holidays.load_holidays,
-            published_map=83.1,
         ),
     )
 }

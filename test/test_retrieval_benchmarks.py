@@ -80,6 +80,14 @@ def test_a_hole_never_shifts_the_ground_truth(oxford):
     assert len(found.boxes) == len(found.junk) == 1
 
 
+def test_what_a_system_leaves_beside_each_file_is_left_out(oxford):
+    for path in [*oxford.rglob('*.jpg'), *oxford.rglob('*.txt')]:
+        path.with_name(f'._{path.name}').write_bytes(b'\0\5\x16\7')
+    write_images(oxford / 'oxbuild_images' / '.thumbnails', OXFORD)
+    found = RETRIEVAL['oxford5k'].load(oxford)
+    assert names(found.database) == OXFORD and len(found.queries) == 2
+
+
 def test_paris_leaves_out_the_broken_files(tmp_path):
     good = ['paris_louvre_000001', 'paris_louvre_000002']
     write_images(tmp_path / 'paris' / 'louvre', [*good, 'paris_louvre_000136'])

@@ -219,11 +219,29 @@ def caves(database: range, queries: range, rows: int) -> Callable[[Path], Right]
     return write_caves
 
 
+def rows(right: list[tuple[int, list[int]]]) -> np.ndarray:
+    """As published: an array of Python values, a row [query, [reference, ...]] each."""
+    array = np.empty((len(right), 2), dtype=object)
+    for i, (query, references) in enumerate(right):
+        array[i, 0], array[i, 1] = query, references
+    return array
+
+
 def mid_atlantic(root: Path) -> Right:
-    database = [f'db_images/{20150401 + i}T1200.png' for i in range(65)]
-    queries = [f'q_images/{20180401 + i}T1200.png' for i in range(101)]
+    """Rows for other queries come first, as many as there are queries; AnyLoc skips them."""
+    database = [f'db_images/frame{i}.png' for i in range(65)]
+    queries = [f'q_images/frame{i}.png' for i in range(101)]
     put(root, *database, *queries)
-    right = {query: {database[i % 65]} for i, query in enumerate(queries)}
+    right = [(i, [i % 65, (i + 1) % 65]) for i in range(101)]
+    others = [(i, [64 - i % 65]) for i in range(101)]
+    np.save(root / 'eiffel_gt.npy', rows(others + right), allow_pickle=True)
+    return {queries[i]: {database[j] for j in references} for i, references in right}
+
+
+def mid_atlantic_names(root: Path) -> Right:
+    """The same by name: a first missing image is noticed too, and dates need no order."""
+    right = mid_atlantic(root)
+    (root / 'eiffel_gt.npy').unlink()
     pairs = [f'{Path(q).name},{Path(db).name}' for q, found in right.items() for db in found]
     write(root / 'ground_truth.csv', 'query,reference', *pairs)
     return right
@@ -232,7 +250,8 @@ def mid_atlantic(root: Path) -> Right:
 def vpr_bench(root: Path) -> Right:
     sides = [[f'{side}/{i:07d}.jpg' for i in range(12)] for side in ('ref', 'query')]
     put(root, *sides[0], *sides[1])
-    np.save(root / 'ground_truth_new.npy', np.stack([np.arange(12)] * 2, axis=1))
+    right = rows([(i, [i]) for i in range(12)])
+    np.save(root / 'ground_truth_new.npy', right, allow_pickle=True)
     return near(*sides, 0)
 
 
@@ -260,14 +279,6 @@ def michigan(root: Path) -> Right:
     rows = [f'{name},{p + 1},{m + 1},0' for m in range(3) for p, name in enumerate(names[m])]
     write(root / 'ground_truth.csv', 'image,place,month,dx_px_at_1024_wrt_month1', *rows)
     return {names[m][p]: {names[0][p]} for m in (1, 2) for p in range(5)}
-
-
-def mid_atlantic_pairs(root: Path) -> Right:
-    """The same by index: only the counts are published, and the dates in the names."""
-    right = mid_atlantic(root)
-    (root / 'ground_truth.csv').unlink()
-    np.save(root / 'eiffel_gt.npy', np.array([[i, i % 65] for i in range(101)]))
-    return right
 
 
 @dataclass(frozen=True)
@@ -306,7 +317,7 @@ MINIATURES = {
     'nardo_air_r': Miniature(nardo, 'reference.csv'),
     'hawkins': Miniature(caves(range(127), range(127, 245), 314), 'pose_topic_list.npy'),
     'laurel_caverns': Miniature(caves(range(141), range(229, 341), 744), 'pose_topic_list.npy'),
-    'mid_atlantic_ridge': Miniature(mid_atlantic, 'q_images'),
+    'mid_atlantic_ridge': Miniature(mid_atlantic, 'eiffel_gt.npy'),
     'vp_air': Miniature(vp_air, 'reference_views'),
     'sped': Miniature(vpr_bench, 'ground_truth_new.npy'),
     'essex3in1': Miniature(vpr_bench, 'query'),

@@ -12,19 +12,21 @@ def image_names(folder: Path, *, below: str = '.') -> list[str]:
     """Names of all images in folder / below and deeper, relative to folder, sorted; no pixels read.
 
     A linked folder is entered (drives live on other disks), each folder once: links may run in
-    circles.
+    circles. Names that begin with a dot are left out: what some systems leave beside each file
+    (`._a.jpg`) is no image.
     """
     names: list[str] = []
     root = folder / below
     seen = {root.resolve()}
     for where, folders, files in os.walk(root, followlinks=True):
         here = Path(where)
-        new = {name: (here / name).resolve() for name in sorted(folders)}
+        shown = sorted(name for name in folders if not name.startswith('.'))
+        new = {name: (here / name).resolve() for name in shown}
         folders[:] = [name for name, real in new.items() if real not in seen]
         seen.update(new.values())
         names += [
             (here / file).relative_to(folder).as_posix()
             for file in files
-            if Path(file).suffix.lower() in SUFFIXES
+            if Path(file).suffix.lower() in SUFFIXES and not file.startswith('.')
         ]
     return sorted(names)

@@ -1,10 +1,17 @@
-"""Benchmarks that come with a list of right pairs: ground_truth.csv, or pairs of whole numbers."""
+"""Benchmarks that come with a list of right pairs, of names (.csv) or of numbers (.npy).
+
+As published, a .npy holds a row [query, [reference, ...]] for each query, counted from 0, with -1
+where there is no answer (Zaffar et al., VPR-Bench). P x 2 whole numbers are read too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
@@ -23,10 +30,13 @@ from netvlad_ros.offline.poses_file import relative_image
 from netvlad_ros.offline.table_file import read_table
 
 CSV, HEADER = 'ground_truth.csv', ('query', 'reference')
+SAME_NUMBER = ' (each query goes with the reference of its own number)'
+MAX_PAIRS = 2**22  # one list can stand in many rows of a small file
+RIDGE = (65, 101)  # images of db_images/ and q_images/
 
 
 def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
-    """query/ and ref/ numbered from 0, with ground_truth.csv or ground_truth_new.npy.
+    """query/ and ref/ numbered from 0, with ground_truth_new.npy or ground_truth.csv.
 
     The CSV (query, reference: names inside the two folders) goes first where both are there.
     """
@@ -34,38 +44,77 @@ def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
     if (root / CSV).is_file():
         return _of_names(origin, root, *folders)
     path = origin.file(root / 'ground_truth_new.npy')
-    pairs = _read_pairs(path, root)
+    pairs = _read_pairs(path, _instead(root, SAME_NUMBER))
     places, asked = (numbered_from_zero(folder) for folder in folders)
     return assemble(origin, root, places, *_by_query(pairs, asked))
 
 
 def load_mid_atlantic(origin: Origin, root: Path) -> Benchmark:
-    """db_images/ (65) and q_images/ (101), with ground_truth.csv or eiffel_gt.npy."""
+    """db_images/ (65) and q_images/ (101), with eiffel_gt.npy or ground_truth.csv."""
     folders = [origin.folder(origin.folder(root) / name) for name in ('db_images', 'q_images')]
     if (root / CSV).is_file():
         return _of_names(origin, root, *folders)
-    pairs = _read_pairs(origin.file(root / 'eiffel_gt.npy'), root)
+    path, instead = origin.file(root / 'eiffel_gt.npy'), _instead(root)
+    pairs = _read_pairs(path, instead, queries=RIDGE[1])
     places, asked = (
-        counted_slots(folder, count, origin)
-        for folder, count in zip(folders, (65, 101), strict=True)
+        counted_slots(folder, count, origin) for folder, count in zip(folders, RIDGE, strict=True)
     )
     return assemble(origin, root, places, *_by_query(pairs, asked))
 
 
-def _read_pairs(path: Path, root: Path) -> Rows:
-    """Pairs (P, 2) int64, query and reference, of a .npy of whole numbers."""
-    otherwise = (
-        f'write {root / CSV} in its place: a first line "{",".join(HEADER)}", then a line for '
-        'each right pair, the names of two images (in SPED and ESSEX3IN1 each query goes with '
-        'the reference of its own number)'
+def _instead(root: Path, more: str = '') -> str:
+    return (
+        f'get it again, or write {root / CSV} in its place: a first line "{",".join(HEADER)}", '
+        f'then a line for each right pair, the names of two images{more}'
     )
-    pairs = read_plain_array(path, otherwise)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in 'iu':
+
+
+def _read_pairs(path: Path, instead: str, queries: int | None = None) -> Rows:
+    """Pairs (P, 2) int64, query and reference, none of them negative.
+
+    queries: of a file of rows that has two for each query, the second ones are meant, in the order
+    of the queries, as AnyLoc reads it. instead: what to do where it is refused, for the errors.
+    """
+    array = read_plain_array(path, instead)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in 'iuO':
         raise NetvladError(
-            f'{path} must hold whole numbers, P x 2: a query and a reference that is right; '
-            f'it holds {pairs.dtype} {pairs.shape}; {otherwise}'
+            f'{path} must hold rows of a query and its right references, counted from 0; '
+            f'it holds {array.dtype} {array.shape}; {instead}'
         )
-    return pairs.astype(np.int64)
+    if array.dtype != object:
+        pairs = array.astype(np.int64)
+    elif queries is not None and len(array) == 2 * queries:
+        pairs = _of_rows(range(queries), array[queries:, 1], path, instead)
+    else:
+        pairs = _of_rows(array[:, 0], array[:, 1], path, instead)
+    return pairs[pairs[:, 1] >= 0]  # -1 stands for none
+
+
+def _of_rows(queries: Iterable[Any], references: NDArray[Any], path: Path, instead: str) -> Rows:
+    """A pair for each reference of each row; sizes are summed up before a pair is made."""
+    lists = [
+        row
+        if isinstance(row, list | tuple)
+        else row.ravel()
+        if isinstance(row, np.ndarray)
+        else [row]
+        for row in references
+    ]
+    if sum(map(len, lists)) > MAX_PAIRS:
+        raise NetvladError(f'{path} holds more than {MAX_PAIRS} pairs; {instead}')
+    pairs: list[tuple[int, int]] = []
+    for line, (query, row) in enumerate(zip(queries, lists, strict=True)):
+        if not all(_is_index(number) for number in (query, *row)):
+            raise NetvladError(
+                f'{path}, row {line} is not a query and its right references, whole numbers; '
+                f'{instead}'
+            )
+        pairs += [(int(query), int(number)) for number in row]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and bool(-1 <= value < 2**31)
 
 
 def _by_query(pairs: Rows, asked: Slots) -> tuple[Slots, list[Rows]]:

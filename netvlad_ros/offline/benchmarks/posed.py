@@ -64,7 +64,7 @@ def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float6
     """
     of_stem = {Path(name).stem: images / name for name in image_names(images)}
     files = sorted(
-        (path for path in cameras.iterdir() if path.suffix == '.camera'),
+        cameras.glob('[!.]*.camera'),
         key=lambda path: natural(path.name),
     )
     stems = [path.stem for path in files]

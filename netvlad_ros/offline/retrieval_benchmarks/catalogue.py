@@ -58,8 +58,6 @@ def images_on_disk(root: Path, obtained: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name in image_names(folder):
         stem = PurePosixPath(name).stem
-        if stem.startswith('.'):  # what some systems leave beside each file
-            continue
         if stem in found:
             raise NetvladError(
                 f'two images are called {stem}: {found[stem]} and {folder / name}; keep one'

@@ -75,7 +75,7 @@ def ground_truth_folder(root: Path) -> Path:
     Raises NetvladError if there is none, or more than one.
     """
     folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
-    holding = [folder for folder in folders if any(folder.glob('*_query.txt'))]
+    holding = [folder for folder in folders if any(folder.glob('[!.]*_query.txt'))]
     if not holding:
         raise NetvladError(
             f'{root} lacks the ground truth, files NAME_query.txt with NAME_good.txt, NAME_ok.txt '
@@ -93,7 +93,7 @@ def read_lists(folder: Path) -> list[LabelledQuery]:
     marks an image both right and junk.
     """
     found = []
-    for path in sorted(folder.glob('*_query.txt')):
+    for path in sorted(folder.glob('[!.]*_query.txt')):
         lists = {
             mark: frozenset(_lines(path.with_name(path.name.replace('_query', f'_{mark}'))))
             for mark in ('good', 'ok', 'junk')

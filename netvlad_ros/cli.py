@@ -27,7 +27,7 @@ from netvlad_ros.offline import (
     report_command,
 )
 from netvlad_ros.offline.command_options import one_line
-from netvlad_ros.training import export_command, import_command, train_command
+from netvlad_ros.training import attack_command, export_command, import_command, train_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -73,6 +73,7 @@ app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)
 app.command('import')(import_command.import_model)
 app.command('train')(train_command.train)
+app.command('attack')(attack_command.attack)
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,162 @@
+"""`netvlad attack`: images perturbed to pass for another place, and who believes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netvlad_ros.offline.command_options import (
+    CameraFileOption,
+    Device,
+    MapFrame,
+    Selection,
+    Source,
+    one_line,
+    progress_bar,
+    report_skips,
+)
+from netvlad_ros.offline.evaluation_report import report, write_json
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def attack(
+    source: Source,
+    network: Annotated[
+        Path,
+        typer.Option(
+            metavar='RUN', help='Attacked: a network file, or the folder of a finished run.'
+        ),
+    ],
+    bundle: Annotated[
+        Path,
+        typer.Option(metavar='B.onnx', help='What the robot runs: the bundle of these weights.'),
+    ],
+    map_folder: Annotated[Path, typer.Option('--map', metavar='DIR', help='The map.')],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar='DIR', help='New folder: the attacked images, metrics.json and attack.png.'
+        ),
+    ],
+    selection: Selection = None,
+    targets: Annotated[
+        int, typer.Option(min=1, help='Places of the map that each image is sent to.')
+    ] = 1,
+    steps: Annotated[int, typer.Option(help='Updates of the pixels of an image.')] = 100,
+    rate: Annotated[float, typer.Option(help='Step of Adam, in pixel values 0..255.')] = 0.5,
+    fidelity: Annotated[
+        float,
+        typer.Option(
+            help='Weight of the mean squared change (of pixels in 0..1) against 1 - cosine.'
+        ),
+    ] = 1000.0,
+    max_change: Annotated[
+        int | None,
+        typer.Option(help='Largest change of a pixel, of 255; left out: any.'),
+    ] = None,
+    sizes: Annotated[
+        str,
+        typer.Option(
+            metavar='S,S', help="Attack at these factors of the model's input size, all at once."
+        ),
+    ] = '1',
+    seed: Annotated[int, typer.Option(min=0, help='Of the choice of targets.')] = 0,
+    device: Device = 'auto',
+    map_frame: MapFrame = None,
+    camera_file: CameraFileOption = None,
+) -> None:
+    """Perturb images so that they are described as another place; needs torch (the extra "train").
+
+    Targeted mismatch (Tolias, Radenovic and Chum, ICCV 2019), by one who has the weights and the
+    map. Each image of the drive is sent to places of the map that are far from its own; it is
+    stored with 8 bits a channel, and what was stored is judged by the robot's own Localizer, each
+    image alone: `retrieval` without verification, `verification` with it. `at_target` counts best
+    candidates at the target's place, `accepted_wrong` priors away from the true one; `carrier`
+    says the same of the images before. Ctrl-C leaves what is done.
+    """
+    from dataclasses import asdict
+
+    from netvlad_ros.core.descriptor import ModelBundle
+    from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.offline.open_traverse import open_traverse
+
+    try:
+        import torch
+
+        from netvlad_ros.training.attack import AttackConfig
+        from netvlad_ros.training.attack_judgement import Attempt, attack_figures
+        from netvlad_ros.training.attack_picture import MOST_ROWS, Shown, draw_attacks
+        from netvlad_ros.training.attack_run import AttackRun
+        from netvlad_ros.training.network_file import load_network
+    except ImportError as error:
+        raise NetvladError(
+            f"an attack needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
+        ) from error
+    from netvlad_ros.core.image import read_image
+
+    config = AttackConfig(steps, rate, fidelity, max_change, _sizes(sizes))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise NetvladError(f'--out {out} exists and is not empty: choose another folder')
+    path = network / 'network' if network.is_dir() else network
+    attacked, _ = load_network(path)
+    loaded = ModelBundle.load(bundle, device=device)
+    if loaded.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
+        attacked = attacked.to('cuda')
+    place_map = PlaceMap.load(map_folder)
+    traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
+    run = AttackRun(attacked, loaded, place_map, config, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = {
+        **asdict(config),
+        'targets': targets,
+        'seed': seed,
+        'place_radius_m': run.radius_m,
+        'place_radius_deg': run.radius_deg,
+        'model_id': place_map.model_id,
+        'map_id': place_map.map_id,
+    }
+    attempts: list[Attempt] = []
+    shown: list[Shown] = []
+    result: dict[str, Any] = {}
+    whole = False
+    try:
+        with progress_bar('attacking') as progress:
+            for attempt, carrier in run.attempts(
+                traverse, selection or slice(None), out, targets, progress
+            ):
+                attempts.append(attempt)
+                if len(shown) < MOST_ROWS:
+                    image = read_image(out / attempt.image)
+                    shown.append(
+                        Shown(attempt, carrier, image, place_map.thumbnail(attempt.target))
+                    )
+                result = {
+                    **attack_figures(attempts),
+                    'settings': settings,
+                    'attempts': [asdict(each) for each in attempts],
+                }
+                write_json(result, out / 'metrics.json')
+        whole = True
+    except KeyboardInterrupt:
+        if not attempts:
+            raise
+    draw_attacks(shown, out / 'attack.png')
+    report_skips(traverse)
+    report(result, None)
+    if not whole:
+        done = f'interrupted: the {len(attempts)} that were done are in {out}'
+        typer.echo(one_line(f'netvlad: {done}'), err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _sizes(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(','))
+    except ValueError:
+        raise typer.BadParameter(
+            f'--sizes "{text}": write factors with commas, as in 1,0.75'
+        ) from None

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from netvlad_ros.offline.methods.feature_maps import FeatureMaps
 from netvlad_ros.offline.methods.method import spread
 from netvlad_ros.offline.methods.recipe import Vector, unit
+from netvlad_ros.offline.methods.vocabulary import FIT_IMAGES
 
 KEPT = 300  # columns of an image
 DIM = 64
-FIT_IMAGES = 200
 
 
 class AttentiveColumns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from netvlad_ros.offline.figure_file import write_figure
 from netvlad_ros.offline.report.safe_text import label as safe
 
 OURS_COLOUR, OTHERS_COLOUR = '#d1495b', '#30638e'
+NEAR_COST = 4  # steps of a decade, within which two points share a label
 COSTS = (
     ('bytes per place', lambda figures: figures['bytes_per_place']),
     ('describing an image [ms]', lambda figures: 1e3 * figures['seconds']['describe_per_image']),
@@ -31,16 +34,32 @@ def draw_comparison(results: list[dict[str, Any]], title: str, ours: str, path: 
     bars, *costs = figure.subplots(1, 3)
     _bars(bars, known, ours)
     for axes, (label, cost) in zip(costs, COSTS, strict=True):
-        for figures in known:
+        for figures in known:  # the better ones last, on top of what they hide
             at = cost(figures), 100 * figures['recall']['1']
-            axes.plot(*at, 'o', color=_colour(figures, ours))
+            axes.plot(
+                *at, 'o', color=_colour(figures, ours), zorder=2 + (figures['method'] == ours)
+            )
+        for at, names in _places(known, cost).items():
             axes.annotate(
-                safe(figures['method']), at, xytext=(3, 3), textcoords='offset points', fontsize=7
+                ', '.join(names), at, xytext=(3, 3), textcoords='offset points', fontsize=7
             )
         axes.set(xscale='log', xlabel=label, ylabel='recall@1 [%]')
         axes.margins(x=0.2)
         axes.grid(alpha=0.3)
     write_figure(figure, path)
+
+
+def _places(
+    known: list[dict[str, Any]], cost: Callable[[dict[str, Any]], float]
+) -> dict[tuple[float, float], list[str]]:
+    """Names of the methods at each point; those too near for two labels share the first's."""
+    places: dict[tuple[float, float], list[str]] = {}
+    taken: dict[tuple[int, int], tuple[float, float]] = {}
+    for figures in known:
+        at = cost(figures), 100 * figures['recall']['1']
+        cell = round(NEAR_COST * math.log10(max(at[0], 1e-9))), round(at[1])
+        places.setdefault(taken.setdefault(cell, at), []).append(safe(figures['method']))
+    return places
 
 
 def _bars(axes: Axes, known: list[dict[str, Any]], ours: str) -> None:

@@ -13,14 +13,14 @@ from netvlad_ros.offline.methods.local_source import LocalSource
 from netvlad_ros.offline.methods.method import spread
 from netvlad_ros.offline.methods.recipe import Vector
 
-FIT_IMAGES = 500
-FIT_FEATURES = 100_000
+FIT_IMAGES = 200
+FIT_FEATURES = 50_000
 PER_WORD = 10  # features that a word needs at least, where a set is small
 ITERATIONS = 15
 
 
 def sample_features(source: LocalSource, images: Sequence[NDArray[np.uint8]], seed: int) -> Vector:
-    """Up to 100,000 descriptors (n, D) of up to 500 of the images, evenly spread.
+    """Up to 50,000 descriptors (n, D) of up to 200 of the images, evenly spread.
 
     Raises NetvladError where no image has a feature.
     """

@@ -54,11 +54,12 @@ def compress(
 ) -> None:
     """Judge how small one model's descriptors can be made, and print one table.
 
-    Images are described once; every whitening (as-given, random rotation, PCA, PCA whitening) at
-    every number of dimensions is stored in every code (float32, float16, int8, pq8 ... pq64 =
-    product quantisers of so many bytes, binary) and searched with whole queries, binary ones with
-    bits. Recall is over the queries that have an answer, with intervals of 95 %; * = nothing of as
-    few bytes finds more. The best of many is a little lucky: look at the intervals.
+    Images are described once; every whitening (as-given, random rotation, PCA, PCA whitening, PCA
+    turned at random) at every number of dimensions is stored in every code (float32, float16, int8,
+    pq8 ... pq64 = product quantisers of so many bytes, fewer where images are few, binary) and
+    searched with whole queries, binary ones with bits. Shared are codebooks and matrices, once for
+    all places. Recall is over the queries that have an answer, with intervals of 95 %; * = nothing
+    of as few bytes finds more. The best of many is a little lucky: look at the intervals.
     """
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
@@ -98,13 +99,14 @@ def compress(
         'model': None if model is None else str(model),
         'fitted_on': 'database' if fit is None else str(fit),
         'seed': seed,
+        'exact_recall_at_1': result.exact,
         'points': [point.to_json() for point in result.points],
         'left_out': result.left_out,
     }
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_json(figures, out / 'metrics.json')
-        draw(result.points, f'{judged.name}: {figures["answerable"]} queries', out / PICTURE)
+        draw(result, f'{judged.name}: {figures["answerable"]} queries', out / PICTURE)
     if as_json:
         typer.echo(json.dumps(figures, indent=2, allow_nan=False))
         return
@@ -136,7 +138,7 @@ def _print(points: list[Point] | tuple[Point, ...]) -> None:
 
     table = Table(box=SIMPLE_HEAD)
     table.add_column('')
-    for head in ('bytes', 'dimensions'):
+    for head in ('bytes', 'shared kB', 'dim'):
         table.add_column(head, justify='right')
     table.add_column('code')
     table.add_column('whitening')
@@ -146,6 +148,7 @@ def _print(points: list[Point] | tuple[Point, ...]) -> None:
         table.add_row(
             '*' if point.front else '',
             str(point.bytes_per_place),
+            f'{point.shared_bytes / 1e3:.0f}',
             str(point.dimensions),
             point.code,
             point.whitening,

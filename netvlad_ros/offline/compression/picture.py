@@ -10,21 +10,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from netvlad_ros.offline.compression.code import CODES
 from netvlad_ros.offline.compression.point import Point
+from netvlad_ros.offline.compression.rotation import WHITENINGS
+from netvlad_ros.offline.compression.study import Study
 from netvlad_ros.offline.evaluation_pictures import COLOURS
 from netvlad_ros.offline.figure_file import write_figure
 
-MARKERS = ('o', 's', '^', 'D', 'v')
+MARKERS = dict(zip(WHITENINGS, ('o', 'D', 's', '^', 'v', 'P'), strict=True))
+MARGIN = 1.0  # below the front's lowest point, of what is above it
 
 
-def draw(points: Sequence[Point], title: str, path: Path) -> None:
-    """Draw points: colour tells the code, shape the whitening. Raises NetvladError.
+def draw(study: Study, title: str, path: Path) -> None:
+    """Draw a study: colour tells the code, shape the whitening. Raises NetvladError.
 
-    The Pareto front is a step with its 95 % intervals; names stand where it gains.
+    The Pareto front is a numbered step with its 95 % intervals; what lies far below is left out.
     """
-    codes = list(dict.fromkeys(_kind(point.code) for point in points))
-    colours = dict(zip(codes, COLOURS, strict=False))
-    markers = dict(zip(dict.fromkeys(point.whitening for point in points), MARKERS, strict=False))
+    points = study.points
+    kinds = dict.fromkeys(map(_kind, CODES))
+    colours = dict(zip(kinds, COLOURS, strict=False))
     figure = Figure(figsize=(10, 6), layout='constrained')
     axes = figure.subplots()
     axes.set_xscale('log', base=2)
@@ -32,48 +36,61 @@ def draw(points: Sequence[Point], title: str, path: Path) -> None:
         axes.plot(
             point.bytes_per_place,
             100 * point.recall[1],
-            marker=markers[point.whitening],
+            marker=MARKERS[point.whitening],
             color=colours[_kind(point.code)],
             markersize=5,
             alpha=0.55,
             zorder=2,
         )
-    _draw_front(axes, [point for point in points if point.front])
+    exact = axes.axhline(
+        100 * study.exact, color='0.4', linestyle=':', linewidth=1, label='whole descriptors'
+    )
+    front = [point for point in points if point.front]
+    names = _draw_front(axes, front)
+    best = 100 * min(study.exact, front[0].recall[1])
+    floor = max(best - MARGIN * (101 - best) - 2, -2)
+    axes.set_ylim(floor, 102)
+    below = sum(100 * point.recall[1] < floor for point in points)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: f'{value:g}'))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel('bytes per place')
+    axes.set_xlabel('bytes per place' + (f' ({below} of {len(points)} lie lower)' if below else ''))
     axes.set_ylabel('recall@1 [%]')
     axes.set_title(title, fontsize=11)
     axes.grid(alpha=0.3)
+    seen = {_kind(point.code) for point in points}, {point.whitening for point in points}
     handles = [
-        *(Line2D([], [], color=colours[code], linewidth=5, label=code) for code in codes),
+        *(
+            Line2D([], [], color=colours[kind], linewidth=5, label=kind)
+            for kind in kinds
+            if kind in seen[0]
+        ),
         *(
             Line2D([], [], color='0.4', marker=marker, linestyle='', label=name)
-            for name, marker in markers.items()
+            for name, marker in MARKERS.items()
+            if name in seen[1]
         ),
         Line2D([], [], color='k', marker='o', markerfacecolor='none', label='Pareto front, 95 %'),
+        *(Line2D([], [], linestyle='', label=name) for name in names),
+        exact,
     ]
     figure.legend(handles=handles, loc='outside right upper', fontsize=9)
     write_figure(figure, path)
 
 
-def _draw_front(axes: Axes, front: Sequence[Point]) -> None:
+def _draw_front(axes: Axes, front: Sequence[Point]) -> list[str]:
+    """Draw the front with its points numbered; what the numbers stand for."""
     spent = [point.bytes_per_place for point in front]
     recall = [100 * point.recall[1] for point in front]
     axes.step(spent, recall, where='post', color='k', linewidth=1, zorder=3)
-    for x, y, point in zip(spent, recall, front, strict=True):
+    names = []
+    for number, (x, y, point) in enumerate(zip(spent, recall, front, strict=True), 1):
         interval = point.intervals[1]
         if interval is not None:
             axes.plot([x, x], [100 * interval.low, 100 * interval.high], color='0.6', zorder=1)
         axes.plot(x, y, marker='o', color='k', markerfacecolor='none', markersize=9, zorder=4)
-        axes.annotate(
-            f'{point.whitening} {point.dimensions} {point.code}',
-            (x, y),
-            (-4, 9),
-            textcoords='offset points',
-            fontsize=7,
-            rotation=35,
-        )
+        axes.annotate(str(number), (x, y), (-12, 4), textcoords='offset points', fontsize=9)
+        names.append(f'{number}: {point.dimensions} {point.whitening} {point.code}')
+    return names
 
 
 def _kind(code: str) -> str:

@@ -15,9 +15,10 @@ from netvlad_ros.offline.methods.recipe import Vector, unit
 
 AS_GIVEN = 'as-given'
 RANDOM = 'random'
+BALANCED = 'pca-random'
 # A variance v is taken as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
 SHRINKAGE = {'pca': 1.0, 'pca-whitened-0.5': 0.5, 'pca-whitened': 0.0}
-WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE)
+WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE, BALANCED)
 FITTED_ON = 20_000  # descriptors, evenly spread, at most
 FLAT = 1e-10  # of the largest variance: below, a direction holds rounding errors alone
 
@@ -26,12 +27,16 @@ FLAT = 1e-10  # of the largest variance: below, a direction holds rounding error
 class Rotation:
     """y = matrix (x - mean), the most telling direction first; no matrix leaves x as it is.
 
-    dimensions: of y. matrix: float64 (dimensions, D); mean: float64 (D,).
+    dimensions: of y. matrix: float64 (dimensions, D); mean: float64 (D,). balanced: what is kept
+    of y is turned at random, so that each number tells as much as the next: cosines stay, and
+    codes lose less (the start of iterative quantisation, Gong and Lazebnik, CVPR 2011).
     """
 
     dimensions: int
     matrix: Array | None = None
     mean: Array | None = None
+    balanced: bool = False
+    seed: int = 0
 
     def __call__(self, vectors: Vector, dimensions: int) -> Vector:
         """First dimensions of y, of length 1 again, for vectors (N, D). Raises NetvladError."""
@@ -42,6 +47,8 @@ class Rotation:
         if self.matrix is None:
             return unit(vectors[:, :dimensions])
         kept = self.matrix[:dimensions]
+        if self.balanced:
+            kept = _random(dimensions, self.seed) @ kept
         offset = 0.0 if self.mean is None else kept @ self.mean
         return unit(vectors @ kept.T - offset)
 
@@ -56,7 +63,7 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
     """Rotations by names of WHITENINGS, those that learn fitted on vectors (N, D)."""
     vectors = vectors[list(spread(len(vectors), FITTED_ON))]
     rotations: dict[str, Rotation] = {}
-    if not set(names).isdisjoint(SHRINKAGE):
+    if not set(names).isdisjoint({*SHRINKAGE, BALANCED}):
         axes, variance, mean = _principal(vectors.astype(np.float64))
     for name in names:
         if name == AS_GIVEN:
@@ -64,6 +71,8 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
         elif name == RANDOM:
             matrix = _random(vectors.shape[1], seed)
             rotations[name] = Rotation(len(matrix), matrix)
+        elif name == BALANCED:
+            rotations[name] = Rotation(len(axes), axes, mean, balanced=True, seed=seed)
         else:
             scale = variance ** ((1 - SHRINKAGE[name]) / 2)
             rotations[name] = Rotation(len(axes), axes / scale[:, np.newaxis], mean)
@@ -71,7 +80,7 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
 
 
 def _random(dim: int, seed: int) -> Array:
-    """Draw one of all rotations evenly, as iterative quantisation begins (Gong, CVPR 2011)."""
+    """Draw one of all rotations, none more often than another."""
     q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
     return np.asarray(q * np.sign(np.diag(r)))
 

@@ -55,9 +55,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class Study:
-    """Points by bytes, the fewest first, and what could not be: name of a point and why."""
+    """Points by bytes, the fewest first, and what could not be: name of a point and why.
+
+    exact: recall@1 of the whole descriptors, in 0..1.
+    """
 
     points: tuple[Point, ...]
+    exact: float
     left_out: dict[str, str]
 
 
@@ -104,7 +108,7 @@ def study(
     progress(len(tried), len(tried))
     if not points:
         raise NetvladError(f'nothing of this could be tried: {next(iter(left_out.values()))}')
-    return Study(marked(points), left_out)
+    return Study(marked(points), float(np.nanmean(exact[1])), left_out)
 
 
 def _hits(rows: NDArray[np.int64], benchmark: Benchmark) -> dict[int, Array]:

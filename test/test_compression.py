@@ -1,0 +1,198 @@
+"""What a place costs by hand, exact search against NumPy, the same twice, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_model import write_tiny_model
+from typer.testing import CliRunner
+
+from netvlad_ros.cli import app
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.compression.code import CODES, find
+from netvlad_ros.offline.compression.point import Point, marked
+from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
+from netvlad_ros.offline.compression.sides import Sides, fit_images
+from netvlad_ros.offline.compression.study import Grid, study
+from netvlad_ros.offline.methods.method import MethodContext
+from netvlad_ros.offline.methods.recipe import unit
+
+PLACES, DIM = 600, 64
+CONTEXT = MethodContext(threads=1)
+
+
+def quiet(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@pytest.fixture
+def sides(rng):
+    """Places in directions of unequal variance; queries a little beside them."""
+    database = unit(rng.normal(size=(PLACES, DIM)) / np.sqrt(1 + np.arange(DIM)) + 0.2)
+    queries = unit(database[::6] + 0.04 * rng.normal(size=(100, DIM)))
+    return Sides(database, queries, database)
+
+
+@pytest.fixture
+def benchmark():
+    """Query i belongs to place 6 i; every tenth has no answer."""
+    names = [Path(f'{i}.jpg') for i in range(PLACES)]
+    right = tuple(np.array([] if i % 10 == 9 else [6 * i], np.int64) for i in range(100))
+    return Benchmark('made', 'the same place', tuple(names), tuple(names[:100]), right)
+
+
+def test_bytes_and_what_is_shared_by_hand(sides, benchmark):
+    grid = Grid(whitenings=('as-given', 'pca', 'random'), dimensions=(64, 32, 20))
+    result = study(sides, benchmark, grid, CONTEXT, quiet)
+    cost = {
+        (p.whitening, p.dimensions, p.code): (p.bytes_per_place, p.shared_bytes)
+        for p in result.points
+    }
+    assert cost['as-given', 64, 'float32'] == (256, 0)
+    assert cost['as-given', 64, 'float16'] == (128, 0)
+    assert cost['as-given', 64, 'int8'] == (64, 4 * 2 * 64)  # least and range of each
+    assert cost['as-given', 32, 'pq8'] == (8, 4 * 256 * 32)
+    assert cost['pca', 32, 'pq32'] == (32, 4 * (256 * 32 + 32 * 64 + 32))
+    assert cost['random', 32, 'binary'] == (4, 4 * 32 * 64)
+    assert cost['random', 20, 'binary'][0] == 3  # whole bytes
+    assert set(result.left_out) == {
+        *(f'{name} 20 {code}' for name in grid.whitenings for code in ('pq8', 'pq16', 'pq32')),
+        *(f'{name} {dim} pq64' for name in grid.whitenings for dim in (20, 32)),
+    }
+    assert result.left_out['pca 32 pq64'] == '32 dimensions do not fall into 64 equal parts'
+
+
+def test_few_images_make_shorter_codes(sides):
+    few = sides.database[:40]  # 16 centres, 4 bits
+    assert find('pq8', few, few, few, 1, seed=0).bytes_per_place == 4
+    with pytest.raises(NetvladError, match='3 images are too few'):
+        find('pq8', few[:3], few, few, 1, seed=0)
+
+
+@pytest.mark.parametrize('dimensions', [64, 16])
+def test_exact_recall_is_that_of_a_product(sides, benchmark, dimensions):
+    result = study(
+        sides, benchmark, Grid(('as-given',), (dimensions,), ('float32',)), CONTEXT, quiet
+    )
+    [point] = result.points
+    cosine = unit(sides.queries[:, :dimensions]) @ unit(sides.database[:, :dimensions]).T
+    order = np.argsort(-cosine, axis=1)
+    answerable = [i for i in range(100) if i % 10 != 9]
+    for n in (1, 5):
+        by_hand = np.mean([6 * i in order[i, :n] for i in answerable])
+        assert point.recall[n] == pytest.approx(by_hand)
+    assert result.exact == pytest.approx(
+        np.mean([(sides.queries @ sides.database.T)[i].argmax() == 6 * i for i in answerable])
+    )
+    low, high = point.intervals[1].low, point.intervals[1].high
+    assert low <= point.recall[1] <= high
+    assert point.to_exact.estimate == pytest.approx(point.recall[1] - result.exact)
+
+
+def test_junk_counts_neither_way(sides):
+    best = np.argsort(-(sides.queries @ sides.database.T), axis=1)
+    names = tuple(Path(f'{i}.jpg') for i in range(PLACES))
+    made = Benchmark('made', '', names, names[:100], tuple(best[:, 7:8]), junk=tuple(best[:, :7]))
+    result = study(sides, made, Grid(('as-given',), (DIM,), ('float32',)), CONTEXT, quiet)
+    assert result.points[0].recall == {1: 1.0, 5: 1.0}
+
+
+def test_bits_are_compared_by_hamming_distance(sides):
+    rows = find('binary', sides.fit, sides.database, sides.queries, 5, seed=0).rows
+    apart = ((sides.queries > 0)[:, None] != (sides.database > 0)[None]).sum(axis=2)
+    assert np.array_equal(rows, np.argsort(apart, axis=1, kind='stable')[:, :5])
+
+
+def test_whitenings_do_what_they_say(sides):
+    rotations = fitted_rotations(WHITENINGS, sides.fit, seed=0)
+    centred = unit(sides.database - sides.database.mean(axis=0, dtype=float))
+    for name, same in (('random', unit(sides.database)), ('pca', centred), ('pca-random', centred)):
+        turned = rotations[name](sides.database, DIM)
+        assert turned @ turned.T == pytest.approx(same @ same.T, abs=1e-5), name
+    plain = sides.database - sides.database.mean(axis=0, dtype=float)
+    covariance = np.cov(plain @ rotations['pca-whitened'].matrix.T, rowvar=False)
+    assert covariance == pytest.approx(np.eye(DIM), abs=1e-4)
+    variance = np.diag(np.cov(plain @ rotations['pca'].matrix.T, rowvar=False))
+    assert (np.diff(variance) <= 0).all()
+    half = np.diag(np.cov(plain @ rotations['pca-whitened-0.5'].matrix.T, rowvar=False))
+    assert half == pytest.approx(np.sqrt(variance), rel=1e-3)
+    few = fitted_rotations(('pca',), sides.fit[:10], seed=0)['pca']
+    with pytest.raises(NetvladError, match='only 9 directions'):
+        few(sides.database, 10)
+
+
+def test_all_codes_twice_the_same(sides, benchmark):
+    grid = Grid(('pca-random', 'random'), (32,))
+    first, second = (study(sides, benchmark, grid, CONTEXT, quiet) for _ in range(2))
+    assert first == second
+    assert {point.code for point in first.points} == {*CODES} - {'pq64'}
+    exact, half = (
+        next(p for p in first.points if (p.whitening, p.code) == ('random', code))
+        for code in ('float32', 'float16')
+    )
+    assert half.recall == exact.recall
+
+
+def test_the_front_is_what_nothing_smaller_beats():
+    points = [
+        Point('as-given', dim, 'int8', size, 0, {1: recall, 5: 1.0}, {1: None, 5: None}, None)
+        for dim, size, recall in ((1, 8, 0.5), (2, 4, 0.4), (3, 4, 0.45), (4, 16, 0.5), (5, 9, 0.7))
+    ]
+    assert [(p.dimensions, p.front) for p in marked(points)] == [
+        (3, True), (2, False), (1, True), (5, True), (4, False)
+    ]  # fmt: skip
+
+
+def test_nothing_is_fitted_on_queries(benchmark):
+    with pytest.raises(NetvladError, match='2 of the images to fit on are queries of made'):
+        fit_images([Path('0.jpg'), Path('99.jpg'), Path('100.jpg')], benchmark)
+    with pytest.raises(NetvladError, match='no image to fit on'):
+        fit_images([], benchmark)
+
+
+def test_without_answers_there_is_no_recall(sides):
+    names = (Path('0.jpg'),) * 100
+    nothing = Benchmark('made', '', names, names, (np.empty(0, np.int64),) * 100)
+    with pytest.raises(NetvladError, match='no query of made has an answer'):
+        study(sides, nothing, Grid(), CONTEXT, quiet)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['nowhere', '.'], "'nowhere' is no benchmark; known are"),
+        (['corridor_loop', 'absent'], 'absent is no folder; it should be'),
+        (['corridor_loop', '.', '--codes', 'zip'], "'zip' is no code; known are float32"),
+        (['corridor_loop', '.', '--whitenings', 'x,pca'], "'x' is no whitening; known are as-g"),
+        (['corridor_loop', '.', '--dimensions', '64,-1'], 'write whole numbers, as in 256,128'),
+        (['corridor_loop', '.', '--fit', 'absent'], '--fit: absent is no folder'),
+    ],
+)
+def test_bad_input_gets_one_sentence(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ['compress', *arguments])
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_the_command_on_the_corridor(shared_data, tmp_path):
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    root = str(shared_data / 'corridor_loop')
+    command = ['compress', 'corridor_loop', root, '--model', str(model), '--threads', '1']
+    result = CliRunner().invoke(app, [*command, '--out', str(tmp_path / 'out')])
+    assert result.exit_code == 0, result.output
+    assert 'float32' in result.output and 'pca' in result.output
+    figures = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert figures['database'] == figures['queries'] == 40
+    assert len(figures['points']) + len(figures['left_out']) == len(WHITENINGS) * len(CODES)
+    assert (tmp_path / 'out' / 'recall_over_bytes.png').read_bytes().startswith(b'\x89PNG')
+    result = CliRunner().invoke(app, [*command, '--json', '--seed', '0'])
+    assert json.loads(result.stdout) == figures
+    result = CliRunner().invoke(app, [*command, '--dimensions', '64'])
+    assert result.exit_code == 1
+    assert 'dimensions must lie in 1..32' in result.output

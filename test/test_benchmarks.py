@@ -358,3 +358,31 @@ def test_the_command_lists_them_all():
     assert [entry['name'] for entry in listed] == list(BENCHMARKS)
     published = {e['name']: e['published_recall_at_1'] for e in listed}
     assert published['vp_air'] == 6.39 and published['hawkins'] == 34.75
+
+
+def test_the_command_tells_of_one_in_full():
+    def told(*words):
+        return CliRunner().invoke(app, ['benchmarks', *words], env={'COLUMNS': '300'})
+
+    for info in BENCHMARKS.values():
+        one = told(info.name)
+        assert one.exit_code == 0
+        for words in (info.title, info.protocol, info.layout, info.obtained):
+            assert words in one.output
+    assert 'recall@1 6.39' in told('vp_air').output
+    assert 'no figure' in told('sped').output and 'eval --benchmark sped' in told('sped').output
+    assert json.loads(told('vp_air', '--json').output)['published_recall_at_1'] == 6.39
+    assert told('spd').exit_code != 0 and "'spd' is no benchmark; known are" in told('spd').output
+
+
+@pytest.mark.parametrize('name', MINIATURES)
+def test_whatever_is_refused_says_what_is_expected_and_who_has_it(name, tmp_path):
+    MINIATURES[name].write(tmp_path)
+    info, broken = BENCHMARKS[name], tmp_path / MINIATURES[name].needs
+    if broken.is_dir():
+        shutil.rmtree(broken)
+    broken.write_bytes(b'\0\1 broken')
+    with pytest.raises(NetvladError) as caught:
+        info.load(tmp_path)
+    told = str(caught.value)
+    assert str(broken) in told and told.count(info.layout) == told.count(info.obtained) == 1

@@ -123,7 +123,7 @@ def test_oxford_that_is_incomplete_is_told(oxford, tmp_path_factory):
         load(other)
     (other / 'nothing').mkdir()
     for folder in ('nowhere', 'nothing'):
-        with pytest.raises(NetvladError, match='handed out by the Visual Geometry Group'):
+        with pytest.raises(NetvladError, match='to be had from the Visual Geometry Group'):
             load(other / folder)
 
 

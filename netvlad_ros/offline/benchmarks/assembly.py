@@ -62,13 +62,12 @@ def assemble(
     for what, paths in (('database', benchmark.database), ('query', benchmark.queries)):
         if not paths:
             raise NetvladError(
-                f'{root}: {origin.title} has no {what} image there ({len(missing)} missing); '
-                f'it is expected as {origin.layout}, and handed out by {origin.obtained}'
+                f'{root}: {origin.title} has no {what} image there ({len(missing)} missing)'
             )
     if not any(len(rows) for rows in right):
         raise NetvladError(
             f'{root}: no query has a right image in the database ({len(missing)} images missing); '
-            f'is this {origin.title}? It is expected as {origin.layout}'
+            f'is this {origin.title}?'
         )
     return benchmark
 

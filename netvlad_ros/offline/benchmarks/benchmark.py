@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.errors import NetvladError
+
 Rows = NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
@@ -41,7 +43,7 @@ class BenchmarkInfo:
     """What a user must know of a benchmark before it is there.
 
     layout: the expected folder, one line. obtained: who hands it out, in words. published_*: of
-    NetVLAD [%], None where no figure of this protocol is known. load: reads a root folder; raises
+    NetVLAD [%], None where no figure of this protocol is known. read: reads a root folder; raises
     NetvladError that names the file that is missing or broken.
     """
 
@@ -50,6 +52,20 @@ class BenchmarkInfo:
     layout: str
     protocol: str
     obtained: str
-    load: Callable[[Path], Benchmark]
+    read: Callable[[Path], Benchmark]
     published_recall_at_1: float | None = None
     published_map: float | None = None
+
+    def load(self, root: Path) -> Benchmark:
+        """Read a root folder.
+
+        Raises:
+            NetvladError: a file is missing or broken: which, what is expected, and who has it.
+        """
+        try:
+            return self.read(root)
+        except NetvladError as error:
+            raise NetvladError(
+                f'{error}; {self.name} is expected as {self.layout}; it is to be had from '
+                f'{self.obtained} (`netvlad benchmarks {self.name}` tells more)'
+            ) from error

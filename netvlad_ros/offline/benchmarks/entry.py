@@ -1,4 +1,4 @@
-"""An entry of the list of benchmarks: its words, and the loader that repeats them in errors."""
+"""An entry of the list of benchmarks: its words, and its loader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def entry(
     recall_at_1: float | None = None,
 ) -> BenchmarkInfo:
     """Arguments as the fields of BenchmarkInfo; load is told the origin."""
-    origin = Origin(name, title, layout, protocol, obtained)
+    origin = Origin(name, title, protocol)
     return BenchmarkInfo(
         name, title, layout, protocol, obtained, partial(load, origin), recall_at_1
     )

@@ -1,4 +1,4 @@
-"""Where a benchmark comes from and what it should look like: what its loader says when it fails."""
+"""What a loader is told of the benchmark that it reads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ class Origin:
 
     name: str
     title: str
-    layout: str
     protocol: str
-    obtained: str
 
     def file(self, path: Path) -> Path:
         """The path, if a file is there; else NetvladError."""
@@ -32,7 +30,4 @@ class Origin:
 
     def missing(self, path: Path) -> NetvladError:
         """The error for a path that is not there."""
-        return NetvladError(
-            f'{path} does not exist; {self.title} is expected as {self.layout}, '
-            f'and handed out by {self.obtained}'
-        )
+        return NetvladError(f'{path} does not exist')

@@ -24,7 +24,7 @@ MAX_CAMERA_BYTES = 2**14
 def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path) -> Benchmark:
     """db_images/ and q_images/; the rows of pose_topic_list.npy that are theirs, x and y first."""
     path = origin.file(origin.folder(root) / 'pose_topic_list.npy')
-    poses = read_plain_array(path, f'get it again, from {origin.obtained}')
+    poses = read_plain_array(path, 'get it again')
     rows = max(database.stop, queries.stop)
     if poses.ndim != 2 or poses.shape[1] < 2 or len(poses) < rows or poses.dtype.kind not in 'fiu':
         raise NetvladError(

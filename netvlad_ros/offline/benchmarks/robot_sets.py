@@ -90,7 +90,7 @@ ROBOT_SETS = (
     entry(
         'mid_atlantic_ridge',
         'Mid-Atlantic Ridge',
-        'db_images/ (65), q_images/ (101), eiffel_gt.npy (or ground_truth.csv)',
+        'db_images/ (65), q_images/ (101), eiffel_gt.npy (or ground_truth.csv: query,reference)',
         'the pairs of the ground truth (Keetha et al., AnyLoc, RA-L 2023; images: Boittiaux et '
         'al., IJRR 2023)',
         f'{ANYLOC}, as eiffel',
@@ -110,7 +110,8 @@ ROBOT_SETS = (
     entry(
         'sped',
         'SPED, test',
-        'ref/ and query/ from 0000000.jpg, ground_truth_new.npy (or ground_truth.csv)',
+        'ref/ and query/ from 0000000.jpg, ground_truth_new.npy (or ground_truth.csv: '
+        'query,reference)',
         'the pairs of the ground truth: one reference a query (Zaffar et al., IJCV 2021)',
         'the VPR-Bench authors',
         load_vpr_bench,
@@ -118,7 +119,8 @@ ROBOT_SETS = (
     entry(
         'essex3in1',
         'ESSEX3IN1',
-        'ref/ and query/ from 0000000.jpg, ground_truth_new.npy (or ground_truth.csv)',
+        'ref/ and query/ from 0000000.jpg, ground_truth_new.npy (or ground_truth.csv: '
+        'query,reference)',
         'the pairs of the ground truth: one reference a query (Zaffar et al., IJCV 2021)',
         'the VPR-Bench authors',
         load_vpr_bench,

@@ -108,7 +108,7 @@ def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
     raise NetvladError(
         f'{folder} holds {len(names)} images; {origin.title} has {count} there, and the ground '
         'truth counts them: the names do not tell which ones are missing, so nothing can be '
-        f'judged; get the set again, from {origin.obtained}'
+        'judged'
     )
 
 

@@ -46,14 +46,13 @@ class Catalogue:
         return np.array(sorted(found), dtype=np.int64)
 
 
-def images_on_disk(root: Path, obtained: str) -> dict[str, Path]:
+def images_on_disk(root: Path) -> dict[str, Path]:
     """Path of every image below root/jpg, or the like, else below root; by name without suffix.
 
-    obtained: who hands them out. Raises NetvladError if root is no folder or holds no image, or two
-    images have one name.
+    Raises NetvladError if root is no folder or holds no image, or two images have one name.
     """
     if not root.is_dir():
-        raise NetvladError(f'{root} is not a folder; the images are handed out by {obtained}')
+        raise NetvladError(f'{root} is not a folder')
     folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), root)
     found: dict[str, Path] = {}
     for name in image_names(folder):
@@ -64,7 +63,7 @@ def images_on_disk(root: Path, obtained: str) -> dict[str, Path]:
             )
         found[stem] = folder / name
     if not found:
-        raise NetvladError(f'{folder} holds no images; they are handed out by {obtained}')
+        raise NetvladError(f'{folder} holds no images')
     return found
 
 

@@ -39,10 +39,7 @@ def find_ground_truth(root: Path, name: str) -> Path:
     for suffix in SUFFIXES:
         if (root / f'gnd_{name}{suffix}').is_file():
             return root / f'gnd_{name}{suffix}'
-    raise NetvladError(
-        f'{root} lacks gnd_{name}.pkl (or .mat, or .json), the ground truth; it is handed out by '
-        f'{REVISITED}'
-    )
+    raise NetvladError(f'{root} lacks gnd_{name}.pkl (or .mat, or .json), the ground truth')
 
 
 def read_ground_truth(path: Path) -> GroundTruth:

@@ -35,7 +35,7 @@ def load_holidays(root: Path) -> Benchmark:
 
     Raises NetvladError if there are no images, or one is not named as those of the set.
     """
-    on_disk = images_on_disk(root, OBTAINED)
+    on_disk = images_on_disk(root)
     listed = _listed(root) or sorted(on_disk)
     scenes: dict[str, list[str]] = defaultdict(list)
     for name in listed:

@@ -12,7 +12,6 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.retrieval_benchmarks.catalogue import (
-    VGG,
     Catalogue,
     LabelledQuery,
     images_on_disk,
@@ -49,7 +48,7 @@ def load_paris6k(root: Path) -> Benchmark:
 
 
 def _load(name: str, root: Path) -> Benchmark:
-    on_disk = images_on_disk(root, VGG)
+    on_disk = images_on_disk(root)
     for place, numbers in BROKEN_IN_PARIS.items():
         for number in numbers:
             on_disk.pop(f'paris_{place}_{number:06d}', None)
@@ -79,7 +78,7 @@ def ground_truth_folder(root: Path) -> Path:
     if not holding:
         raise NetvladError(
             f'{root} lacks the ground truth, files NAME_query.txt with NAME_good.txt, NAME_ok.txt '
-            f'and NAME_junk.txt in it or in a folder below; it is handed out by {VGG}'
+            'and NAME_junk.txt in it or in a folder below'
         )
     if len(holding) > 1:
         raise NetvladError(f'{root} holds ground truth twice: {holding[0]} and {holding[1]}')

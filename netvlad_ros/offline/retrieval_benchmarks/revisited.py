@@ -10,7 +10,6 @@ from pathlib import Path
 
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.retrieval_benchmarks.catalogue import (
-    VGG,
     Catalogue,
     images_on_disk,
     missing_images,
@@ -46,7 +45,7 @@ def load_rparis6k(root: Path) -> RevisitedBenchmark:
 
 
 def _load(name: str, root: Path) -> RevisitedBenchmark:
-    on_disk = images_on_disk(root, VGG)
+    on_disk = images_on_disk(root)
     truth = read_ground_truth(find_ground_truth(root, name))
     queries = present_queries(truth.queries, on_disk, root)
     catalogue = Catalogue(truth.database, on_disk)

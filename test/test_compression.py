@@ -69,8 +69,10 @@ def test_bytes_and_what_is_shared_by_hand(sides, benchmark):
 def test_few_images_make_shorter_codes(sides):
     few = sides.database[:40]  # 16 centres, 4 bits
     assert find('pq8', few, few, few, 1, seed=0).bytes_per_place == 4
-    with pytest.raises(NetvladError, match='3 images are too few'):
-        find('pq8', few[:3], few, few, 1, seed=0)
+    for parts, code in ((8, 'pq8'), (32, 'pq32')):  # eight dimensions a part, and two
+        assert find(code, few[:16], few, few, 1, seed=0).bytes_per_place == 3 * parts // 8
+        with pytest.raises(NetvladError, match='15 images are too few'):
+            find(code, few[:15], few, few, 1, seed=0)
 
 
 @pytest.mark.parametrize('dimensions', [64, 16])
@@ -120,6 +122,10 @@ def test_whitenings_do_what_they_say(sides):
     assert (np.diff(variance) <= 0).all()
     half = np.diag(np.cov(plain @ rotations['pca-whitened-0.5'].matrix.T, rowvar=False))
     assert half == pytest.approx(np.sqrt(variance), rel=1e-3)
+    with_itself = rotations['random'].matrix @ rotations['random'].matrix.T
+    assert with_itself == pytest.approx(np.eye(DIM), abs=1e-9)
+    same = fitted_rotations(('pca',), np.ones((5, DIM), np.float32), seed=0)['pca']
+    assert same.dimensions == 0  # images that are all alike tell nothing
     few = fitted_rotations(('pca',), sides.fit[:10], seed=0)['pca']
     with pytest.raises(NetvladError, match='only 9 directions'):
         few(sides.database, 10)
@@ -186,7 +192,7 @@ def test_the_command_on_the_corridor(shared_data, tmp_path):
     command = ['compress', 'corridor_loop', root, '--model', str(model), '--threads', '1']
     result = CliRunner().invoke(app, [*command, '--out', str(tmp_path / 'out')])
     assert result.exit_code == 0, result.output
-    assert 'float32' in result.output and 'pca' in result.output
+    assert 'float32' in result.output and '…' not in result.output
     figures = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert figures['database'] == figures['queries'] == 40
     assert len(figures['points']) + len(figures['left_out']) == len(WHITENINGS) * len(CODES)

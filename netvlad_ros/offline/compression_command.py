@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.compression.point import Point
 
 PICTURE = 'recall_over_bytes.png'
-PIPE_WIDTH = 118  # columns, where no terminal tells
+WIDTH = 124  # columns: a narrower terminal breaks lines rather than lose figures
 
 
 def compress(
@@ -141,7 +141,7 @@ def _print(points: list[Point] | tuple[Point, ...]) -> None:
     for head in ('bytes', 'shared kB', 'dim'):
         table.add_column(head, justify='right')
     table.add_column('code')
-    table.add_column('whitening')
+    table.add_column('whitening', no_wrap=True)
     for head in ('R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact'):
         table.add_column(head, justify='right', no_wrap=True)
     for point in points:
@@ -156,8 +156,7 @@ def _print(points: list[Point] | tuple[Point, ...]) -> None:
             '-' if point.to_exact is None else _cell(point.to_exact.estimate, point.to_exact),
         )
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    console.width = max(console.width, WIDTH)
     console.print(table)
 
 

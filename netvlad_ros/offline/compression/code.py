@@ -21,6 +21,7 @@ BINARY = 'binary'
 _NUMBERS = {EXACT: 'Flat', 'float16': 'SQfp16', 'int8': 'SQ8'}
 # Parts, a byte each (Jegou, Douze and Schmid, PAMI 2011); fewer bits where images are few.
 _PARTS = {f'pq{parts}': parts for parts in (8, 16, 32, 64)}
+LEAST_BITS = 3  # of a part: FAISS's tables for parts of two dimensions come in eights
 CODES = (*_NUMBERS, *_PARTS, BINARY)
 
 
@@ -59,7 +60,7 @@ def _index(code: str, fit: Vector, seed: int) -> Any:
         if dim % parts:
             raise NetvladError(f'{dim} dimensions do not fall into {parts} equal parts')
         bits = min(MAX_BITS, int(np.log2(max(len(fit) // PER_CENTRE, 1))))
-        if bits < 1:
+        if bits < LEAST_BITS:
             raise NetvladError(f'{len(fit)} images are too few to learn a product quantiser from')
         index = faiss.IndexPQ(dim, parts, bits, faiss.METRIC_INNER_PRODUCT)
         index.pq.cp.seed = seed

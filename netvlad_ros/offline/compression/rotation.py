@@ -19,7 +19,8 @@ BALANCED = 'pca-random'
 # A variance v is taken as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
 SHRINKAGE = {'pca': 1.0, 'pca-whitened-0.5': 0.5, 'pca-whitened': 0.0}
 WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE, BALANCED)
-FITTED_ON = 20_000  # descriptors, evenly spread, at most
+FITTED_ON = 8192  # descriptors, evenly spread, at most: minutes, however large the benchmark
+MOST_RANDOM = 4096  # directions: 0.5 GB for descriptors of 16,384
 FLAT = 1e-10  # of the largest variance: below, a direction holds rounding errors alone
 
 
@@ -42,13 +43,13 @@ class Rotation:
         """First dimensions of y, of length 1 again, for vectors (N, D). Raises NetvladError."""
         if dimensions > self.dimensions:
             raise NetvladError(
-                f'only {self.dimensions} directions are known from the images it is fitted on'
+                f'only {self.dimensions} directions are known; images to fit on may be too few'
             )
         if self.matrix is None:
             return unit(vectors[:, :dimensions])
         kept = self.matrix[:dimensions]
         if self.balanced:
-            kept = _random(dimensions, self.seed) @ kept
+            kept = _random(dimensions, dimensions, self.seed) @ kept
         offset = 0.0 if self.mean is None else kept @ self.mean
         return unit(vectors @ kept.T - offset)
 
@@ -69,7 +70,8 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
         if name == AS_GIVEN:
             rotations[name] = Rotation(vectors.shape[1])
         elif name == RANDOM:
-            matrix = _random(vectors.shape[1], seed)
+            dim = vectors.shape[1]
+            matrix = _random(min(dim, MOST_RANDOM), dim, seed)
             rotations[name] = Rotation(len(matrix), matrix)
         elif name == BALANCED:
             rotations[name] = Rotation(len(axes), axes, mean, balanced=True, seed=seed)
@@ -79,10 +81,11 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
     return rotations
 
 
-def _random(dim: int, seed: int) -> Array:
-    """Draw one of all rotations, none more often than another."""
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
-    return np.asarray(q * np.sign(np.diag(r)))
+def _random(count: int, dim: int, seed: int) -> Array:
+    """Draw orthonormal rows (count, dim), none more often than others."""
+    drawn = np.random.default_rng(seed).normal(size=(dim, count))
+    q, r = np.linalg.qr(drawn)
+    return np.asarray((q * np.sign(np.diag(r))).T)
 
 
 def _principal(vectors: Array) -> tuple[Array, NDArray[np.float64], Array]:

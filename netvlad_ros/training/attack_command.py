@@ -13,6 +13,7 @@ from netvlad_ros.offline.command_options import (
     MapFrame,
     Selection,
     Source,
+    not_negative,
     one_line,
     progress_bar,
     report_skips,
@@ -45,6 +46,18 @@ def attack(
     targets: Annotated[
         int, typer.Option(min=1, help='Places of the map that each image is sent to.')
     ] = 1,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            callback=not_negative,
+            help='An answer within so many metres of a place shows it; left out: as the robot '
+            'takes images for one place.',
+        ),
+    ] = None,
+    angle: Annotated[
+        float | None,
+        typer.Option(callback=not_negative, help='... and turned by at most so many degrees.'),
+    ] = None,
     steps: Annotated[int, typer.Option(help='Updates of the pixels of an image.')] = 100,
     rate: Annotated[float, typer.Option(help='Step of Adam, in pixel values 0..255.')] = 0.5,
     fidelity: Annotated[
@@ -71,11 +84,11 @@ def attack(
     """Perturb images so that they are described as another place; needs torch (the extra "train").
 
     Targeted mismatch (Tolias, Radenovic and Chum, ICCV 2019), by one who has the weights and the
-    map. Each image of the drive is sent to places of the map that are far from its own; it is
-    stored with 8 bits a channel, and what was stored is judged by the robot's own Localizer, each
-    image alone: `retrieval` without verification, `verification` with it. `at_target` counts best
-    candidates at the target's place, `accepted_wrong` priors away from the true one; `carrier`
-    says the same of the images before. Ctrl-C leaves what is done.
+    map. Each image of the drive is sent to places of the map more than twice --radius or --angle
+    from its own. It is stored with 8 bits a channel, and what was stored is judged by the robot's
+    own Localizer, each image alone: `retrieval` without verification, `verification` with it.
+    `at_target` counts best candidates at the target's place, `accepted_wrong` priors away from the
+    true one; `carrier` says the same of the images before. Ctrl-C leaves what is done.
     """
     from dataclasses import asdict
 
@@ -108,7 +121,7 @@ def attack(
         attacked = attacked.to('cuda')
     place_map = PlaceMap.load(map_folder)
     traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
-    run = AttackRun(attacked, loaded, place_map, config, seed)
+    run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle)
     out.mkdir(parents=True, exist_ok=True)
     settings = {
         **asdict(config),

@@ -20,7 +20,7 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_hypotheses import around
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.offline.evaluation import check_frame
+from netvlad_ros.offline.evaluation import check_frame, place_radius
 from netvlad_ros.offline.map_builder import read_or_skip
 from netvlad_ros.offline.report.whole_file import write_whole
 from netvlad_ros.offline.traverse import Frame, Traverse, selected_indices
@@ -34,9 +34,9 @@ SAME_WEIGHTS = 0.99  # least cosine between network and bundle; half precision s
 class AttackRun:
     """Sends images of a drive to other places of a map, one by one.
 
-    The target is drawn among the places of the map farther from the truth than twice the radius
-    (or turned by more than twice the angle) within which the localizer takes images for one place:
-    whatever it holds against a rival is in force. Only the map's descriptor of it is used.
+    The target is drawn among the images of the map farther from the truth than twice the radius of
+    a place, or turned by more than twice its angle, so that no answer is right for both. Only the
+    map's descriptor of it is used.
 
     Args:
         network: attacked, with the weights of the bundle.
@@ -44,6 +44,8 @@ class AttackRun:
         place_map: built with the bundle.
         config: of the attack.
         seed: of the targets.
+        radius_m, radius_deg: [m] and [deg] within which an answer shows a place; None: as the
+            localizer takes images for one place.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class AttackRun:
         place_map: PlaceMap,
         config: AttackConfig,
         seed: int = 0,
+        radius_m: float | None = None,
+        radius_deg: float | None = None,
     ) -> None:
         localizing = LocalizerConfig()
         self._network, self._bundle, self._map, self._config = network, bundle, place_map, config
@@ -60,8 +64,9 @@ class AttackRun:
             way: Localizer(bundle, place_map, replace(localizing, verification=way != WAYS[0]))
             for way in WAYS
         }
-        self.radius_m = localizing.radius_m(place_map.spacing_m)
-        self.radius_deg = localizing.place_radius_deg
+        own_m, own_deg = place_radius(place_map, localizing)
+        self.radius_m = own_m if radius_m is None else radius_m
+        self.radius_deg = own_deg if radius_deg is None else radius_deg
         self._rng = np.random.default_rng(seed)
 
     def attempts(

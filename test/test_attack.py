@@ -1,0 +1,169 @@
+"""Attacks: the descriptor goes where it is sent, the image stays, and the judgement is fair."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from tiny_drive import HEADER, pose, pose_line, write_image
+from tiny_network import METADATA, make_network
+from tiny_training import write_weights
+from typer.testing import CliRunner
+
+torch = pytest.importorskip('torch')
+
+from netvlad_ros.cli import app  # noqa: E402
+from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
+from netvlad_ros.core.errors import NetvladError  # noqa: E402
+from netvlad_ros.core.image import read_image  # noqa: E402
+from netvlad_ros.core.place_map import PlaceMap  # noqa: E402
+from netvlad_ros.offline.map_builder import build_map  # noqa: E402
+from netvlad_ros.offline.open_traverse import open_traverse  # noqa: E402
+from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402
+from netvlad_ros.training.attack_run import AttackRun  # noqa: E402
+from netvlad_ros.training.backbone_weights import load_backbone_weights  # noqa: E402
+from netvlad_ros.training.export import export_bundle  # noqa: E402
+from netvlad_ros.training.network_file import save_network  # noqa: E402
+
+CALIBRATION = {'midpoint': 0.5, 'slope': 20.0, 'rival_slope': 5000.0}
+PLACES = 3
+
+
+def texture(seed: int) -> np.ndarray:
+    """Smooth colours with edges, uint8 (72, 96, 3)."""
+    coarse = np.random.default_rng(seed).integers(40, 216, (12, 16, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (96, 72), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """Folder, network and bundle; in it a drive of three views 120 degrees apart, and its map."""
+    folder = tmp_path_factory.mktemp('attack')
+    write_weights(folder / 'weights.safetensors')
+    network = make_network(whitening='none', dim=384)
+    load_backbone_weights(network.backbone, str(folder / 'weights.safetensors'))
+    images = [texture(seed) for seed in range(PLACES)]
+    save_network(folder / 'network', network, {})
+    metadata = {**METADATA, 'calibration': CALIBRATION}
+    export_bundle(network, images, metadata, folder / 'bundle.onnx')
+    lines = [HEADER]
+    for i, image in enumerate(images):
+        write_image(folder / f'drive/images/{i}.png', image)
+        lines.append(pose_line(f'images/{i}.png', 1 + i, pose(yaw_deg=120.0 * i)))
+    (folder / 'drive/poses.csv').write_text('\n'.join(lines) + '\n')
+    bundle = ModelBundle.load(folder / 'bundle.onnx', device='cpu', threads=1)
+    build_map(open_traverse(folder / 'drive'), bundle, folder / 'map')
+    return folder, network, bundle
+
+
+def test_the_gradient_is_that_of_the_descriptor(place):
+    _, network, bundle = place
+    carrier, target = texture(0), bundle.describe(texture(1))
+    similarity = [
+        float(bundle.describe(attack_image(network, carrier, target, config)) @ target)
+        for config in (AttackConfig(steps=1, rate=1.0, fidelity=0.0), AttackConfig(steps=12))
+    ]
+    assert float(bundle.describe(carrier) @ target) < similarity[0] < similarity[1]
+
+
+def test_the_bound_is_kept_and_the_same_attack_gives_the_same_bytes(place):
+    _, network, bundle = place
+    carrier, target = texture(0), bundle.describe(texture(1))
+    carrier[:4] = 0  # below which there are no bytes
+    config = AttackConfig(steps=6, rate=3.0, fidelity=0.0, max_change=2, sizes=(1.0, 0.75))
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    first, again = (attack_image(network, carrier, target, config) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first.astype(int) - carrier).max() == 2
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_fidelity_holds_the_image(place):
+    _, network, bundle = place
+    carrier, target = texture(0), bundle.describe(texture(1))
+    moved = [
+        np.square(attack_image(network, carrier, target, config).astype(float) - carrier).mean()
+        for config in (AttackConfig(15, 1.0, 0.0), AttackConfig(15, 1.0, 1e5))
+    ]
+    assert moved[1] < moved[0] / 2
+
+
+def test_a_drive_is_attacked_and_what_was_stored_is_judged(place, tmp_path):
+    folder, _, bundle = place
+    out = tmp_path / 'out'
+    arguments = [
+        'attack', str(folder / 'drive'), '--network', str(folder / 'network.json'), '--bundle',
+        str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '40', '--rate', '2',
+        '--fidelity', '0', '--slice', '1:', '--out', str(out), '--device', 'cpu',
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    result = json.loads((out / 'metrics.json').read_text())
+    assert result['attacked'] == len(result['attempts']) == 2
+    # The carriers are images of the map: without an attack each is found, and none is fooled.
+    assert result['carrier']['retrieval']['at_truth'] == 2
+    assert result['carrier']['retrieval']['at_target'] == 0
+    assert result['carrier']['verification']['accepted_wrong'] == 0
+    assert result['attack']['retrieval']['at_target'] == 2
+    assert result['attack']['retrieval']['accepted_wrong'] == 2
+    place_map = PlaceMap.load(folder / 'map')
+    for attempt in result['attempts']:
+        stored = read_image(out / attempt['image'])
+        found = bundle.describe(stored) @ place_map.descriptors[attempt['target']]
+        assert attempt['similarity_after'] == pytest.approx(float(found), abs=1e-5)
+        carrier = read_image(folder / 'drive' / attempt['carrier'])
+        assert attempt['max_change'] == np.abs(stored.astype(int) - carrier).max()
+    assert (out / 'attack.png').is_file()
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 1 and 'not empty' in refused.output
+
+
+def test_ctrl_c_leaves_what_is_done(place, tmp_path, monkeypatch):
+    folder, *_ = place
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return attack_image(*arguments)
+
+    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    out = tmp_path / 'out'
+    done = CliRunner().invoke(app, [
+        'attack', str(folder / 'drive'), '--network', str(folder / 'network'), '--bundle',
+        str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '1', '--out',
+        str(out),
+    ])  # fmt: skip
+    assert done.exit_code == 130
+    assert json.loads((out / 'metrics.json').read_text())['attacked'] == 1
+    assert (out / 'attack.png').is_file()
+
+
+def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
+    folder, _, bundle = place
+    other = make_network(whitening='none', dim=384)
+    run = AttackRun(other, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1))
+    with pytest.raises(NetvladError, match='exported from'):
+        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path))
+
+
+def test_a_map_of_one_place_has_no_target(place, tmp_path):
+    folder, network, bundle = place
+    run = AttackRun(
+        network, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1), radius_deg=90.0
+    )
+    with pytest.raises(NetvladError, match='no image is left to attack'):
+        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path))
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [{'steps': 0}, {'rate': 0.0}, {'fidelity': -1.0}, {'max_change': 0}, {'sizes': (9.0,)}],
+)
+def test_settings_out_of_range(wrong):
+    with pytest.raises(NetvladError, match='attack:'):
+        AttackConfig(**wrong)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tiny_drive import picture, pose, write_drive
+from tiny_drive import picture, pose, write_drive, write_image
 from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
@@ -17,12 +17,15 @@ from netvlad_ros.cli import app
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import decode_image, read_image
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.methods.method import Ranking
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
 from netvlad_ros.offline.report.pooled_similarity import SIDE, PooledSimilarity
+from netvlad_ros.offline.report.ranked_run import benchmark_run, write_ranked_report
 from netvlad_ros.offline.report.run_comparison import compare_runs
 from netvlad_ros.offline.report.run_report import write_report
 from netvlad_ros.offline.report.saved_run import SavedRun
@@ -236,6 +239,55 @@ def test_pooled_similarity_keeps_the_largest(rng):
     assert PooledSimilarity(places, 0).matrix().shape == (0, 534)
 
 
+def test_pairs_that_were_decided(tmp_path, bundle):
+    for name, seed in zip('abcde', (0, 1, 2, 0, 1), strict=True):
+        write_image(tmp_path / 'images' / f'{name}.png', picture(seed))
+    lines = ['query,db', 'images/d.png,images/a.png', 'images/e.png,images/c.png']
+    (tmp_path / 'pairs.csv').write_text('\n'.join(lines) + '\n')
+    arguments = ['eval', '--pairs', str(tmp_path), '--model', str(bundle.path)]
+    arguments += ['--queries', '3:5', '--database', '0:3']
+    for out, more in ((tmp_path / 'ranked', []), (tmp_path / 'decided', ['--decide'])):
+        done = CliRunner().invoke(app, [*arguments, *more, '--out', str(out)])
+        assert done.exit_code == 0, done.output
+        rows = rows_of((out / 'matches.csv').read_bytes())
+        assert [row['best_image'] for row in rows] == ['images/a.png', 'images/b.png']
+        assert [row['answerable'] for row in rows] == ['1', '1']
+        assert [row['first_right_rank'] for row in rows] == ['1', rows[1]['first_right_rank']]
+        assert int(rows[1]['first_right_rank']) > 1
+        assert [bool(row['status']) for row in rows] == [bool(more)] * 2
+        page = Reader((out / 'report.html').read_text(encoding='utf-8'))
+        page.check_self_contained()
+        assert len(page.all('img')) == 3 + 3  # recall, precision, similarity; one failure
+        assert SavedRun.load(out, 'run').found.tolist() == [1, 0]
+
+
+def test_a_benchmark_counts_ranks_without_junk(tmp_path):
+    paths = [tmp_path / 'images' / f'{i}.png' for i in range(5)]
+    for seed, path in enumerate(paths):
+        write_image(path, picture(seed))
+    benchmark = Benchmark(
+        name='a benchmark',
+        protocol='by hand',
+        database=tuple(paths[:3]),
+        queries=tuple(paths[3:]),
+        positives=(np.array([2]), np.array([], dtype=np.int64)),
+        junk=(np.array([0]), np.array([], dtype=np.int64)),
+        boxes=((0, 0, 32, 24), None),
+    )
+    ranking = Ranking(
+        np.array([[0, 1, 2], [1, -1, -1]]), np.array([[0.9, 0.8, 0.7], [0.5, 0, 0]]), 4.0, {}
+    )
+    run = benchmark_run(benchmark, tmp_path, ranking, {'method': 'm'}, {'model': 'x'})
+    assert [query.first_right_rank for query in run.queries] == [2, None]
+    assert [query.answerable for query in run.queries] == [True, False]
+    assert [query.similarity for query in run.queries] == [0.8, 0.5]
+    write_ranked_report(run, tmp_path)
+    page = Reader((tmp_path / 'report.html').read_text(encoding='utf-8'))
+    page.check_self_contained()
+    assert len(page.all('img')) == 2 + 3
+    assert 'query: images/3.png' in page.texts
+
+
 def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     for name, radius in (('strict', 0.1), ('loose', 1.0)):
         (tmp_path / name).mkdir()
@@ -256,6 +308,7 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
         assert read_image(tmp_path / 'both' / f'{name}.png').std() > 5
     page = Reader((tmp_path / 'both' / 'report.html').read_text(encoding='utf-8'))
     page.check_self_contained()
+    assert 'recall@1, less that of strict' in page.texts
     assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.figures
 
 
@@ -270,9 +323,9 @@ def test_what_is_no_run_is_refused(tmp_path, bundle, place_map):
     with pytest.raises(NetvladError, match='named twice'):
         compare_runs([run, run], tmp_path / 'out')
     table = (run / 'matches.csv').read_text().splitlines()
-    broken = dict.fromkeys(HEADER, '') | {'answerable': '1', 'first_right_rank': '1e9'}
+    broken = dict.fromkeys(HEADER, '') | {'answerable': '1', 'first_right_rank': '-3'}
     (run / 'matches.csv').write_text(f'{table[0]}\n{",".join(broken.values())}\n')
-    with pytest.raises(NetvladError, match='line 2: first_right_rank is 1e9, which cannot be'):
+    with pytest.raises(NetvladError, match='line 2: first_right_rank is -3, which cannot be'):
         compare_runs([run], tmp_path / 'out')
     (run / 'metrics.json').write_text('[' * 100_000)
     with pytest.raises(NetvladError, match='is no JSON'):

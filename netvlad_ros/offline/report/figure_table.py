@@ -31,3 +31,23 @@ def side_by_side(columns: list[Mapping[str, Any]]) -> list[list[str]]:
     flattened = [flat(column) for column in columns]
     names = list(dict.fromkeys(name for column in flattened for name in column))
     return [[name, *(column.get(name, '–') for column in flattened)] for name in names]
+
+
+def summary(figures: Mapping[str, Any]) -> dict[str, str]:
+    """The few figures that matter most, by name; those that the evaluation has."""
+    chosen = {
+        **{f'recall@{n}': share for n, share in (figures.get('recall') or {}).items()},
+        **_interval(figures),
+        'answerable queries': figures.get('answerable'),
+        'accepted': figures.get('accepted'),
+        'accepted and wrong': figures.get('accepted_wrong'),
+        'median position error [m]': (figures.get('pose_error_m') or {}).get('median'),
+        'median rotation error [deg]': (figures.get('pose_error_deg') or {}).get('median'),
+        'images left out': figures.get('skipped'),
+    }
+    return {name: words(value) for name, value in chosen.items() if value is not None}
+
+
+def _interval(figures: Mapping[str, Any]) -> dict[str, str]:
+    interval = figures.get('recall_at_1_interval')
+    return {} if not interval else {'recall@1, 95 %': '{:.3f}–{:.3f}'.format(*interval)}

@@ -40,7 +40,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left;
-  vertical-align: top; min-width: 5rem; }
+  vertical-align: top; min-width: 5rem; max-width: 24rem; overflow-wrap: break-word; }
 figure { margin: 0 0 1.25rem; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff;
   border: 1px solid var(--line); border-radius: .5rem; }

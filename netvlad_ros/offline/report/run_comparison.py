@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from netvlad_ros.core.bootstrap import paired_difference
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.evaluation_pictures import MOST_CURVES, draw_precision_recall
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import side_by_side
+from netvlad_ros.offline.report.figure_table import side_by_side, summary
 from netvlad_ros.offline.report.page import Page
 from netvlad_ros.offline.report.run_pictures import draw_errors, draw_recall
 from netvlad_ros.offline.report.safe_text import label
@@ -69,8 +70,17 @@ def _page(
     page.section('Runs')
     page.table(
         ('run', 'folder', 'queries'),
-        [(run.name, str(path), str(run.queries)) for run, path in zip(runs, folders, strict=True)],
+        [
+            (run.name, str(path), str(len(run.images)))
+            for run, path in zip(runs, folders, strict=True)
+        ],
     )
+    page.section('Summary')
+    page.table(
+        ('figure', *(run.name for run in runs)),
+        side_by_side([summary(run.figures) for run in runs]),
+    )
+    _differences(page, runs)
     page.section('Plots')
     for name, title in pictures.items():
         page.picture((out / name).read_bytes(), title)
@@ -80,3 +90,25 @@ def _page(
     page.text('Of this comparison; each run has its own in its report.')
     page.table(('what', 'value'), known.items())
     return page.html()
+
+
+def _differences(page: Page, runs: Sequence[SavedRun]) -> None:
+    """Say how the other runs differ from the first one, where both were asked the same."""
+    first = runs[0]
+    rows = []
+    for run in runs[1:]:
+        if run.images != first.images:
+            rows.append((run.name, 'other queries', 'not comparable'))
+            continue
+        step = paired_difference(run.found, first.found)
+        if step is not None:
+            interval = f'{step.low:+.3f} to {step.high:+.3f}'
+            rows.append((run.name, f'{step.estimate:+.3f}', interval))
+    if rows:
+        page.heading(f'recall@1, less that of {first.name}')
+        page.text(
+            'Over the same queries, which are drawn together. An interval that leaves out 0 is a '
+            'difference beyond the chance of the queries; neighbouring images of one drive are not '
+            'independent, so it is rather too narrow.'
+        )
+        page.table(('run', 'difference', '95 % interval'), rows)

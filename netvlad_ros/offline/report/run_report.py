@@ -9,7 +9,7 @@ from typing import Any
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import flat, side_by_side, words
+from netvlad_ros.offline.report.figure_table import flat, side_by_side, summary
 from netvlad_ros.offline.report.judged_run import JudgedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
 from netvlad_ros.offline.report.page import Page
@@ -53,7 +53,7 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
         f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
     )
     page.section('Summary')
-    page.tiles(_summary(run.figures))
+    page.tiles(summary(run.figures))
     page.section('Plots')
     for name, title in pictures.items():
         page.picture((folder / name).read_bytes(), title)
@@ -73,25 +73,6 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
     page.section('Environment')
     page.table(('what', 'value'), known.items())
     return page.html()
-
-
-def _summary(figures: Mapping[str, Any]) -> dict[str, str]:
-    chosen = {
-        **{f'recall@{n}': share for n, share in (figures.get('recall') or {}).items()},
-        **_interval(figures),
-        'answerable queries': figures.get('answerable'),
-        'accepted': figures.get('accepted'),
-        'accepted and wrong': figures.get('accepted_wrong'),
-        'median position error [m]': (figures.get('pose_error_m') or {}).get('median'),
-        'median rotation error [deg]': (figures.get('pose_error_deg') or {}).get('median'),
-        'images left out': figures.get('skipped'),
-    }
-    return {name: words(value) for name, value in chosen.items() if value is not None}
-
-
-def _interval(figures: Mapping[str, Any]) -> dict[str, str]:
-    interval = figures.get('recall_at_1_interval')
-    return {} if not interval else {'recall@1, 95 %': '{:.3f}–{:.3f}'.format(*interval)}
 
 
 def _figures(page: Page, figures: Mapping[str, Any]) -> None:

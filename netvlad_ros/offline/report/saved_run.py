@@ -25,13 +25,15 @@ _LEAST_DEPTH = 10
 class SavedRun:
     """What two evaluations are compared by.
 
-    figures: of metrics.json. queries: how many. recall: recall@1.., (depth,). curve: over the
+    figures: of metrics.json. images: names of the queries (Q,). found: (Q,), 1 where the best place
+    is right, 0 where not, nan without an answer. recall: recall@1.., (depth,). curve: over the
     acceptance threshold. errors_m, errors_deg: (a,), of the accepted priors. Empty where unknown.
     """
 
     name: str
     figures: dict[str, Any]
-    queries: int
+    images: tuple[str, ...]
+    found: Array
     recall: Array
     curve: PrecisionRecall
     errors_m: Array
@@ -42,21 +44,25 @@ class SavedRun:
         """Read a folder that `netvlad eval --out` wrote. Raises NetvladError naming what is odd."""
         figures = _metrics(folder / 'metrics.json')
         path = folder / 'matches.csv'
-        rows = []
+        rows, images = [], []
         for line, cells in read_table(path, HEADER):
             row = dict(zip(HEADER, cells, strict=True))
             rows.append({name: _number(row[name], name, f'{path}, line {line}') for name in _READ})
+            images.append(row['image'])
         if not rows:
             raise NetvladError(f'{path} has no query')
         judged = [row for row in rows if row['answerable'] is not None]
-        found = [row['first_right_rank'] for row in judged]
-        ranks = [None if rank is None else int(rank) for rank in found]
+        ranked = [row['first_right_rank'] for row in judged]
+        ranks = [None if rank is None else int(rank) for rank in ranked]
         depth = max([_LEAST_DEPTH, *(rank for rank in ranks if rank is not None)])
         answerable = sum(bool(row['answerable']) for row in judged)
         return cls(
             name=name,
             figures=figures,
-            queries=len(rows),
+            images=tuple(images),
+            found=np.array(
+                [row['first_right_rank'] == 1 if row['answerable'] else np.nan for row in rows]
+            ),
             recall=recall_curve(ranks, answerable, min(depth, MOST_RANKS)),
             curve=_curve(rows, figures.get('answerable_places'), answerable),
             errors_m=_column(rows, 'error_m'),

@@ -72,8 +72,8 @@ def _instead(root: Path, more: str = '') -> str:
 def _read_pairs(path: Path, instead: str, queries: int | None = None) -> Rows:
     """Pairs (P, 2) int64, query and reference, none of them negative.
 
-    queries: of a file of rows that has two for each query, the second ones are meant, in the order
-    of the queries, as AnyLoc reads it. instead: what to do where it is refused, for the errors.
+    queries: where there are rows for twice as many, the first half is skipped, and the rest goes by
+    its order: so AnyLoc reads it. instead: what to do where it is refused, for the errors.
     """
     array = read_plain_array(path, instead)
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in 'iuO':
@@ -83,8 +83,8 @@ def _read_pairs(path: Path, instead: str, queries: int | None = None) -> Rows:
         )
     if array.dtype != object:
         pairs = array.astype(np.int64)
-    elif queries is not None and len(array) == 2 * queries:
-        pairs = _of_rows(range(queries), array[queries:, 1], path, instead)
+    elif queries is not None and len(array) >= 2 * queries:
+        pairs = _of_rows(range(queries), array[queries : 2 * queries, 1], path, instead)
     else:
         pairs = _of_rows(array[:, 0], array[:, 1], path, instead)
     return pairs[pairs[:, 1] >= 0]  # -1 stands for none

@@ -118,9 +118,9 @@ def _described(
     """float32 (H, W, 3), resized by (h, H) and (w, W) -> (dim,), as the network does."""
     image = torch.einsum('hr,rsc,ws->hwc', rows, pixels, columns)
     local = network.local_descriptors(image[None])
-    # Of one image, pooling hands back a gradient that lies channels-last in memory. In evaluation
-    # mode torch 2.13 on a CPU takes it for channels-first and derives batch norm, and all before
-    # it, from numbers out of place.
+    # Pooling hands back a gradient that lies channels-last in memory, of features that lie
+    # channels-first (as the resized pixels do; images of training lie channels-last throughout).
+    # Of one image, torch 2.13 on a CPU reads the one as the other in batch norm.
     local.register_hook(torch.Tensor.contiguous)
     return network.whitening(network.pooling(local))[0]
 

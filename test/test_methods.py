@@ -200,6 +200,15 @@ def test_a_box_is_what_a_query_shows(sides):
         ImageSet([path], [(10.0, 20.0, 10.0, 80.0)])[0]
 
 
+def test_a_bundle_is_a_method_by_its_path(sides, model_path):
+    method = open_method(str(model_path), CONTEXT)
+    assert method.name == 'mobilenetv2_netvlad_512.onnx'
+    ranking = method.rank(*sides, 1, lambda done, total: None)
+    assert ranking.indices[:, 0].tolist() == list(range(PLACES))
+    with pytest.raises(NetvladError, match=r'nowhere\.onnx'):
+        open_method('nowhere.onnx', CONTEXT)
+
+
 def test_unknown_methods_are_told_what_is_known():
     with pytest.raises(NetvladError, match=r"'nonsense' is no method; known are netvlad.*seqslam"):
         chosen_methods('netvlad,nonsense')

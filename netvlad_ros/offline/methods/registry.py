@@ -118,4 +118,4 @@ def open_method(name: str, context: MethodContext) -> Method:
     if name in METHODS:
         return METHODS[name](context)
     context = replace(context, model=Path(name))
-    return RecipeMethod(Path(name).stem, 'its own', BundleDescriptor(context), context)
+    return RecipeMethod(Path(name).name, 'its own', BundleDescriptor(context), context)

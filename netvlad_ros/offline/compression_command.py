@@ -59,7 +59,8 @@ def compress(
     pq8 ... pq64 = product quantisers of so many bytes, fewer where images are few, binary) and
     searched with whole queries, binary ones with bits. Shared are codebooks and matrices, once for
     all places. Recall is over the queries that have an answer, with intervals of 95 %; * = nothing
-    of as few bytes finds more. The best of many is a little lucky: look at the intervals.
+    of as few bytes finds more. The best of many is a little lucky: look at the intervals. They
+    leave out how the random rotations and codebooks fell, which --seed shows.
     """
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.offline.benchmarks.registry import BENCHMARKS

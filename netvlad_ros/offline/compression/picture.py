@@ -48,7 +48,8 @@ def draw(study: Study, title: str, path: Path) -> None:
     front = [point for point in points if point.front]
     names = _draw_front(axes, front)
     best = 100 * min(study.exact, front[0].recall[1])
-    floor = max(best - MARGIN * (101 - best) - 2, -2)
+    lowest = 100 * min(point.recall[1] for point in points)
+    floor = max(best - MARGIN * (101 - best), lowest) - 2
     axes.set_ylim(floor, 102)
     below = sum(100 * point.recall[1] < floor for point in points)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: f'{value:g}'))

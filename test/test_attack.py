@@ -157,7 +157,8 @@ def test_a_map_of_one_place_has_no_target(place, tmp_path):
         network, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1), radius_deg=90.0
     )
     with pytest.raises(NetvladError, match='no image is left to attack'):
-        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path))
+        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path / 'out'))
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(

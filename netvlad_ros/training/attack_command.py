@@ -122,7 +122,6 @@ def attack(
     place_map = PlaceMap.load(map_folder)
     traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
     run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle)
-    out.mkdir(parents=True, exist_ok=True)
     settings = {
         **asdict(config),
         'targets': targets,

@@ -23,7 +23,7 @@ from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.evaluation import check_frame, place_radius
 from netvlad_ros.offline.map_builder import read_or_skip
 from netvlad_ros.offline.report.whole_file import write_whole
-from netvlad_ros.offline.traverse import Frame, Traverse, selected_indices
+from netvlad_ros.offline.traverse import Frame, Skip, Traverse, selected_indices
 from netvlad_ros.training.attack import AttackConfig, Progress, attack_image
 from netvlad_ros.training.attack_judgement import WAYS, Answered, Attempt, change_of
 from netvlad_ros.training.network import PlaceNetwork
@@ -82,10 +82,10 @@ class AttackRun:
         The attacked image is written as PNG into out, and judged as it is read back.
 
         Args:
-            traverse: the carriers; those without a pose, unreadable ones and those with fewer such
-                places are left out, and added to `traverse.skipped` where unreadable.
+            traverse: the carriers; those without a pose are left out, and so are unreadable ones
+                and those with fewer such places, which are added to `traverse.skipped`.
             selection: of its images.
-            out: an existing folder.
+            out: made with the first image.
             targets: different places that each carrier is sent to.
             progress: is told (steps of Adam done, in all).
 
@@ -102,6 +102,7 @@ class AttackRun:
                 continue
             rows = self._far(frame.T_map_cam)
             if len(rows) < targets:
+                traverse.skipped.append(Skip(frame.image, 'too few places of the map are far away'))
                 continue
             carrier = read_or_skip(frame, traverse.skipped)
             if carrier is None:
@@ -186,5 +187,6 @@ class AttackRun:
 
 
 def _write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     _, png = cv2.imencode('.png', rgb[:, :, ::-1])
     write_whole(path, png.tobytes())

@@ -331,3 +331,11 @@ def test_what_is_no_run_is_refused(tmp_path, bundle, place_map):
     with pytest.raises(NetvladError, match='is no JSON'):
         compare_runs([run], tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+
+
+def test_an_unknown_benchmark_is_refused_with_the_known_ones(tmp_path):
+    done = CliRunner().invoke(app, ['eval', '--benchmark', 'nowhere', str(tmp_path)])
+    assert done.exit_code == 1
+    assert "'nowhere' is no benchmark; known are pitts30k" in done.output
+    done = CliRunner().invoke(app, ['eval', '--benchmark', 'nowhere', '--pairs', str(tmp_path)])
+    assert done.exit_code == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny_drive import pose
 
+from netvlad_ros.core.answer import answer
 from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.map_calibration import MapCalibration
@@ -115,3 +116,29 @@ def test_a_rival_that_there_was_no_time_for_stays_one():
     assert alone(sight_of(similarity, compared)).probability[0] > 0.99
     in_haste = verified(sight, {0: 80}, {0: 80}, unseen=(rival,))
     assert alone(sight_of(similarity, in_haste)).probability[0] < 0.7
+
+
+@pytest.mark.parametrize(('landmarks', 'refuted'), [(60, True), (20, False)])
+def test_a_place_whose_landmarks_are_nowhere_to_be_seen_is_not_accepted(landmarks, refuted):
+    """However alike: a picture can be made to be described as any place."""
+    similarity = [0.99] * 5 + [0.2] * 5
+    store = SimpleNamespace(
+        has_landmarks=True,
+        landmarks=lambda index: np.arange(200) * (np.arange(200) < landmarks) - 1,
+    )
+    place_map = SimpleNamespace(
+        features=store,
+        T_map_cam=CORRIDORS,
+        spacing_m=0.2,
+        spacing_deg=0.0,
+        place_ids=np.arange(10),
+        recordings=('drive',) * 10,
+        stamps_ns=np.arange(10),
+        map_id='map',
+        model_id='model',
+    )
+    sight = sight_of(similarity)
+    seen = sight_of(similarity, verified(sight, {}, {0: 0, 1: 0}))
+    match = answer(seen, alone(seen), place_map, TRUST, LocalizerConfig())
+    assert (match.prior is None) == refuted
+    assert (match.probability < 0.95) == refuted

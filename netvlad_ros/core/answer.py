@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from netvlad_ros.core.decision import judge
@@ -14,6 +16,12 @@ from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.sight import Sight
 from netvlad_ros.core.trust import Trust
 
+# However alike: a picture can be made to look like any place to a network (Tolias et al., ICCV
+# 2019). Where a place has landmarks to spare and the image shows them nowhere, likeness alone is
+# not enough for the 95 % of the default.
+MOST_REFUTED = 0.9
+RICH = 4  # times the inliers that a pose needs: landmarks of a map image
+
 
 def answer(
     sight: Sight,
@@ -24,6 +32,12 @@ def answer(
 ) -> Match:
     """Where does the best place put the camera, and is it good enough to be believed?"""
     best = estimate(sight, hypotheses, place_map, trust, config)
+    if _is_refuted(sight, hypotheses.best, place_map, config.min_inliers):
+        hypotheses = replace(
+            hypotheses,
+            alone=min(hypotheses.alone, MOST_REFUTED),
+            probability=np.minimum(hypotheses.probability, MOST_REFUTED),
+        )
     verdict = judge(
         hypotheses,
         sight.similarity,
@@ -75,6 +89,18 @@ def _candidates(
             )
         )
     return tuple(candidates)
+
+
+def _is_refuted(sight: Sight, best: int, place_map: PlaceMap, min_inliers: int) -> bool:
+    """Whether the best place's own landmarks were looked for in the image and gave no pose."""
+    store, verification = place_map.features, sight.verification
+    if store is None or not store.has_landmarks or verification is None:
+        return False
+    if not verification.is_pose_expected or sight.pose_at(best) is not None:
+        return False
+    looked_at = [e.rank for e in verification.evidence if sight.leader[e.rank] == best]
+    rich = RICH * min_inliers
+    return any((store.landmarks(int(sight.indices[rank])) >= 0).sum() >= rich for rank in looked_at)
 
 
 def _first(sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust) -> int:

@@ -14,7 +14,7 @@ from netvlad_ros.offline.figure_file import write_figure
 from netvlad_ros.offline.report.safe_text import label as safe
 
 OURS_COLOUR, OTHERS_COLOUR = '#d1495b', '#30638e'
-NEAR_COST = 4  # steps of a decade, within which two points share a label
+NEAR_COST = 1  # steps of a decade, within which points of one recall share a label
 COSTS = (
     ('bytes per place', lambda figures: figures['bytes_per_place']),
     ('describing an image [ms]', lambda figures: 1e3 * figures['seconds']['describe_per_image']),

@@ -9,7 +9,7 @@ None of them is trained on. The folder of data is not part of the project.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.metrics import places_within
-from netvlad_ros.offline.pairs_evaluation import read_pairs
-from netvlad_ros.offline.poses_file import read_poses
-from netvlad_ros.offline.table_file import read_table
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.registry import benchmark_info
 
 DATA = Path('../shared/data')  # from the root of the checkout
-LAP = 40  # images of one lap of the corridor
-NEAR_M, NEAR_DEG = 0.5, 30.0  # where two images of the kitchen show the same
-MICHIGAN_HEADER = ('image', 'place', 'month', 'dx_px_at_1024_wrt_month1')
+NAMES = ('corridor_loop', 'redkitchen', 'michigan_12months')
 FIVE_WAY = 'michigan_12months has five images to choose from: recall@5 is 1 there, whoever chooses.'
 WIDE = 240  # columns that a table may take where its reader is a file
 
@@ -68,22 +64,14 @@ class PlaceSet:
     asked: int
 
     @classmethod
-    def answerable(
-        cls,
-        folder: Path,
-        queries: Sequence[str],
-        database: Sequence[str],
-        relevant: NDArray[np.bool_],
-    ) -> PlaceSet:
-        """Of queries and database, names in the folder, the queries that have an answer."""
-        kept = np.flatnonzero(relevant.any(axis=1)).tolist()
-        return cls(
-            folder.name,
-            tuple(folder / queries[i] for i in kept),
-            tuple(folder / name for name in database),
-            relevant[kept],
-            len(queries),
-        )
+    def of(cls, benchmark: Benchmark) -> PlaceSet:
+        """The queries of a benchmark that have an answer."""
+        kept = [i for i, rows in enumerate(benchmark.positives) if len(rows)]
+        relevant = np.zeros((len(kept), len(benchmark.database)), dtype=bool)
+        for row, i in enumerate(kept):
+            relevant[row, benchmark.positives[i]] = True
+        queries = tuple(benchmark.queries[i] for i in kept)
+        return cls(benchmark.name, queries, benchmark.database, relevant, len(benchmark.queries))
 
     def judge(self, queries: NDArray[np.float32], database: NDArray[np.float32]) -> Verdict:
         """Compare unit rows (Q, dim) with unit rows (D, dim)."""
@@ -96,18 +84,13 @@ class PlaceSet:
 
 def load_place_sets(data: Path) -> list[PlaceSet]:
     """Read the three sets, no pixels yet. Raises NetvladError if one of them is not there."""
-    readers: dict[str, Callable[[Path], PlaceSet]] = {
-        'corridor_loop': _corridor,
-        'redkitchen': _kitchen,
-        'michigan_12months': _michigan,
-    }
-    missing = [name for name in readers if not (data / name).is_dir()]
+    missing = [name for name in NAMES if not (data / name).is_dir()]
     if missing:
         raise NetvladError(
             f'{data} does not hold {", ".join(missing)}: name the folder of the judged drives '
             'with --data'
         )
-    return [read(data / name) for name, read in readers.items()]
+    return [PlaceSet.of(benchmark_info(name).load(data / name)) for name in NAMES]
 
 
 def images_of(sets: Sequence[PlaceSet]) -> list[Path]:
@@ -143,30 +126,3 @@ def print_table(
     if markdown or not console.is_terminal:
         console.width = WIDE  # a row of Markdown must not be broken
     console.print(table)
-
-
-def _corridor(folder: Path) -> PlaceSet:
-    pairs = read_pairs(folder / 'pairs.csv')
-    names = [f'images/{number:03d}.jpg' for number in range(1, 2 * LAP + 1)]
-    database, queries = names[:LAP], names[LAP:]
-    relevant = [[name in pairs.get(query, ()) for name in database] for query in queries]
-    return PlaceSet.answerable(folder, queries, database, np.array(relevant))
-
-
-def _kitchen(folder: Path) -> PlaceSet:
-    rows = read_poses(folder / 'poses.csv')
-    half = len(rows) // 2
-    names, T = [row.image for row in rows], np.stack([row.T_map_cam for row in rows])
-    relevant = np.zeros((len(rows) - half, half), dtype=bool)
-    for index, T_query in enumerate(T[half:]):
-        relevant[index, places_within(T[:half], T_query, NEAR_M, NEAR_DEG)] = True
-    return PlaceSet.answerable(folder, names[half:], names[:half], relevant)
-
-
-def _michigan(folder: Path) -> PlaceSet:
-    rows = [cells for _, cells in read_table(folder / 'ground_truth.csv', MICHIGAN_HEADER)]
-    first = [row for row in rows if row[2] == '1']
-    later = [row for row in rows if row[2] != '1']
-    relevant = np.array([[place == row[1] for _, place, *_ in first] for row in later])
-    queries, database = ([image for image, *_ in part] for part in (later, first))
-    return PlaceSet.answerable(folder, queries, database, relevant)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.methods.comparison import compare_method
 from netvlad_ros.offline.methods.method import MethodContext
@@ -28,11 +27,7 @@ def evaluate_benchmark(
     pictures: a folder that gets all that write_ranked_report writes. Raises NetvladError if the
     benchmark is unknown or its folder lacks something.
     """
-    if name not in BENCHMARKS:
-        raise NetvladError(f"'{name}' is no benchmark; known are {', '.join(BENCHMARKS)}")
-    info = BENCHMARKS[name]
-    if not root.is_dir():
-        raise NetvladError(f'{root} is no folder; it should be {info.layout}')
+    info = benchmark_info(name)
     benchmark = info.load(root)
     found, ranking = compare_method(METHOD, benchmark, MethodContext(model), progress)
     figures = {

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netvlad_ros.core.errors import NetvladError
-
 if TYPE_CHECKING:
     from netvlad_ros.offline.benchmarks.benchmark import BenchmarkInfo
 
@@ -24,10 +22,10 @@ def benchmarks(
 
     A figure far from the published one says that something is wrong: the images, or the protocol.
     """
-    from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+    from netvlad_ros.offline.benchmarks.registry import BENCHMARKS, benchmark_info
 
-    if name is not None and name not in BENCHMARKS:
-        raise NetvladError(f"'{name}' is no benchmark; known are {', '.join(BENCHMARKS)}")
+    if name is not None:
+        benchmark_info(name)
     if as_json:
         words = [_as_json(info) for info in BENCHMARKS.values() if name in (None, info.name)]
         # One that was asked for is an object, not a list of one.

@@ -48,7 +48,7 @@ def compare(
     why, and the others go on.
     """
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+    from netvlad_ros.offline.benchmarks.registry import benchmark_info
     from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.image_folder import image_names
     from netvlad_ros.offline.methods.comparison_picture import draw_comparison
@@ -56,16 +56,13 @@ def compare(
     from netvlad_ros.offline.methods.registry import chosen_methods
 
     names = chosen_methods(methods)
-    if benchmark not in BENCHMARKS:
-        raise NetvladError(f"'{benchmark}' is no benchmark; known are {', '.join(BENCHMARKS)}")
-    if not root.is_dir():
-        raise NetvladError(f'{root} is no folder; it should be {BENCHMARKS[benchmark].layout}')
+    info = benchmark_info(benchmark)
     images = None
     if training is not None:
         images = tuple(training / name for name in image_names(training))
         if not images:
             raise NetvladError(f'--training: {training} holds no image')
-    judged = BENCHMARKS[benchmark].load(root)
+    judged = info.load(root)
     if judged.missing:
         typer.echo(one_line(f'netvlad: {len(judged.missing)} images are missing'), err=True)
     if out is not None:

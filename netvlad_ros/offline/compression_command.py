@@ -63,7 +63,7 @@ def compress(
     leave out how the random rotations and codebooks fell, which --seed shows.
     """
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+    from netvlad_ros.offline.benchmarks.registry import benchmark_info
     from netvlad_ros.offline.compression.code import CODES
     from netvlad_ros.offline.compression.picture import draw
     from netvlad_ros.offline.compression.rotation import WHITENINGS
@@ -73,14 +73,11 @@ def compress(
     from netvlad_ros.offline.image_folder import image_names
     from netvlad_ros.offline.methods.method import MethodContext
 
-    if benchmark not in BENCHMARKS:
-        raise NetvladError(f"'{benchmark}' is no benchmark; known are {', '.join(BENCHMARKS)}")
-    if not root.is_dir():
-        raise NetvladError(f'{root} is no folder; it should be {BENCHMARKS[benchmark].layout}')
+    info = benchmark_info(benchmark)
     if fit is not None and not fit.is_dir():
         raise NetvladError(f'--fit: {fit} is no folder')
     grid = Grid(_words(whitenings) or WHITENINGS, _sizes(dimensions), _words(codes) or CODES)
-    judged = BENCHMARKS[benchmark].load(root)
+    judged = info.load(root)
     images = None
     if fit is not None:
         images = fit_images([fit / name for name in image_names(fit)], judged)

@@ -63,6 +63,8 @@ class BenchmarkInfo:
             NetvladError: a file is missing or broken: which, what is expected, and who has it.
         """
         try:
+            if not root.is_dir():
+                raise NetvladError(f'{root} is no folder; it should be the root of {self.title}')
             return self.read(root)
         except NetvladError as error:
             raise NetvladError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import BenchmarkInfo
 from netvlad_ros.offline.benchmarks.robot_sets import OWN_DRIVES, ROBOT_SETS
 from netvlad_ros.offline.benchmarks.street_sets import STREET_SETS
@@ -12,3 +13,10 @@ BENCHMARKS: dict[str, BenchmarkInfo] = {
     **RETRIEVAL,
     **{info.name: info for info in OWN_DRIVES},
 }
+
+
+def benchmark_info(name: str) -> BenchmarkInfo:
+    """What is known of a benchmark. Raises NetvladError, listing the known ones."""
+    if name not in BENCHMARKS:
+        raise NetvladError(f"'{name}' is no benchmark; known are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='of the resamples')
     parser.add_argument('--threads', type=int, default=1, help='of onnxruntime; 0 is one per core')
     parser.add_argument('--markdown', action='store_true')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     if len(options.models) < 2 or options.block < 1:
         parser.error('give two bundles or more, and a --block of 1 or more')
@@ -80,7 +81,7 @@ def main() -> None:
         rows += rows_of(title, letters, [[value] for value in values], [draws[index]])
     every = [[measures(verdict) for verdict in of_model] for of_model in verdicts]
     rows += rows_of('mean', letters, every, draws)
-    print_table('\n'.join(names), COLUMNS, rows, markdown=options.markdown)
+    print_table('\n'.join(names), COLUMNS, rows, markdown=options.markdown, json_file=options.json)
     unit = f'runs of {options.block} queries' if options.block > 1 else 'queries'
     print(
         f'{"; ".join(names)}. In brackets: queries that have an answer, and 95 % intervals of the '

@@ -49,6 +49,7 @@ def main() -> None:
         '--views', type=int, default=KINDS, help=f'of each training image, up to {KINDS}'
     )
     parser.add_argument('--markdown', action='store_true')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     if not 1 <= options.views <= KINDS:
         parser.error(f'--views is a number from 1 to {KINDS}')
@@ -91,7 +92,7 @@ def main() -> None:
     titles = [f'{place_set.name} ({len(place_set.queries)})' for place_set in sets]
     columns = ['dimensions', 'PCA of', *titles, 'mean']
     title = 'recall@1, whitened / rotated only'
-    print_table(title, columns, rows, markdown=options.markdown)
+    print_table(title, columns, rows, markdown=options.markdown, json_file=options.json)
     print(
         f'recall@1, whitened / rotated only, of {path} ({network.facts["backbone"]}; '
         f'{network.facts["pooling"]}). In brackets: queries that have an answer. Whitening divides '

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.place_images import PlaceImages
 from netvlad_ros.training.mining import make_miner
 from netvlad_ros.training.mining_config import MODES, MiningConfig
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument('--tuples', type=int, default=1000)
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--cache-mb', type=int, default=2048)
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     network = MadeUpNetwork(options.dim)
     before = forget_peak()
@@ -106,13 +108,16 @@ def main() -> None:
     before = forget_peak()
     start = time.perf_counter()
     batches = miner.round(0, options.tuples)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start - network.seconds
+    peak = memory_mb('VmHWM')
     print(
         f'{options.mode}, {options.dim} dimensions, cache {options.cache_mb} MiB: '
-        f'{len(batches)} batches of {options.batch} in {seconds - network.seconds:.1f} s '
+        f'{len(batches)} batches of {options.batch} in {seconds:.1f} s '
         f'(and {network.seconds:.1f} s for {network.described} made-up descriptors), '
-        f'round +{memory_mb("VmHWM") - before:.0f} MiB, process {memory_mb("VmHWM"):.0f} MiB'
+        f'round +{peak - before:.0f} MiB, process {peak:.0f} MiB'
     )
+    if options.json:
+        write_json({'seconds': seconds, 'round_mib': peak - before}, options.json)
 
 
 if __name__ == '__main__':

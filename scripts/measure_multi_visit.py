@@ -42,8 +42,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
+from place_sets import print_table
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.image import read_image
@@ -58,6 +57,10 @@ VISITS, SPACING_M = 4, 2.0  # of a training town; the dense single visit has as 
 JUDGED_VISITS = 3
 RADIUS_M, HEADING_DEG = 3.0, 30.0  # what is the same place, in training and when judged
 RANKS = (1, 5)
+COLUMNS = (
+    '', 'loss', 'recall@1 (seeds)', 'recall@5 (seeds)', '@1 over its start',
+    '@1 of multi_visit: true over it', '@5 of the same',
+)  # fmt: skip
 DRAWS = 10_000
 
 RECIPE: dict[str, Any] = {
@@ -219,22 +222,6 @@ def report(
     return rows
 
 
-def show(title: str, rows: Sequence[Sequence[str]], markdown: bool) -> None:
-    """Print the table, in % and points."""
-    header = ['', 'loss', 'recall@1 (seeds)', 'recall@5 (seeds)', '@1 over its start']
-    header += ['@1 of multi_visit: true over it', '@5 of the same']
-    if markdown:
-        lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
-        print(f'{title}\n\n' + '\n'.join(f'| {" | ".join(line)} |' for line in lines))
-        return
-    table = Table(title=title)
-    for number, column in enumerate(header):
-        table.add_column(column, justify='right' if number else 'left')
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
 def numbers(text: str) -> range:
     """A to B - 1, from A:B; ValueError of anything else."""
     first, last = map(int, text.split(':'))
@@ -257,6 +244,7 @@ def main() -> None:
         '--set', dest='changes', action='append', default=[], metavar='SECTION.KEY=VALUE'
     )
     parser.add_argument('--markdown', action='store_true')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     options.changes = [f'loop.steps={options.steps}', *options.changes]
     cv2.setNumThreads(1)
@@ -276,7 +264,13 @@ def main() -> None:
         f'{options.steps} steps, {len(options.seeds)} seeds; '
         f'{(time.monotonic() - started) / 60:.1f} min, {sum(os.times()[:4]) / 60:.1f} min of CPU'
     )
-    show(title, report(recalls, losses), options.markdown)
+    print_table(
+        title,
+        COLUMNS,
+        report(recalls, losses),
+        markdown=options.markdown,
+        json_file=options.json,
+    )
 
 
 if __name__ == '__main__':

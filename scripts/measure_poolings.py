@@ -80,6 +80,7 @@ def main() -> None:
         '--every', type=int, default=1, help='whiten on each N-th image only: a quick look'
     )
     parser.add_argument('--markdown', action='store_true')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     if options.every < 1:
         parser.error('--every counts from 1')
@@ -124,6 +125,7 @@ def main() -> None:
         ['pooling', *titles, 'mean'],
         [[name, *cells(of_sets)] for name, of_sets in verdicts.items()],
         markdown=options.markdown,
+        json_file=options.json,
     )
     print(caption(bundle, len(fitted), options.every, network, verdicts))
 

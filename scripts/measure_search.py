@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.model_metadata import Calibration
 from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.offline.evaluation_report import write_json
 
 QUERIES = 100
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--places', type=int, default=10_000)
     parser.add_argument('--dim', type=int, default=512)
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     shape = (options.places, options.dim)
@@ -66,6 +69,7 @@ def main() -> None:
     noise = rng.standard_normal((QUERIES, options.dim), dtype=np.float32)
     seen = descriptors[rng.integers(0, options.places, QUERIES)]
     kinds = {'mapped': unit(seen + 0.6 * noise / options.dim**0.5), 'elsewhere': unit(noise)}
+    figures: dict[str, dict[str, float]] = {}
     for kind, queries in kinds.items():
         localizer = Localizer(GivenDescriptors(queries), place_map)
         depth = localizer.config.search_depth
@@ -77,9 +81,13 @@ def main() -> None:
             peer_ms = 1e3 * (time.perf_counter() - start)
             times_ms.append((timings_ms['search'], timings_ms['decide'], peer_ms))
         p50, p99 = np.percentile(times_ms[5:], [50, 99], axis=0)
+        figures[kind] = {'ratio_to_numpy': p50[0] / p50[2]}
         for name, middle, worst in zip(('search', 'decide', 'numpy'), p50, p99, strict=True):
+            figures[kind] |= {f'{name}_p50_ms': middle, f'{name}_p99_ms': worst}
             print(f'{kind:10} {name:7} p50 {middle:6.2f} ms   p99 {worst:6.2f} ms')
         print(f'{kind:10} search / numpy {p50[0] / p50[2]:.2f}')
+    if options.json:
+        write_json(figures, options.json)
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.command_options import parse_size
 from netvlad_ros.offline.default_model import default_model
+from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.open_traverse import open_traverse
 
 APART_M = 1000.0
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=100)
     parser.add_argument('--model', type=Path)
     parser.add_argument('--threads', type=int, default=0, help='of inference and OpenCV; 0 = all')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     if options.threads:
         cv2.setNumThreads(options.threads)
@@ -116,13 +118,22 @@ def main() -> None:
     table = Table(title=f'{len(large)} keyframes, images of {options.size[0]}x{options.size[1]}')
     for column in ('stage', 'p50 [ms]', 'p90 [ms]', 'p99 [ms]'):
         table.add_column(column, justify='right')
-    for stage in STAGES:
-        cells = (f'{np.percentile(times[stage], percent):.1f}' for percent in (50, 90, 99))
-        table.add_row(stage, *cells)
+    stages_ms = {stage: np.percentile(times[stage], (50, 90, 99)).tolist() for stage in STAGES}
+    for stage, percentiles in stages_ms.items():
+        table.add_row(stage, *(f'{value:.1f}' for value in percentiles))
     console.print(table)
     console.print(f'{len(times["total"])} images, {accepted} accepted; verify = extract + match +')
     console.print(f'solve. {size / len(large) / 1000:.1f} kB a keyframe on disk, ', end='')
     console.print(f'{size / 1e9:.2f} GB, loaded and checked in {loaded_s:.1f} s')
+    if options.json:
+        figures = {
+            'keyframes': len(large),
+            'p50_p90_p99_ms': stages_ms,
+            'accepted': accepted,
+            'bytes': size,
+            'load_seconds': loaded_s,
+        }
+        write_json(figures, options.json)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.training.augmentation import Augmentation
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.distributed import Processes
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument('--set', dest='changes', action='append', default=[])
     parser.add_argument('--steps', type=int, default=4)
     parser.add_argument('--images', type=int, default=300, help='described for mining')
+    parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
     config = TrainConfig.load(options.config, options.changes)
     if config.threads:
@@ -107,15 +109,23 @@ def main() -> None:
     table = Table(title=f'{config.name}, {torch.get_num_threads()} threads, {processes}')
     for column in ('images/s', 'plain PyTorch', 'netvlad train', 'ratio'):
         table.add_column(column, justify='left' if column == 'images/s' else 'right')
+    figures = {}
     for name, count, theirs, mine in (
         ('training', trained, plain, ours),
         ('mining', len(images), plain_mining, ours_mining),
     ):
         before, after = fastest(theirs, mine)
+        figures[name] = {
+            'plain_per_s': count / before,
+            'ours_per_s': count / after,
+            'ratio': before / after,
+        }
         table.add_row(
             name, f'{count / before:.1f}', f'{count / after:.1f}', f'{before / after:.2f}'
         )
     Console().print(table)
+    if options.json:
+        write_json(figures, options.json)
 
 
 def fastest(*works: Callable[[], None]) -> list[float]:

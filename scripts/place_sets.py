@@ -22,6 +22,7 @@ from rich.table import Table
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
+from netvlad_ros.offline.evaluation_report import write_json
 
 DATA = Path('../shared/data')  # from the root of the checkout
 NAMES = ('corridor_loop', 'redkitchen', 'michigan_12months')
@@ -110,9 +111,17 @@ def judge_all(sets: Sequence[PlaceSet], descriptors: NDArray[np.float32]) -> lis
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    markdown: bool,
+    json_file: Path | None,
 ) -> None:
-    """Print rows under columns on stdout, the first column to the left, the others to the right."""
+    """Print rows under columns on stdout, the first column to the left, the others to the right.
+
+    json_file gets the same cells.
+    """
     table = Table(
         title=None if markdown else title,
         box=MARKDOWN if markdown else HEAVY_HEAD,
@@ -126,3 +135,5 @@ def print_table(
     if markdown or not console.is_terminal:
         console.width = WIDE  # a row of Markdown must not be broken
     console.print(table)
+    if json_file is not None:
+        write_json({'columns': list(columns), 'rows': [list(row) for row in rows]}, json_file)

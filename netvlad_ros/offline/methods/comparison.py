@@ -11,7 +11,7 @@ from netvlad_ros.core.bootstrap import bootstrap_interval
 from netvlad_ros.core.metrics import recall_at_n
 from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.methods.method import ImageSet, MethodContext, Ranking
+from netvlad_ros.offline.methods.method import ImageSet, Method, MethodContext, Ranking
 from netvlad_ros.offline.methods.peak_memory import forget_peak, peak_bytes
 from netvlad_ros.offline.methods.registry import open_method
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
@@ -24,21 +24,26 @@ if TYPE_CHECKING:
 def compare_method(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
 ) -> tuple[dict[str, Any], Ranking]:
+    """Rank a benchmark by a method of that name: see judge_method."""
+    gc.collect()
+    forget_peak()
+    return judge_method(open_method(name, context), benchmark, context.seed, progress)
+
+
+def judge_method(
+    method: Method, benchmark: Benchmark, seed: int, progress: Progress
+) -> tuple[dict[str, Any], Ranking]:
     """Rank a benchmark by a method: its figures as plain JSON, and the ranking.
 
     `found_at_1` tells for each query whether the first place is right, None = it has no answer;
     `recall_at_1_interval` is one of 95 % over the queries. `peak_mb` is that of the whole process
-    while the method ran. `retrieval` has mean average
-    precision where the benchmark is one of image retrieval. Junk is taken out before ranks are
-    counted. Raises NetvladError.
+    since forget_peak. `retrieval` has mean average precision where the benchmark is one of image
+    retrieval. Junk is taken out before ranks are counted. Raises NetvladError.
     """
-    gc.collect()
-    forget_peak()
     retrieval = benchmark.name in RETRIEVAL
     database = ImageSet(benchmark.database)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     k = len(database) if retrieval else min(max(RECALL_AT), len(database))
-    method = open_method(name, context)
     ranking = method.rank(database, queries, k, progress)
     peak = peak_bytes()
     junk = benchmark.junk or (np.empty(0, np.int64),) * len(queries)
@@ -54,14 +59,14 @@ def compare_method(
         for answer, rows in zip(listed, right, strict=True)
     ]
     scores = retrieval_scores(benchmark, ranking.indices) if retrieval else {}
-    interval = bootstrap_interval(np.array(found, dtype=np.float64), seed=context.seed)
+    interval = bootstrap_interval(np.array(found, dtype=np.float64), seed=seed)
     return {
         'method': method.name,
         'paper': method.paper,
         **recall_json(recall_at_n(listed, right, RECALL_AT)),
         'recall_at_1_interval': None if interval is None else [interval.low, interval.high],
         'found_at_1': found,
-        'retrieval': as_json(scores, seed=context.seed),
+        'retrieval': as_json(scores, seed=seed),
         'seconds': ranking.seconds,
         'bytes_per_place': ranking.bytes_per_place,
         'peak_mb': None if peak is None else peak / 1e6,

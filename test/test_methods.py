@@ -16,6 +16,7 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.compare_command import table
 from netvlad_ros.offline.methods.bag_of_words import BagOfWords
 from netvlad_ros.offline.methods.comparison import compare_method
+from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 from netvlad_ros.offline.methods.fisher import Mixture
 from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
 from netvlad_ros.offline.methods.local_source import SparseSift
@@ -95,14 +96,14 @@ def test_a_method_finds_its_own_images_again_twice_the_same(name, sides):
 
 
 def test_words_are_counted_as_postings(sides):
-    recipe = BagOfWords(SparseSift(), seed=0, verified=1)
+    recipe = BagOfWords(SparseSift(ExtractionCache()), seed=0, verified=1)
     recipe.fit(sides[0])
     bags = [recipe.describe(rgb) for rgb in sides[0]]
     index = recipe.index(bags)
     distinct = sum(len(set(bag.words.tolist())) for bag in bags)
     features = sum(len(bag.words) for bag in bags)
     assert index.bytes_per_place == pytest.approx((8 * distinct + 12 * features) / PLACES)
-    assert BagOfWords(SparseSift(), 0).verified == 0
+    assert BagOfWords(SparseSift(ExtractionCache()), 0).verified == 0
     [own] = list(index.rows(bags[:1], np.arange(1)))
     assert own[0] > 8  # all of its features are inliers of itself
     assert own[1:].max() <= 1  # a cosine alone: only the first place was verified

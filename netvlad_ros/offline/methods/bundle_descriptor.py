@@ -19,7 +19,10 @@ class BundleDescriptor(GlobalRecipe):
         self._bundle = ModelBundle.load(
             context.model or default_model(), device='cpu', threads=context.threads
         )
+        self._cache = context.cache
 
     def describe(self, rgb: NDArray[np.uint8]) -> Vector:
         """Describe rgb, uint8 (H, W, 3), by a unit vector, float32 (D,)."""
-        return self._bundle.describe(rgb)
+        kind = f'descriptor {self._bundle.metadata.model_id}'
+        (vector,) = self._cache.of(kind, rgb, lambda: (self._bundle.describe(rgb),))
+        return vector

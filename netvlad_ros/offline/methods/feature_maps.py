@@ -40,9 +40,15 @@ class FeatureMaps:
         self._session = ort.InferenceSession(
             model.SerializeToString(), options, providers=['CPUExecutionProvider']
         )
+        self._cache = context.cache
 
     def read(self, rgb: NDArray[np.uint8]) -> Vector:
         """Rectified features of rgb, uint8 (H, W, 3): float32 (C, h, w), none below 0."""
+        kind = f'maps {self._metadata.model_id}'
+        (maps,) = self._cache.of(kind, rgb, lambda: (self._run(rgb),))
+        return maps
+
+    def _run(self, rgb: NDArray[np.uint8]) -> Vector:
         prepared = self._metadata.preprocessing
         feed = {self._metadata.input_name: prepared.to_input([prepared(rgb)])}
         return np.maximum(self._session.run(None, feed)[0][0], 0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.offline.methods.local_source import LocalSource
+from netvlad_ros.offline.methods.posting_lists import PostingLists, Signed
 from netvlad_ros.offline.methods.recipe import Vector
 from netvlad_ros.offline.methods.vocabulary import Vocabulary, sample_features, visual_words
 
@@ -17,8 +18,6 @@ BITS = 64
 MAX_DISTANCE = 24  # bits: the paper's threshold
 POSTING_BYTES = 4 + BITS // 8  # of a feature: its place and its signature
 LEAST_SAMPLES = 8  # of a word, to know its medians; else those of all words
-
-Signed = tuple[NDArray[np.int64], NDArray[np.uint8]]  # words (n,), signatures (n, BITS // 8)
 
 
 @dataclass
@@ -65,25 +64,19 @@ class SignatureIndex:
     """Features of all places, sorted by word."""
 
     def __init__(self, database: list[Signed], words: int) -> None:
-        counts = np.array([len(found) for found, _ in database])
-        word_of = np.concatenate([found for found, _ in database])
-        place_of = np.repeat(np.arange(len(database)), counts)
-        order = np.argsort(word_of, kind='stable')
-        self._places = place_of[order]
-        self._signatures = np.concatenate([bits for _, bits in database])[order]
-        self._starts = np.searchsorted(word_of[order], np.arange(words + 1))
-        held = np.unique(np.stack([word_of, place_of]), axis=1)[0]
+        self._lists = PostingLists(database, words)
+        held = np.unique(np.stack([self._lists.word_of, self._lists.place_of]), axis=1)[0]
         self._idf = np.log(len(database) / np.maximum(np.bincount(held, minlength=words), 1))
-        self._norms = np.sqrt(np.maximum(counts, 1))
-        self.bytes_per_place = POSTING_BYTES * len(word_of) / max(len(database), 1)
+        self._norms = np.sqrt(np.maximum(self._lists.counts, 1))
+        self.bytes_per_place = POSTING_BYTES * len(self._lists.word_of) / max(len(database), 1)
 
     def rows(self, queries: list[Signed], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
         """Yield scores."""
-        for words, signatures in queries:
+        for query in queries:
+            words = query[0]
             scores = np.zeros(len(self._norms))
-            for word, signature in zip(words, signatures, strict=True):
-                posting = slice(self._starts[word], self._starts[word + 1])
-                bits = np.bitwise_count(self._signatures[posting] ^ signature).sum(axis=1)
-                matched = self._places[posting][bits <= MAX_DISTANCE]
-                np.add.at(scores, matched, self._idf[word] ** 2)
+            for row_of, places, apart in self._lists.matches(query):
+                near = apart <= MAX_DISTANCE
+                weights = self._idf[words[row_of[near]]] ** 2
+                scores += np.bincount(places[near], weights, minlength=len(scores))
             yield scores / (self._norms * np.sqrt(max(len(words), 1)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.feature_extractor import open_extractor, shrunken_grey
 from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.offline.methods.extraction_cache import Arrays, ExtractionCache
 from netvlad_ros.offline.methods.recipe import Vector, unit
 
 GRID_PX = 8  # between dense keypoints
@@ -32,16 +33,21 @@ class LocalSource(Protocol):
 class SparseSift:
     """RootSIFT at keypoints: the very features that maps keep."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: ExtractionCache) -> None:
         self._extractor = open_extractor(FeatureSpec.built_in('sift'))
+        self._cache = cache
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """Nothing to learn."""
 
     def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
         """At most 1000 features: positions (n, 2), unit descriptors (n, 128)."""
+        positions, found = self._cache.of(str(self._extractor.spec), rgb, lambda: self._found(rgb))
+        return positions, unit(found.astype(np.float32))
+
+    def _found(self, rgb: NDArray[np.uint8]) -> Arrays:
         found = self._extractor.extract(rgb)
-        return found.keypoints, unit(found.descriptors.astype(np.float32))
+        return found.keypoints, found.descriptors
 
 
 class DenseSift:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
+from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.map_builder import Progress
 
 Box = tuple[float, float, float, float]
+
+
+class ImageError(NetvladError):
+    """An image of a set is unusable: no method can do with the set."""
 
 
 class ImageSet(Sequence[NDArray[np.uint8]]):
@@ -46,20 +51,23 @@ class ImageSet(Sequence[NDArray[np.uint8]]):
         return len(self.paths)
 
     def __getitem__(self, row: Any) -> Any:
-        """Image row, uint8 (H, W, 3) RGB. Raises NetvladError if it or its box is unusable."""
+        """Image row, uint8 (H, W, 3) RGB. Raises ImageError if it or its box is unusable."""
         path, box = self.paths[row], self._boxes[row]
-        rgb = read_image(path)
+        try:
+            rgb = read_image(path)
+        except NetvladError as error:
+            raise ImageError(str(error)) from error
         if box is not None:
             height, width = rgb.shape[:2]
             x0, y0, x1, y1 = box
             if not np.isfinite(box).all() or x1 - x0 < 1 or y1 - y0 < 1:
-                raise NetvladError(f'image {path}: its box {box} encloses nothing')
+                raise ImageError(f'image {path}: its box {box} encloses nothing')
             left, top = max(int(x0), 0), max(int(y0), 0)
             rgb = rgb[top : min(int(np.ceil(y1)), height), left : min(int(np.ceil(x1)), width)]
         try:
             check_rgb(rgb)
         except NetvladError as error:
-            raise NetvladError(f'image {path}: {error}') from error
+            raise ImageError(f'image {path}: {error}') from error
         return np.ascontiguousarray(rgb)
 
 
@@ -103,28 +111,30 @@ class MethodContext:
 
     model: bundle (.onnx) of the methods that run a network, None = the package's own. threads: of
     inference and search, 0 = one per core. training: images that vocabularies and the like are
-    learned from, None = the database.
+    learned from, None = the database. cache: of what several methods extract.
     """
 
     model: Path | None = None
     seed: int = 0
     threads: int = 0
     training: tuple[Path, ...] | None = None
+    cache: ExtractionCache = field(default_factory=ExtractionCache)
 
 
 class Stopwatch:
     """Adds up the time of stretches of work, a `with` at a time; its `seconds` are the sum."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds = 0.0
+        self._clock = clock
         self._started = 0.0
 
     def __enter__(self) -> Stopwatch:
-        self._started = time.perf_counter()
+        self._started = self._clock()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self._started
+        self.seconds += self._clock() - self._started
 
 
 def ranked(

@@ -63,7 +63,8 @@ class RecipeMethod:
         """Fit, describe both sides, index the one and search it for the other."""
         faiss.omp_set_num_threads(self.context.threads or os.cpu_count() or 1)
         training = database if self.context.training is None else ImageSet(self.context.training)
-        fit, describing, searching = Stopwatch(), Stopwatch(), Stopwatch()
+        clock = self.context.cache.clock
+        fit, describing, searching = Stopwatch(clock), Stopwatch(clock), Stopwatch(clock)
         with fit:
             self.recipe.fit(training)
         total = len(database) + len(queries)

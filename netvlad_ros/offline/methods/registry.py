@@ -48,27 +48,36 @@ _RECIPES: dict[str, tuple[str, Make]] = {
     'hog': ('Dalal and Triggs, CVPR 2005', lambda context: Hog()),
     'bow': (
         'Sivic and Zisserman, ICCV 2003',
-        lambda context: BagOfWords(SparseSift(), context.seed),
+        lambda context: BagOfWords(SparseSift(context.cache), context.seed),
     ),
     'bow-verified': (
         'Philbin et al., CVPR 2007',
-        lambda context: BagOfWords(SparseSift(), context.seed, verified=VERIFIED),
+        lambda context: BagOfWords(SparseSift(context.cache), context.seed, verified=VERIFIED),
     ),
     'hamming': (
         'Jegou et al., ECCV 2008',
-        lambda context: HammingEmbedding(SparseSift(), context.seed),
+        lambda context: HammingEmbedding(SparseSift(context.cache), context.seed),
     ),
-    'asmk': ('Tolias et al., ICCV 2013', lambda context: Asmk(SparseSift(), context.seed)),
-    'vlad': ('Jegou et al., CVPR 2010', lambda context: Vlad(SparseSift(), context.seed)),
+    'asmk': (
+        'Tolias et al., ICCV 2013',
+        lambda context: Asmk(SparseSift(context.cache), context.seed),
+    ),
+    'vlad': (
+        'Jegou et al., CVPR 2010',
+        lambda context: Vlad(SparseSift(context.cache), context.seed),
+    ),
     'vlad-intra': (
         'Arandjelovic and Zisserman, CVPR 2013',
-        lambda context: Vlad(SparseSift(), context.seed, intra=True),
+        lambda context: Vlad(SparseSift(context.cache), context.seed, intra=True),
     ),
     'densevlad': (
         'Torii et al., CVPR 2015',
         lambda context: Vlad(DenseSift(), context.seed, DENSE_WORDS, intra=True),
     ),
-    'fisher': ('Perronnin et al., ECCV 2010', lambda context: Fisher(SparseSift(), context.seed)),
+    'fisher': (
+        'Perronnin et al., ECCV 2010',
+        lambda context: Fisher(SparseSift(context.cache), context.seed),
+    ),
     'mac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), mac)),
     'spoc': (
         'Babenko and Lempitsky, ICCV 2015',

@@ -52,13 +52,19 @@ def spatial_inliers(
 
 
 def _pairs(query_words: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows (p, 2) of both whose words are equal, words that are common in an image left out."""
-    pairs = [
-        (i, j)
-        for word in np.intersect1d(query_words, words)
-        if len(a := np.flatnonzero(query_words == word)) <= MOST_OF_A_WORD
-        and len(b := np.flatnonzero(words == word)) <= MOST_OF_A_WORD
-        for i in a
-        for j in b
-    ]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    """Rows (p, 2) of both whose words are equal, words that are common in an image left out.
+
+    In the order of words, then of the query's rows, then of the other's.
+    """
+    i, j = _of_rare_words(query_words), _of_rare_words(words)
+    first = np.searchsorted(words[j], query_words[i], side='left')
+    many = np.searchsorted(words[j], query_words[i], side='right') - first
+    within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    return np.stack([np.repeat(i, many), j[np.repeat(first, many) + within]], axis=1)
+
+
+def _of_rare_words(words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows, sorted by word, of those words that the image has at most MOST_OF_A_WORD times."""
+    order = np.argsort(words, kind='stable')
+    _, often = np.unique(words, return_counts=True)
+    return order[np.repeat(often <= MOST_OF_A_WORD, often)]

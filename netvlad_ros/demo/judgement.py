@@ -149,10 +149,13 @@ def _figures(
     right = [o for o in accepted if not np.isnan(o.error_m)]
     statuses = [o.match.status for o in answered if o.match]
     latencies = [o.match.latency_ms for o in answered if o.match]
+    stamps_ns = [o.stamp_ns for o in observations]
+    seconds = (max(stamps_ns) - min(stamps_ns)) / 1e9 if stamps_ns else 0.0
     p50, p99 = np.percentile(latencies, (50, 99)) if latencies else (None, None)
     diagnostics = collected.diagnostics
     return {
         'images_published': len(observations),
+        'images_per_s': (len(observations) - 1) / seconds if seconds else None,
         'matches_received': len(answered),
         'answerable': recall.answerable,
         'recall_at_1': recall.over_answerable[1],

@@ -1,6 +1,8 @@
 """Publishes the images of a drive over DDS as a live camera would: a process of its own.
 
 Every image is stamped with the moment it goes out; a log tells which image of the drive that was.
+The node answers the newest image and lets others go, so on a machine that is too busy for the rate
+this camera waits for the answer: the drive takes longer, and no image of it goes unasked.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ from numpy.typing import NDArray
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.traverse import Traverse
+from netvlad_ros_msgs.msg import PlaceMatch
 
 _SUBSCRIBER_S = 60.0
+_ANSWER_S = 2.0  # longer than this no image is waited for
 LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
 
 
@@ -37,6 +42,8 @@ class Replay(Node):
         self._camera = camera
         self._images = self.create_publisher(Image, image_topic, qos_profile_sensor_data)
         self._infos = self.create_publisher(CameraInfo, info_topic, qos_profile_sensor_data)
+        self._answered_ns = 0
+        self.create_subscription(PlaceMatch, '/place_match', self._note_answer, 10)
 
     def wait_for_subscriber(self) -> None:
         """Raises NetvladError if nobody listens."""
@@ -59,6 +66,15 @@ class Replay(Node):
             self._infos.publish(self._info(message))
         return int(now.nanoseconds)
 
+    def wait_for_answer(self, stamp_ns: int) -> None:
+        """Let the image of this stamp be answered, or go on after a while without."""
+        deadline = time.monotonic() + _ANSWER_S
+        while self._answered_ns < stamp_ns and (left := deadline - time.monotonic()) > 0:
+            rclpy.spin_once(self, timeout_sec=left)
+
+    def _note_answer(self, match: PlaceMatch) -> None:
+        self._answered_ns = Time.from_msg(match.header.stamp).nanoseconds
+
     def _info(self, message: Image) -> CameraInfo:
         assert self._camera is not None
         K = self._camera.K
@@ -75,9 +91,9 @@ class Replay(Node):
 
 
 def replay(traverse: Traverse, log: Path, rate_hz: float, node: Replay) -> None:
-    """Publish every readable image at rate_hz; log lines `index,stamp_ns`."""
+    """Publish every readable image, at most rate_hz; log lines `index,stamp_ns`."""
     node.wait_for_subscriber()
-    start, sent = time.monotonic(), 0
+    due, stamp_ns = time.monotonic(), 0
     with log.open('w', encoding='utf-8', buffering=1) as lines:
         for frame in traverse.frames():
             try:
@@ -85,10 +101,12 @@ def replay(traverse: Traverse, log: Path, rate_hz: float, node: Replay) -> None:
             except NetvladError as error:
                 print(f'skipped: {error}', file=sys.stderr)
                 continue
-            time.sleep(max(0.0, start + sent / rate_hz - time.monotonic()))
+            node.wait_for_answer(stamp_ns)
+            time.sleep(max(0.0, due - time.monotonic()))
+            # What was lost is not caught up: no camera sends faster than its rate.
+            due = max(due, time.monotonic() - 0.5 / rate_hz) + 1.0 / rate_hz
             stamp_ns = node.publish(rgb, traverse.camera_frame or 'camera')
             lines.write(f'{frame.index},{stamp_ns}\n')
-            sent += 1
     time.sleep(LINGER_S)
 
 
@@ -97,7 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='replay', description=__doc__)
     parser.add_argument('source', type=Path)
     parser.add_argument('--log', type=Path, required=True)
-    parser.add_argument('--rate', type=float, default=10.0, help='images per second')
+    parser.add_argument('--rate', type=float, default=10.0, help='images per second, at most')
     parser.add_argument('--image-topic', default='/camera/image_raw')
     parser.add_argument('--info-topic', default='/camera/camera_info')
     options = parser.parse_args()

@@ -22,7 +22,9 @@ def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table
 
     published, received = metrics['images_published'], metrics['matches_received']
     complete = received == published
-    row('images answered', f'{received} of {published}', 'each with its stamp', complete)
+    rate = metrics['images_per_s']
+    what = 'each with its stamp' + (f'; {rate:.1f} a second' if rate else '')
+    row('images answered', f'{received} of {published}', what, complete)
     if has_truth:
         recall = metrics['recall_at_1']
         what = (

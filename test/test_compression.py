@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from tiny_model import write_tiny_model
@@ -55,6 +56,8 @@ def test_bytes_and_what_is_shared_by_hand(sides, benchmark):
     assert cost['as-given', 64, 'float32'] == (256, 0)
     assert cost['as-given', 64, 'float16'] == (128, 0)
     assert cost['as-given', 64, 'int8'] == (64, 4 * 2 * 64)  # least and range of each
+    assert cost['as-given', 64, 'int4'] == (32, 4 * 2 * 64)
+    assert cost['as-given', 64, 'rabitq'] == (8 + 8, 4 * 64)  # bits and two numbers; the mean
     assert cost['as-given', 32, 'pq8'] == (8, 4 * 256 * 32)
     assert cost['pca', 32, 'pq32'] == (32, 4 * (256 * 32 + 32 * 64 + 32))
     assert cost['random', 32, 'binary'] == (4, 4 * 32 * 64)
@@ -64,6 +67,48 @@ def test_bytes_and_what_is_shared_by_hand(sides, benchmark):
         *(f'{name} {dim} pq64' for name in grid.whitenings for dim in (20, 32)),
     }
     assert result.left_out['pca 32 pq64'] == '32 dimensions do not fall into 64 equal parts'
+
+
+FACTORY = {
+    'float32': 'Flat', 'float16': 'SQfp16', 'int8': 'SQ8', 'int4': 'SQ4', 'rabitq': 'RaBitQ',
+    **{f'pq{parts}': f'PQ{parts}np' for parts in (8, 16, 32, 64)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('code', FACTORY)
+def test_a_place_weighs_what_faiss_stores_and_is_found_as_faiss_finds_it(sides, code):
+    index = faiss.index_factory(DIM, FACTORY[code], faiss.METRIC_INNER_PRODUCT)
+    if code.startswith('pq'):
+        index.pq.cp.seed, index.pq.cp.min_points_per_centroid = 3, 1
+    if code == 'rabitq':
+        index.qb = 0
+    index.train(sides.fit)
+    empty = faiss.serialize_index(index).size
+    index.add(sides.database)
+    found = find(code, sides.fit, sides.database, sides.queries, 5, seed=3)
+    assert found.bytes_per_place == (faiss.serialize_index(index).size - empty) / PLACES
+    assert empty - 200 < found.shared_bytes <= empty  # whose rest are a header and counts
+    assert np.array_equal(found.rows, index.search(sides.queries, 5)[1])
+
+
+def test_a_place_of_bits_weighs_what_faiss_stores(sides):
+    index = faiss.IndexBinaryFlat(DIM)
+    empty = faiss.serialize_index_binary(index).size
+    index.add(np.packbits(sides.database > 0, axis=1))
+    stored = (faiss.serialize_index_binary(index).size - empty) / PLACES
+    found = find('binary', sides.fit, sides.database, sides.queries, 5, seed=0)
+    assert (found.bytes_per_place, found.shared_bytes) == (stored, 0)
+
+
+@pytest.mark.parametrize('code', CODES)
+@pytest.mark.parametrize('count', [1, 2, 15])
+def test_few_images_to_fit_on_are_enough_or_told(sides, code, count):
+    try:
+        found = find(code, sides.fit[:count], sides.database, sides.queries, 1, seed=0)
+    except NetvladError as error:
+        assert 'image' in str(error)
+    else:
+        assert (found.rows >= 0).all() and len(np.unique(found.rows)) > 5
 
 
 def test_few_images_make_shorter_codes(sides):
@@ -114,16 +159,16 @@ def test_whitenings_do_what_they_say(sides):
     centred = unit(sides.database - sides.database.mean(axis=0, dtype=float))
     for name, same in (('random', unit(sides.database)), ('pca', centred), ('pca-random', centred)):
         turned = rotations[name](sides.database, DIM)
-        assert turned @ turned.T == pytest.approx(same @ same.T, abs=1e-5), name
+        np.testing.assert_allclose(turned @ turned.T, same @ same.T, atol=1e-5, err_msg=name)
     plain = sides.database - sides.database.mean(axis=0, dtype=float)
     covariance = np.cov(plain @ rotations['pca-whitened'].matrix.T, rowvar=False)
-    assert covariance == pytest.approx(np.eye(DIM), abs=1e-4)
+    np.testing.assert_allclose(covariance, np.eye(DIM), atol=1e-4)
     variance = np.diag(np.cov(plain @ rotations['pca'].matrix.T, rowvar=False))
     assert (np.diff(variance) <= 0).all()
     half = np.diag(np.cov(plain @ rotations['pca-whitened-0.5'].matrix.T, rowvar=False))
     assert half == pytest.approx(np.sqrt(variance), rel=1e-3)
     with_itself = rotations['random'].matrix @ rotations['random'].matrix.T
-    assert with_itself == pytest.approx(np.eye(DIM), abs=1e-9)
+    np.testing.assert_allclose(with_itself, np.eye(DIM), atol=1e-9)
     same = fitted_rotations(('pca',), np.ones((5, DIM), np.float32), seed=0)['pca']
     assert same.dimensions == 0  # images that are all alike tell nothing
     few = fitted_rotations(('pca',), sides.fit[:10], seed=0)['pca']
@@ -136,6 +181,8 @@ def test_all_codes_twice_the_same(sides, benchmark):
     first, second = (study(sides, benchmark, grid, CONTEXT, quiet) for _ in range(2))
     assert first == second
     assert {point.code for point in first.points} == {*CODES} - {'pq64'}
+    plain = {point.code for point in first.points if not point.fitted}
+    assert plain == {'float32', 'float16', 'binary'}  # turned at random
     exact, half = (
         next(p for p in first.points if (p.whitening, p.code) == ('random', code))
         for code in ('float32', 'float16')
@@ -193,12 +240,21 @@ def test_the_command_on_the_corridor(shared_data, tmp_path):
     result = CliRunner().invoke(app, [*command, '--out', str(tmp_path / 'out')])
     assert result.exit_code == 0, result.output
     assert 'float32' in result.output and '…' not in result.output
+    assert 'fitted on the 40 images of the database itself' in result.output
+    assert 'which flatters them' in result.stderr
     figures = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert figures['database'] == figures['queries'] == 40
     assert len(figures['points']) + len(figures['left_out']) == len(WHITENINGS) * len(CODES)
     assert (tmp_path / 'out' / 'recall_over_bytes.png').read_bytes().startswith(b'\x89PNG')
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'on the database itself, which flatters' in page and 'data:image/png' in page
     result = CliRunner().invoke(app, [*command, '--json', '--seed', '0'])
     assert json.loads(result.stdout) == figures
+    assert (figures['fitted_on'], figures['fitted_images']) == ('database', 40)
+    fit = ['--fit', str(shared_data / 'kitti_b'), '--codes', 'int8', '--dimensions', '8', '--json']
+    figures = json.loads(CliRunner().invoke(app, [*command, *fit]).stdout)
+    assert (figures['fitted_images'], figures['warning']) == (51, None)
+    assert figures['fitted_on'].endswith('kitti_b')
     result = CliRunner().invoke(app, [*command, '--dimensions', '64'])
     assert result.exit_code == 1
     assert 'dimensions must lie in 1..32' in result.output

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from netvlad_ros.offline.command_options import AsJson, Model, one_line, progress_bars
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.bootstrap import Interval
     from netvlad_ros.offline.compression.point import Point
 
 PICTURE = 'recall_over_bytes.png'
-WIDTH = 124  # columns: a narrower terminal breaks lines rather than lose figures
+FLATTERED = (
+    'PCA, ranges and codebooks were fitted on the database itself, which flatters them; '
+    '--fit FOLDER fits them on other images'
+)
+WIDTH = 132  # columns: a narrower terminal breaks lines rather than lose figures
 
 
 def compress(
@@ -23,7 +26,7 @@ def compress(
     root: Annotated[Path, typer.Argument(help='Its folder.')],
     out: Annotated[
         Path | None,
-        typer.Option(metavar='DIR', help=f'Write metrics.json and {PICTURE} here.'),
+        typer.Option(metavar='DIR', help=f'Write metrics.json, {PICTURE} and report.html here.'),
     ] = None,
     as_json: AsJson = False,
     model: Model = None,
@@ -56,9 +59,11 @@ def compress(
 
     Images are described once; every whitening (as-given, random rotation, PCA, PCA whitening, PCA
     turned at random) at every number of dimensions is stored in every code (float32, float16, int8,
-    pq8 ... pq64 = product quantisers of so many bytes, fewer where images are few, binary) and
-    searched with whole queries, binary ones with bits. Shared are codebooks and matrices, once for
-    all places. Recall is over the queries that have an answer, with intervals of 95 %; * = nothing
+    int4, pq8 ... pq64 = product quantisers of so many bytes, fewer where images are few, rabitq =
+    a bit a dimension and two numbers, binary) and searched with whole queries, binary ones with
+    bits. Shared are codebooks and matrices, once for all places. What was fitted on the database
+    itself knows the very places that it codes: such rows flatter, and --fit is the honest way.
+    Recall is over the queries that have an answer, with intervals of 95 %; * = nothing
     of as few bytes finds more. The best of many is a little lucky: look at the intervals. They
     leave out how the random rotations and codebooks fell, which --seed shows.
     """
@@ -66,12 +71,15 @@ def compress(
     from netvlad_ros.offline.benchmarks.registry import benchmark_info
     from netvlad_ros.offline.compression.code import CODES
     from netvlad_ros.offline.compression.picture import draw
+    from netvlad_ros.offline.compression.report import compression_page
     from netvlad_ros.offline.compression.rotation import WHITENINGS
     from netvlad_ros.offline.compression.sides import describe_sides, fit_images
     from netvlad_ros.offline.compression.study import Grid, study
+    from netvlad_ros.offline.compression.table import best_of_each
     from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.image_folder import image_names
     from netvlad_ros.offline.methods.method import MethodContext
+    from netvlad_ros.offline.report.whole_file import write_whole
 
     info = benchmark_info(benchmark)
     if fit is not None and not fit.is_dir():
@@ -87,6 +95,7 @@ def compress(
     with progress_bars('describe', 'compress') as (describing, trying):
         sides = describe_sides(judged, context, describing)
         result = study(sides, judged, grid, context, trying)
+    flattered = fit is None and any(point.fitted for point in result.points)
     figures = {
         'benchmark': judged.name,
         'protocol': judged.protocol,
@@ -96,6 +105,8 @@ def compress(
         'missing': list(judged.missing),
         'model': None if model is None else str(model),
         'fitted_on': 'database' if fit is None else str(fit),
+        'fitted_images': len(sides.fit),
+        'warning': FLATTERED if flattered else None,
         'seed': seed,
         'exact_recall_at_1': result.exact,
         'points': [point.to_json() for point in result.points],
@@ -105,14 +116,20 @@ def compress(
         out.mkdir(parents=True, exist_ok=True)
         write_json(figures, out / 'metrics.json')
         draw(result, f'{judged.name}: {figures["answerable"]} queries', out / PICTURE)
+        page = compression_page(result, figures, (out / PICTURE).read_bytes())
+        write_whole(out / 'report.html', page)
+    if flattered:
+        typer.echo(f'netvlad: warning: {FLATTERED}', err=True)
     if as_json:
         typer.echo(json.dumps(figures, indent=2, allow_nan=False))
         return
     typer.echo(one_line(f'{judged.name}: {judged.protocol}'))
     typer.echo(
         f'{len(judged.database)} places, {len(judged.queries)} queries, '
-        f'{figures["answerable"]} of them answerable; fitted on {len(sides.fit)} images'
+        f'{figures["answerable"]} of them answerable'
     )
+    source = 'the database itself' if fit is None else str(fit)
+    typer.echo(one_line(f'fitted on the {len(sides.fit)} images of {source}'))
     _print(result.points if every else best_of_each(result.points))
     for reason in dict.fromkeys(result.left_out.values()):
         count = list(result.left_out.values()).count(reason)
@@ -121,46 +138,22 @@ def compress(
         )
 
 
-def best_of_each(points: tuple[Point, ...]) -> list[Point]:
-    """Of each size and code the whitening of most recall@1; points come in order of bytes."""
-    best: dict[tuple[int, str], Point] = {}
-    for point in points:  # of equal bytes the better comes first
-        best.setdefault((point.dimensions, point.code), point)
-    return list(best.values())
-
-
 def _print(points: list[Point] | tuple[Point, ...]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
+    from netvlad_ros.offline.compression.table import HEADER, NUMBERS, cells
+
     table = Table(box=SIMPLE_HEAD)
-    table.add_column('')
-    for head in ('bytes', 'shared kB', 'dim'):
-        table.add_column(head, justify='right')
-    table.add_column('code')
-    table.add_column('whitening', no_wrap=True)
-    for head in ('R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact'):
-        table.add_column(head, justify='right', no_wrap=True)
+    for head in HEADER:
+        side: Literal['left', 'right'] = 'right' if head in NUMBERS else 'left'
+        table.add_column(head, justify=side, no_wrap=True)
     for point in points:
-        table.add_row(
-            '*' if point.front else '',
-            str(point.bytes_per_place),
-            f'{point.shared_bytes / 1e3:.0f}',
-            str(point.dimensions),
-            point.code,
-            point.whitening,
-            *(_cell(share, point.intervals[n]) for n, share in point.recall.items()),
-            '-' if point.to_exact is None else _cell(point.to_exact.estimate, point.to_exact),
-        )
+        table.add_row(*cells(point))
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, WIDTH)
     console.print(table)
-
-
-def _cell(share: float, interval: Interval | None) -> str:
-    ends = '' if interval is None else f' [{100 * interval.low:.1f}, {100 * interval.high:.1f}]'
-    return f'{100 * share:.1f}{ends}'
 
 
 def _words(text: str | None) -> tuple[str, ...]:

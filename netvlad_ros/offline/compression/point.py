@@ -14,7 +14,8 @@ class Point:
     """One way to store descriptors. recall: N -> share of the answerable queries, in 0..1.
 
     intervals: of 95 % over the queries. to_exact: recall@1 less that of the whole descriptors, on
-    the same queries. None with fewer than two answerable queries. front: nothing of as many bytes
+    the same queries. None with fewer than two answerable queries. fitted: whitening or code learned
+    from images. front: nothing of as many bytes
     or fewer has as much recall@1.
     """
 
@@ -26,6 +27,7 @@ class Point:
     recall: dict[int, float]
     intervals: dict[int, Interval | None]
     to_exact: Interval | None
+    fitted: bool = False
     front: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ BALANCED = 'pca-random'
 # A variance v is taken as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
 SHRINKAGE = {'pca': 1.0, 'pca-whitened-0.5': 0.5, 'pca-whitened': 0.0}
 WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE, BALANCED)
+LEARNED_WHITENINGS = (*SHRINKAGE, BALANCED)
 FITTED_ON = 8192  # descriptors, evenly spread, at most: minutes, however large the benchmark
 MOST_RANDOM = 4096  # directions: 0.5 GB for descriptors of 16,384
 FLAT = 1e-10  # of the largest variance: below, a direction holds rounding errors alone
@@ -64,7 +65,7 @@ def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[s
     """Rotations by names of WHITENINGS, those that learn fitted on vectors (N, D)."""
     vectors = vectors[list(spread(len(vectors), FITTED_ON))]
     rotations: dict[str, Rotation] = {}
-    if not set(names).isdisjoint({*SHRINKAGE, BALANCED}):
+    if not set(names).isdisjoint(LEARNED_WHITENINGS):
         axes, variance, mean = _principal(vectors.astype(np.float64))
     for name in names:
         if name == AS_GIVEN:

@@ -16,9 +16,13 @@ from netvlad_ros.core.bootstrap import bootstrap_interval, paired_difference
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.compression.code import CODES, EXACT, find
+from netvlad_ros.offline.compression.code import CODES, EXACT, LEARNED_CODES, find
 from netvlad_ros.offline.compression.point import Point, marked
-from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
+from netvlad_ros.offline.compression.rotation import (
+    LEARNED_WHITENINGS,
+    WHITENINGS,
+    fitted_rotations,
+)
 from netvlad_ros.offline.compression.sides import Sides
 from netvlad_ros.offline.methods.method import MethodContext
 
@@ -103,6 +107,7 @@ def study(
                     {n: float(np.nanmean(each)) for n, each in hits.items()},
                     {n: bootstrap_interval(each, seed=seed) for n, each in hits.items()},
                     paired_difference(hits[1], exact[1], seed=seed),
+                    fitted=name in LEARNED_WHITENINGS or code in LEARNED_CODES,
                 )
             )
     progress(len(tried), len(tried))

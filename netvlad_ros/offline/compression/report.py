@@ -1,0 +1,55 @@
+"""report.html of a compression study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from netvlad_ros.offline.compression.study import Study
+from netvlad_ros.offline.compression.table import HEADER, best_of_each, cells
+from netvlad_ros.offline.report.environment import environment
+from netvlad_ros.offline.report.figure_table import flat
+from netvlad_ros.offline.report.page import Page
+
+
+def compression_page(study: Study, figures: Mapping[str, Any], picture: bytes) -> bytes:
+    """Write the page: figures as in metrics.json, picture a PNG."""
+    known = environment()
+    page = Page(
+        f'Compression on {figures["benchmark"]}',
+        f'{figures["answerable"]} queries of {figures["queries"]} have an answer among '
+        f'{figures["database"]} places; written {known["written"]}',
+    )
+    page.section('Summary')
+    smallest = next((point for point in study.points if point.recall[1] >= study.exact), None)
+    tiles = {'recall@1, whole descriptors': f'{100 * study.exact:.1f} %'}
+    if smallest is not None:
+        name = f'{smallest.dimensions} {smallest.whitening} {smallest.code}'
+        tiles[f'bytes per place of the least with as much: {name}'] = str(smallest.bytes_per_place)
+    tiles['images fitted on'] = str(figures['fitted_images'])
+    page.tiles(tiles)
+    source = figures['fitted_on']
+    page.text(f'Fitted on: {"the database itself" if source == "database" else source}.')
+    if figures['warning']:
+        page.text(f'Warning: {figures["warning"]}.')
+    page.section('Recall over bytes')
+    page.picture(picture, 'Recall@1 over bytes per place')
+    page.section('Table')
+    page.text(
+        'Of each size and code the whitening that finds most; * = nothing of as few bytes finds '
+        'more. fitted: whether whitening or code learned from images. The best of many is a little '
+        'lucky: look at the intervals, which are bootstraps over queries.'
+    )
+    page.table(HEADER, (cells(point) for point in best_of_each(study.points)))
+    if study.left_out:
+        page.section('Left out')
+        reasons = Counter(study.left_out.values())
+        page.table(('reason', 'points'), ((why, str(n)) for why, n in reasons.items()))
+    page.section('All points')
+    page.table(HEADER, (cells(point) for point in study.points))
+    page.section('Configuration')
+    page.table(('setting', 'value'), flat(figures).items())
+    page.section('Environment')
+    page.table(('what', 'value'), known.items())
+    return page.html()

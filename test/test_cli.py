@@ -27,9 +27,12 @@ FACTS = {'map_id', 'model_id', 'places', 'dim', 'recordings', 'frame_id', 'spaci
 
 @pytest.fixture(scope='module')
 def room(tmp_path_factory) -> Path:
-    """A drive, a model and a map of it; read only."""
+    """A drive, the same way on another day, a model and a map of the first; read only."""
     room = tmp_path_factory.mktemp('room')
-    write_drive(room / 'drive', [pose(x=10 * i) for i in range(4)])
+    for name, day in (('drive', ''), ('later', '86')):
+        write_drive(room / name, [pose(x=10 * i) for i in range(4)])
+        poses = (room / name / 'poses.csv').read_text()
+        (room / name / 'poses.csv').write_text(poses.replace('.png,1.', f'.png,{day}1.'))
     write_tiny_model(room / 'model.onnx')
     code = run(
         'map', 'build', room / 'drive', '--model', room / 'model.onnx', '--out', room / 'map'
@@ -111,12 +114,13 @@ def test_overwrite_is_asked_for(room, tmp_path, capsys):
 
 def test_eval_writes_the_agreed_keys(room, tmp_path, capsys):
     result = tmp_path / 'result.json'
-    arguments = ('--map', room / 'map', room / 'drive', '--model', room / 'model.onnx')
+    arguments = ('--map', room / 'map', room / 'later', '--model', room / 'model.onnx')
     assert run('eval', *arguments, '--slice', '::2', '--json', result) == 0
     assert 'recall:' in capsys.readouterr().out
     content = json.loads(result.read_text())
     assert (content['queries'], content['answerable'], content['accepted']) == (2, 2, 2)
     assert content['recall'] == content['recall_all'] == {'1': 1.0, '5': 1.0, '10': 1.0}
+    assert (content['same_recording'], content['identical_images']) == (False, 2)
     assert content['pose_error_m'].keys() == {'median', 'p90'}
     assert content['pose_error_deg'].keys() == {'median', 'p90'}
     assert content['ms_per_image'] > 0

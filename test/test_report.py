@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_a_drive_on_a_map(tmp_path, bundle, place_map):
     # Six plots; the wrong answer and the miss as query, retrieved and right.
     assert len(page.all('img')) == 6 + 2 * 3
     assert [text for text in page.texts if text.startswith('accepted and wrong, 10 m off')]
-    assert result['recall_at_1_interval'] == [0.0, 1.0]  # two of four tell next to nothing
+    assert result['intervals']['recall@1'] == [0.0, 1.0]  # two of four tell next to nothing
     for word in ('0.000–1.000', 'accept_probability', 'onnxruntime', 'processor', place_map.map_id):
         assert word in page.texts
 
@@ -211,11 +212,16 @@ def test_what_hurts_most_comes_first():
         query(ranked=[1], probability=0.999, similarity=0.9, status='ambiguous'),
         query(ranked=[1], right=[], probability=0.1, status='no_match'),  # rightly refused
     ]
-    failures = worst_failures(run_of(rows))
+    failures, total = worst_failures(run_of(rows))
+    assert total == 3
     assert [failure.query for failure in failures] == [2, 3, 1]
     assert [failure.right for failure in failures] == [None, 0, 0]
     assert 'rank 2' in failures[2].words
-    assert len(worst_failures(run_of([rows[1]] * 100))) == 24
+    alike = [replace(rows[1], similarity=0.5 + i / 1000) for i in range(100)]
+    failures, total = worst_failures(run_of(alike))
+    assert (len(failures), total) == (24, 100)
+    assert [failure.query for failure in failures[:3]] == [99, 97, 95]  # no two next to each other
+    assert '2 more failures nearby' in failures[1].words
 
 
 def test_thumbnails_are_small(rng):

@@ -16,7 +16,7 @@ from netvlad_ros.core.acceptance_metrics import (
     per_1000,
     precision_recall,
 )
-from netvlad_ros.core.bootstrap import bootstrap_interval
+from netvlad_ros.core.block_bootstrap import block_length
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.map_calibration import METHODS
 from netvlad_ros.core.match import Status
@@ -34,6 +34,12 @@ from netvlad_ros.core.uncertainty_metrics import (
     nees,
     reliability,
     share_inside,
+)
+from netvlad_ros.offline.figure_intervals import (
+    acceptance_columns,
+    intervals_json,
+    over_accepted,
+    recall_columns,
 )
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
 
@@ -86,11 +92,9 @@ def judge_answers(
     right_places = tuple(
         places_within(T_map_places, T, bounds.radius_m, bounds.angle_deg) for T in truth
     )
-    recall = recall_at_n(
-        [answer.ranked for answer in answers],
-        [places.tolist() for places in right_places],
-        RECALL_AT,
-    )
+    ranked = [answer.ranked for answer in answers]
+    right_rows = [places.tolist() for places in right_places]
+    recall = recall_at_n(ranked, right_rows, RECALL_AT)
 
     # Where do accepted priors put the camera?
     accepted = np.array([answer.prior is not None for answer in answers])
@@ -116,15 +120,19 @@ def judge_answers(
     curve = precision_recall(probability, shows_place, int(answerable.sum()))
     diagram = reliability(probability, shows_place)
 
+    columns = {
+        **recall_columns(ranked, right_rows, RECALL_AT),
+        **acceptance_columns(accepted, right),
+        'median_error_m': over_accepted(errors_m, accepted),
+        'median_error_deg': over_accepted(errors_deg, accepted),
+    }
     figures = {
         **recall_json(recall),
-        'recall_at_1_interval': recall_interval(recall),
+        **acceptance_json(accepted, right),
         'pose_error_m': median_and_p90(errors_m),
         'pose_error_deg': median_and_p90(errors_deg),
-        'accepted': int(accepted.sum()),
-        'accepted_wrong': int(wrong.sum()),
-        'wrong_per_1000': per_1000(int(wrong.sum()), len(answers)),
         **counts_json(answers),
+        **intervals_json(columns, block_length(drive.stamps_ns)),
         'percentiles_m': percentiles(errors_m),
         'percentiles_deg': percentiles(errors_deg),
         'nees': {
@@ -161,11 +169,18 @@ def recall_json(recall: Recall) -> dict[str, Any]:
     }
 
 
-def recall_interval(recall: Recall) -> list[float] | None:
-    """Where recall@1 would lie in 95 % of repetitions with other queries of the same kind."""
-    found = round((recall.over_answerable[1] or 0.0) * recall.answerable)
-    interval = bootstrap_interval(np.arange(recall.answerable) < found)
-    return None if interval is None else [interval.low, interval.high]
+def acceptance_json(
+    accepted: NDArray[np.bool_], right: NDArray[np.bool_]
+) -> dict[str, int | float | None]:
+    """How many answers (n,) were accepted, and how many of them wrongly; shares in 0..1."""
+    wrong = int((accepted & ~right).sum())
+    return {
+        'accepted': int(accepted.sum()),
+        'accepted_wrong': wrong,
+        'accepted_share': float(accepted.mean()),
+        'precision': 1 - wrong / int(accepted.sum()) if accepted.any() else None,
+        'wrong_per_1000': per_1000(wrong, len(accepted)),
+    }
 
 
 def counts_json(answers: Sequence[Answer]) -> dict[str, Any]:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.acceptance_metrics import PrecisionRecall, per_1000, precision_recall
+from netvlad_ros.core.acceptance_metrics import PrecisionRecall, precision_recall
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.offline.answer_judgement import counts_json, timings_json
+from netvlad_ros.offline.answer_judgement import acceptance_json, counts_json, timings_json
 from netvlad_ros.offline.evaluation import COMPARED
+from netvlad_ros.offline.figure_intervals import acceptance_columns, intervals_json
 from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import Progress, build_map
@@ -114,15 +115,13 @@ def _judge(
 ) -> tuple[dict[str, Any], PrecisionRecall]:
     right = _is_right(answers, drive, place_map, positives)
     accepted = np.array([answer.prior is not None for answer in answers])
-    wrong = int((accepted & ~right).sum())
     mapped = set(place_map.images)
     answerable = sum(not positives[name].isdisjoint(mapped) for name in drive.images)
     curve = precision_recall([answer.probability for answer in answers], right, answerable)
     return {
-        'accepted': int(accepted.sum()),
-        'accepted_wrong': wrong,
-        'wrong_per_1000': per_1000(wrong, len(answers)),
+        **acceptance_json(accepted, right),
         **counts_json(answers),
+        **intervals_json(acceptance_columns(accepted, right)),
         'recall_at_100_precision': curve.recall_at_full_precision,
         'ms': timings_json(answers),
     }, curve

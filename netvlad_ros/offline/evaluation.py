@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.acceptance_metrics import per_1000
+from netvlad_ros.core.block_bootstrap import block_length
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
@@ -23,12 +24,18 @@ from netvlad_ros.offline.answer_judgement import (
     judge_answers,
     timings_json,
 )
-from netvlad_ros.offline.localized_drive import Answer, localize_drive
+from netvlad_ros.offline.figure_intervals import intervals_json
+from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.own_images import kinship_json, own_images, refuse_own_images
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
 from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 DEFAULT_RADIUS_M = 1.0
+OTHER_IMAGES = (
+    'choose another drive, or a part of this one without them (--slice), or pass --same-recording '
+    'to judge by the other images of the recording'
+)
 COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
 
 
@@ -42,6 +49,7 @@ def evaluate_map(
     angle_deg: float | None = None,
     config: LocalizerConfig | None = None,
     compare: bool = False,
+    same_recording: bool = False,
     pictures: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -57,17 +65,27 @@ def evaluate_map(
     pose lies within the localizer's own place radius. compare: localize once more without
     verification, for `settings`: verification and belief, on and off. pictures: a folder that gets
     precision_recall.png, reliability.png, errors.png and all that write_report writes. Queries
-    without a pose and unreadable images are left out and added to `traverse.skipped`. Raises
-    NetvladError if map, model and drive do not fit together or nothing is left to judge.
+    without a pose and unreadable images are left out and added to `traverse.skipped`. The map's own
+    images are refused; with same_recording they are left out too, and the others of the recording
+    judged. Raises NetvladError if map, model and drive do not fit together or nothing is left to
+    judge.
     """
     if not radius_m > 0 or (angle_deg is not None and not angle_deg > 0):
         raise NetvladError('radius and angle must be above 0')
     check_frame(place_map, traverse)
     config = config or LocalizerConfig(top_k=max(RECALL_AT))
     localizer = Localizer(bundle, place_map, config)
+    own = own_images(place_map, bundle, traverse)
+    if not same_recording:
+        refuse_own_images(own, traverse, selection, OTHER_IMAGES)
     similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
     drive = localize_drive(
-        localizer, traverse, selection=selection, similarity=similarity, progress=progress
+        localizer,
+        traverse,
+        selection=selection,
+        leave_out=own,
+        similarity=similarity,
+        progress=progress,
     )
     bounds = Bounds(radius_m, angle_deg, *place_radius(place_map, config))
     alone = judge_answers(drive.alone, drive, place_map.T_map_cam, bounds)
@@ -76,7 +94,9 @@ def evaluate_map(
     if compare:
         localizer = Localizer(bundle, place_map, replace(config, verification=False))
         skipped = list(traverse.skipped)
-        plain = localize_drive(localizer, traverse, selection=selection, progress=progress)
+        plain = localize_drive(
+            localizer, traverse, selection=selection, leave_out=own, progress=progress
+        )
         traverse.skipped[:] = skipped
         settings = {
             'verification, no belief': alone,
@@ -93,6 +113,7 @@ def evaluate_map(
         **alone.figures,
         'sequence': sequence.figures,
         **({'settings': compared(settings)} if settings else {}),
+        **kinship_json(own, [answer.similarity for answer in drive.alone]),
         'skipped': drive.skipped,
         'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in drive.alone])),
         'radius_m': radius_m,
@@ -129,10 +150,12 @@ def evaluate_unmapped(
     """Localize images that show nothing of the map, so that every acceptance is wrong; plain JSON.
 
     No pose is needed. pictures: a folder that gets all that write_report writes. Other parameters,
-    skips and errors as in evaluate_map.
+    skips and errors as in evaluate_map; the map's own images are always refused.
     """
     config = config or LocalizerConfig()
     localizer = Localizer(bundle, place_map, config)
+    own = own_images(place_map, bundle, traverse)
+    refuse_own_images(own, traverse, selection, 'they show nothing of elsewhere')
     similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
     drive = localize_drive(
         localizer,
@@ -144,8 +167,9 @@ def evaluate_unmapped(
     )
     figures = {
         'images': len(drive.images),
-        **_acceptances(drive.alone, drive.images),
-        'sequence': _acceptances(drive.sequence, drive.images),
+        **_acceptances(drive.alone, drive),
+        'sequence': _acceptances(drive.sequence, drive),
+        **kinship_json(own, [answer.similarity for answer in drive.alone]),
         'skipped': drive.skipped,
         **_identity(place_map, bundle),
     }
@@ -189,17 +213,16 @@ def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, f
     return config.radius_m(place_map.spacing_m), config.place_radius_deg
 
 
-def _acceptances(answers: tuple[Answer, ...], images: tuple[str, ...]) -> dict[str, Any]:
-    accepted = [
-        (image, answer)
-        for image, answer in zip(images, answers, strict=True)
-        if answer.prior is not None
-    ]
+def _acceptances(answers: tuple[Answer, ...], drive: LocalizedDrive) -> dict[str, Any]:
+    accepted = np.array([answer.prior is not None for answer in answers])
+    images = [image for image, taken in zip(drive.images, accepted, strict=True) if taken]
     return {
-        'accepted': len(accepted),
-        'wrong_per_1000': per_1000(len(accepted), len(answers)),
+        'accepted': len(images),
+        'accepted_share': float(accepted.mean()),
+        'wrong_per_1000': per_1000(len(images), len(answers)),
+        **intervals_json({'accepted_share': accepted.astype(float)}, block_length(drive.stamps_ns)),
         'highest_probability': max(answer.probability for answer in answers),
-        'accepted_images': [image for image, _ in accepted[:20]],
+        'accepted_images': images[:20],
         **counts_json(answers),
         'ms': timings_json(answers),
     }

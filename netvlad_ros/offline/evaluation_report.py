@@ -8,6 +8,18 @@ from typing import Any
 
 import typer
 
+from netvlad_ros.offline.report.whole_file import write_whole
+
+
+def check_json_file(json_file: Path | None) -> None:
+    """Raise typer.BadParameter, before any work is done, if the file can never be written."""
+    if json_file is None or str(json_file) == '-':
+        return
+    if not json_file.absolute().parent.is_dir():
+        raise typer.BadParameter(f'--json: the folder of {json_file} does not exist')
+    if json_file.is_dir():
+        raise typer.BadParameter(f'--json: {json_file} is a folder; name a file')
+
 
 def report(result: dict[str, Any], json_file: Path | None) -> None:
     """Print the figures as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
@@ -16,12 +28,17 @@ def report(result: dict[str, Any], json_file: Path | None) -> None:
         return
     if json_file is not None:
         write_json(result, json_file)
+    from netvlad_ros.offline.report.notices import interval_words, notices
+
     _print(result, '')
+    for sentence in (*notices(result), interval_words(result)):
+        if sentence:
+            typer.echo(sentence)
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write the figures as JSON."""
-    path.write_text(_text(result) + '\n', encoding='utf-8')
+    """Write the figures as JSON, whole or not at all. Raises NetvladError if that fails."""
+    write_whole(path, (_text(result) + '\n').encode('utf-8'))
 
 
 def _text(result: dict[str, Any]) -> str:
@@ -44,4 +61,6 @@ def _print(result: dict[str, Any], indent: str) -> None:
 def _number(value: Any) -> str:
     if value is None:
         return '-'
+    if isinstance(value, list):
+        return f'[{", ".join(map(_number, value))}]'
     return f'{value:.4g}' if isinstance(value, float) else str(value)

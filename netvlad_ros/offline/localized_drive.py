@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from netvlad_ros.core.match import Match, Status
 from netvlad_ros.core.pose_prior import PosePrior
 from netvlad_ros.offline.map_builder import Progress, read_or_skip
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
-from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
+from netvlad_ros.offline.traverse import Skip, Traverse, selected_indices, skip_sentences
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class LocalizedDrive:
 
     frames: (n,), where they stand in the drive's list of images. alone: every image by itself.
     sequence: what the robot does, with belief over time. skipped: how many images were left out,
-    unreadable or without a needed pose.
+    unreadable, without a needed pose or the map's own.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -73,14 +73,15 @@ def localize_drive(
     *,
     selection: slice = slice(None),
     needs_poses: bool = True,
+    leave_out: Collection[int] = (),
     similarity: PooledSimilarity | None = None,
     progress: Progress = lambda done, total: None,
 ) -> LocalizedDrive:
     """Localize the images of a drive, from a cold start.
 
-    needs_poses: leave out images without a pose; else `truth` stays empty. Unreadable images are
-    left out and added to `traverse.skipped`. similarity: gets the descriptors of all others. Raises
-    NetvladError if nothing is left.
+    needs_poses: leave out images without a pose; else `truth` stays empty. leave_out: indices of
+    the map's own images. These, and unreadable images, are added to `traverse.skipped`. similarity:
+    gets the descriptors of all others. Raises NetvladError if nothing is left.
     """
     total = len(selected_indices(selection, len(traverse)))
     stamps, frames, images, truth = [], [], [], []
@@ -89,6 +90,9 @@ def localize_drive(
     localizer.reset()
     for done, frame in enumerate(traverse.frames(selection)):
         progress(done, total)
+        if frame.index in leave_out:
+            traverse.skipped.append(Skip(frame.image, 'a place of the map itself'))
+            continue
         if needs_poses and frame.T_map_cam is None:
             continue
         rgb = read_or_skip(frame, traverse.skipped)

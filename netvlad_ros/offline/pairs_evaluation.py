@@ -16,9 +16,11 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
 from netvlad_ros.core.metrics import median_and_p90, recall_at_n
 from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_interval, recall_json
+from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
+from netvlad_ros.offline.figure_intervals import intervals_json, recall_columns
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.own_images import identical_images
 from netvlad_ros.offline.poses_file import relative_image
 from netvlad_ros.offline.table_file import read_table
 from netvlad_ros.offline.traverse import Skip, selected_indices
@@ -121,11 +123,13 @@ def rank_pairs(
     recall = recall_at_n(ranked, right, RECALL_AT)
     figures = {
         **recall_json(recall),
-        'recall_at_1_interval': recall_interval(recall),
+        **intervals_json(recall_columns(ranked, right, RECALL_AT)),
         'pose_error_m': median_and_p90([]),
         'pose_error_deg': median_and_p90([]),
         'accepted': None,
         'database': len(database_names),
+        'both_sides': len(set(query_names) & set(database_names)),
+        'identical_images': identical_images(scores),
         'skipped': len(skipped) - before,
         'ms_per_image': float(np.mean(times_ms)),
         'model_id': bundle.metadata.model_id,

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from netvlad_ros.offline.figure_intervals import INTERVALS
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure that matters most, in words; interval: of 95 %, '' where there is none."""
+
+    name: str
+    value: str
+    interval: str
 
 
 def flat(figures: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
@@ -12,17 +24,19 @@ def flat(figures: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
     for name, value in figures.items():
         if isinstance(value, Mapping):
             rows |= flat(value, f'{prefix}{name}: ')
-        elif not isinstance(value, list):
+        elif prefix == f'{INTERVALS}: ' or not isinstance(value, list):
             rows[prefix + name] = words(value)
     return rows
 
 
 def words(value: Any) -> str:
-    """A figure as people read it."""
+    """A figure as people read it; of two numbers: from where to where."""
     if value is None:
         return '–'
     if isinstance(value, bool):
         return 'yes' if value else 'no'
+    if isinstance(value, list):
+        return '–'.join(map(words, value))
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
@@ -34,20 +48,56 @@ def side_by_side(columns: list[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def summary(figures: Mapping[str, Any]) -> dict[str, str]:
-    """The few figures that matter most, by name; those that the evaluation has."""
-    chosen = {
-        **{f'recall@{n}': share for n, share in (figures.get('recall') or {}).items()},
-        **_interval(figures),
-        'answerable queries': figures.get('answerable'),
-        'accepted': figures.get('accepted'),
-        'accepted and wrong': figures.get('accepted_wrong'),
-        'median position error [m]': (figures.get('pose_error_m') or {}).get('median'),
-        'median rotation error [deg]': (figures.get('pose_error_deg') or {}).get('median'),
-        'images left out': figures.get('skipped'),
+    """The headlines by name, with their intervals in brackets."""
+    return {
+        line.name: f'{line.value} [{line.interval}]' if line.interval else line.value
+        for line in headlines(figures)
     }
-    return {name: words(value) for name, value in chosen.items() if value is not None}
 
 
-def _interval(figures: Mapping[str, Any]) -> dict[str, str]:
-    interval = figures.get('recall_at_1_interval')
-    return {} if not interval else {'recall@1, 95 %': '{:.3f}–{:.3f}'.format(*interval)}
+def headlines(figures: Mapping[str, Any]) -> list[Headline]:
+    """The few figures that matter most; those that the evaluation has."""
+    intervals = _mapping(figures, INTERVALS)
+    found = [
+        _headline(f'recall@{n}', share, intervals.get(f'recall@{n}'))
+        for n, share in _mapping(figures, 'recall').items()
+    ]
+    for part, scores in _mapping(figures, 'retrieval').items():
+        if isinstance(scores, Mapping):
+            name = 'mean average precision' + (f', {part}' if part != 'all' else '')
+            ends = [_mapping(scores, 'interval').get(end) for end in ('low', 'high')]
+            found.append(_headline(name, scores.get('mean_average_precision'), ends))
+    found += [
+        _headline('queries', figures.get('queries', figures.get('images'))),
+        _headline('of them answerable', figures.get('answerable')),
+        _headline('accepted', figures.get('accepted')),
+        _headline('share accepted', *_with_interval(figures, 'accepted_share')),
+        _headline('accepted and wrong', figures.get('accepted_wrong')),
+        _headline('right, of the accepted', *_with_interval(figures, 'precision')),
+    ]
+    for unit, key in (('position error [m]', 'error_m'), ('rotation error [deg]', 'error_deg')):
+        median = _mapping(figures, f'pose_{key}').get('median')
+        found.append(_headline(f'median {unit}', median, intervals.get(f'median_{key}')))
+    found += [
+        _headline('published recall@1 of NetVLAD [%]', figures.get('published_recall_at_1')),
+        _headline('published mAP of NetVLAD [%]', figures.get('published_map')),
+        _headline('images left out', figures.get('skipped')),
+        _headline('same recording', figures.get('same_recording') or None),
+    ]
+    return [line for line in found if line.value != words(None)]
+
+
+def _headline(name: str, value: Any, interval: Any = None) -> Headline:
+    ends = interval if isinstance(interval, list) and len(interval) == 2 else []
+    shown = all(isinstance(end, float) for end in ends)
+    return Headline(name, words(value), '–'.join(f'{end:.3f}' for end in ends) if shown else '')
+
+
+def _with_interval(figures: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    return figures.get(name), _mapping(figures, INTERVALS).get(name)
+
+
+def _mapping(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a run of elsewhere holds under a name may be anything."""
+    value = figures.get(name)
+    return value if isinstance(value, Mapping) else {}

@@ -10,6 +10,7 @@ import base64
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from netvlad_ros.offline.report.safe_text import plain
 
@@ -37,6 +38,9 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 .tile { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem;
   padding: .6rem .8rem; }
 .tile b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.tile .interval { display: block; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.notice { border-left: .3rem solid var(--bad); background: var(--raised); padding: .5rem .8rem;
+  border-radius: .25rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left;
@@ -89,12 +93,24 @@ class Page:
         """Add a paragraph."""
         self._say(self._section, 'p', text)
 
-    def tiles(self, figures: Mapping[str, str]) -> None:
-        """Add the few figures that matter most, by name."""
+    def quiet(self, text: str) -> None:
+        """Add a paragraph of lesser weight."""
+        self._say(self._section, 'p', text, 'quiet')
+
+    def notice(self, text: str) -> None:
+        """Add a paragraph that nobody may overlook."""
+        self._say(self._section, 'p', text, 'notice')
+
+    def tiles(
+        self, figures: Mapping[str, str], intervals: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Add the few figures that matter most, by name; what stands small under some of them."""
         grid = ET.SubElement(self._section, 'div', {'class': 'tiles'})
         for name, value in figures.items():
             tile = ET.SubElement(grid, 'div', {'class': 'tile'})
             self._say(tile, 'b', value)
+            if intervals.get(name):
+                self._say(tile, 'span', intervals[name], 'interval')
             self._say(tile, 'span', name, 'quiet')
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

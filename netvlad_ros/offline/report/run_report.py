@@ -9,9 +9,10 @@ from typing import Any
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import flat, side_by_side, summary
+from netvlad_ros.offline.report.figure_table import flat, headlines, side_by_side
 from netvlad_ros.offline.report.judged_run import JudgedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
+from netvlad_ros.offline.report.notices import interval_words, notices
 from netvlad_ros.offline.report.page import Page
 from netvlad_ros.offline.report.run_curves import MOST_RANKS, recall_curve
 from netvlad_ros.offline.report.run_pictures import draw_map, draw_recall, draw_similarity
@@ -53,14 +54,15 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
         f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
     )
     page.section('Summary')
-    page.tiles(summary(run.figures))
+    _summary(page, run.figures)
     page.section('Plots')
     for name, title in pictures.items():
         page.picture((folder / name).read_bytes(), title)
     page.section('Worst failures')
-    failures = worst_failures(run)
+    failures, total = worst_failures(run)
     page.text(
-        f'{len(failures)} failures, wrong answers that were accepted first, the surest on top.'
+        f'{len(failures)} of {total} failures, wrong answers that were accepted first, the surest '
+        'on top; of neighbours that fail together only the worst is shown.'
         if failures
         else 'None: every answerable query found its place first, and nothing wrong was accepted.'
     )
@@ -73,6 +75,24 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
     page.section('Environment')
     page.table(('what', 'value'), known.items())
     return page.html()
+
+
+def _summary(page: Page, figures: Mapping[str, Any]) -> None:
+    for sentence in notices(figures):
+        page.notice(sentence)
+    sequence = figures.get('sequence')
+    ways = [('', figures)]
+    if isinstance(sequence, Mapping):
+        ways = [('Every image alone', figures), ('As a sequence: what the robot does', sequence)]
+    for title, way in ways:
+        if title:
+            page.heading(title)
+        lines = headlines(way)
+        page.tiles(
+            {line.name: line.value for line in lines}, {line.name: line.interval for line in lines}
+        )
+    if any(line.interval for _, way in ways for line in headlines(way)):
+        page.quiet(interval_words(figures))
 
 
 def _figures(page: Page, figures: Mapping[str, Any]) -> None:

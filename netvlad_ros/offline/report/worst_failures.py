@@ -26,14 +26,22 @@ class Failure:
     words: str
 
 
-def worst_failures(run: JudgedRun, most: int = MOST) -> list[Failure]:
+def worst_failures(run: JudgedRun, most: int = MOST) -> tuple[list[Failure], int]:
     """Wrong answers that were accepted, then right places that were missed; the surest first.
 
-    Sure: by probability, or where none is stated by the similarity of the best candidate.
+    Sure: by probability, or where none is stated by the similarity of the best candidate. Queries
+    next to each other fail for one reason, so of a stretch, the 2 * most-th part of all, there is
+    one. Answers how many failures there are in all, too.
     """
     failed = [i for i, query in enumerate(run.queries) if len(query.ranked) and _is_failure(query)]
     failed.sort(key=lambda i: _severity(run.queries[i]), reverse=True)
-    return [_failure(run, i) for i in failed[:most]]
+    apart = max(1, len(run.queries) // (2 * most))
+    chosen: list[int] = []
+    for row in failed:
+        if len(chosen) < most and all(abs(row - other) >= apart for other in chosen):
+            chosen.append(row)
+    near = [sum(abs(row - other) < apart for other in failed) - 1 for row in chosen]
+    return [_failure(run, row, more) for row, more in zip(chosen, near, strict=True)], len(failed)
 
 
 def _is_failure(query: JudgedQuery) -> bool:
@@ -44,7 +52,7 @@ def _severity(query: JudgedQuery) -> tuple[bool, float, float]:
     return bool(query.wrong), query.probability or 0.0, query.similarity or 0.0
 
 
-def _failure(run: JudgedRun, row: int) -> Failure:
+def _failure(run: JudgedRun, row: int, near: int) -> Failure:
     query = run.queries[row]
     words = []
     if query.wrong:
@@ -65,6 +73,8 @@ def _failure(run: JudgedRun, row: int) -> Failure:
         words.append('the map has no right place')
     if query.reason:
         words.append(query.reason)
+    if near:
+        words.append(f'{near} more {"failures" if near > 1 else "failure"} nearby')
     return Failure(row, int(query.ranked[0]), _right_place(run, query), '; '.join(words))
 
 

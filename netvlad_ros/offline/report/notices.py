@@ -1,0 +1,45 @@
+"""What a reader must know of an evaluation before its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK, INTERVALS
+
+
+def notices(figures: Mapping[str, Any]) -> list[str]:
+    """Sentences on what makes figures too good; mostly none. figures: plain JSON."""
+    found = []
+    if figures.get('same_recording') is True:
+        found.append(
+            'Queries and map are of the same recording: same light, same weather, same camera; '
+            'another drive is harder.'
+        )
+    both = _count(figures, 'both_sides')
+    if both:
+        found.append(f'{both} queries are images of the database themselves.')
+    identical = _count(figures, 'identical_images')
+    if identical:
+        found.append(
+            f'{identical} queries are described exactly as a place is: copies, or rendered images.'
+        )
+    return found
+
+
+def interval_words(figures: Mapping[str, Any]) -> str:
+    """How the intervals among the figures came about, or nothing."""
+    if not figures.get(INTERVALS):
+        return ''
+    block = _count(figures, IMAGES_PER_BLOCK)
+    drawn = (
+        f'of blocks of {block} successive images, which are not independent'
+        if block > 1
+        else 'of single queries'
+    )
+    return f'Intervals: 95 % of repetitions with other queries of the kind; bootstrap {drawn}.'
+
+
+def _count(figures: Mapping[str, Any], name: str) -> int:
+    value = figures.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,49 @@
+"""The folder of a report, which gets all of its files or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+
+# All that a report may consist of; the page comes last, for it stands for the whole.
+FILES = (
+    *('recall.png', 'precision_recall.png', 'errors.png', 'reliability.png', 'similarity.png'),
+    *('map.png', 'matches.csv', 'metrics.json', 'report.html'),
+)
+
+
+@contextmanager
+def report_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder inside `out` whose files take their places when the block succeeds.
+
+    They replace a report that lies there, all of it; other files stay. If the block raises (Ctrl-C
+    included) `out` is as it was before. Raises NetvladError, at once, if `out` cannot be written.
+    """
+    new = _folders_to_make(out)
+    staged = out / f'.report.tmp-{os.getpid()}'
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        staged.mkdir()
+        yield staged
+        for name in FILES:
+            if (staged / name).exists():
+                (staged / name).replace(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise NetvladError(f'--out: {out} cannot be written: {error.strerror}') from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+        with suppress(OSError):  # those that hold something by now stay
+            for folder in new:
+                folder.rmdir()
+
+
+def _folders_to_make(out: Path) -> list[Path]:
+    """What is missing of `out` and the folders above it, the innermost first."""
+    return [folder for folder in (out, *out.parents) if not folder.exists()]

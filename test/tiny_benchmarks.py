@@ -99,24 +99,33 @@ def utm_folders(root: Path) -> Right:
 
 
 def msls(root: Path) -> Right:
-    """Two cities with the same coordinates; view 2 of each looks away."""
+    """Two cities with the same coordinates; view 2 looks away and is right all the same.
+
+    Query 3 is not of the task, and nothing is searched in database 3, a panorama.
+    """
     right: Right = {}
     for city in ('cph', 'sf'):
         for side, shift in (('database', 0.0), ('query', 3.0)):
-            raw, post, info = [], [], []
-            for i in range(3):
+            raw, post, info, tasks = [], [], [], []
+            for i in range(4):
                 angle = 90 if side == 'database' and i == 2 else 0
-                raw.append(f'{i},{city}{side}{i},0.1,51.5,{angle},2015-05-21,False')
-                post.append(f'{i},{city}{side}{i},{700000 + 20 * i + shift},5710000,{i},False')
+                pano = side == 'database' and i == 3
+                raw.append(f'{i},{city}{side}{i},0.1,51.5,{angle},2015-05-21,{pano}')
+                post.append(
+                    f'{i},{city}{side}{i},{700000 + 20 * i + shift},5710000,{i},False,False,Forward'
+                )
                 info.append(f'{i},{city}{side}{i},s{side},{i}')
+                tasks.append(f'{i},{city}{side}{i},{side == "database" or i < 3},False')
                 put(root, f'train_val/{city}/{side}/images/{city}{side}{i}.jpg')
             folder = root / 'train_val' / city / side
             write(folder / 'raw.csv', ',key,lon,lat,ca,captured_at,pano', *raw)
-            write(folder / 'postprocessed.csv', ',key,easting,northing,cluster,night', *post)
+            header = ',key,easting,northing,unique_cluster,night,control_panel,view_direction'
+            write(folder / 'postprocessed.csv', header, *post)
             write(folder / 'seq_info.csv', ',key,sequence_key,frame_number', *info)
+            write(folder / 'subtask_index.csv', ',key,all,s2w', *tasks)
         named = f'train_val/{city}/{{}}/images/{city}{{}}{{}}.jpg'
         place = [named.format('database', 'database', i) for i in range(3)]
-        for i, rows in enumerate(([0, 1], [0, 1], [1])):
+        for i, rows in enumerate(([0, 1], [0, 1, 2], [1, 2])):
             right[named.format('query', 'query', i)] = {place[row] for row in rows}
     return right
 
@@ -184,12 +193,13 @@ def cell_list(name: str, images: str, database: str, queries: str) -> Callable[[
 
 
 def nardo(root: Path) -> Right:
-    """Names that sort otherwise than their lines, which is what the matches count."""
-    places = [f'reference_images/offset_{i}_None.png' for i in (3, 1, 2, 9, 8, 7, 6)]
-    asked = [f'query_images/image_{i}.png' for i in (20, 10, 15)]
+    """Matches count images in the order of the numbers in their names, not in lines of tables."""
+    places = [f'reference_images/offset_{i}_None.png' for i in (1, 2, 3, 9, 10, 11, 20)]
+    asked = [f'query_images/image_{i}.png' for i in (9, 10, 15)]
     put(root, *places, *asked)
-    write(root / 'reference.csv', 'name,easting,northing', *(f'{n},1.0,2.0' for n in places))
-    write(root / 'query.csv', 'name,easting,northing', *(f'{n},1.0,2.0' for n in asked))
+    for side, names in (('reference', places), ('query', asked)):
+        lines = [f'{Path(n).name},1.0,2.0' for n in sorted(names)]
+        write(root / f'{side}.csv', 'name,easting,northing', *lines)
     ranks = ','.join(f'top_{k}_ref_ind,top_{k}_distance' for k in range(1, 7))
     write(
         root / 'gt_matches.csv',

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +18,7 @@ def benchmarks(
     name: Annotated[
         str | None, typer.Argument(metavar='NAME', help='Tell of this one alone, in full.')
     ] = None,
-    as_json: Annotated[bool, typer.Option('--json', help='Print JSON, not a table.')] = False,
+    as_json: Annotated[bool, typer.Option('--json', help='Print JSON, not text.')] = False,
 ) -> None:
     """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published figures.
 
@@ -48,39 +50,45 @@ def _as_json(info: BenchmarkInfo) -> dict[str, str | float | None]:
     }
 
 
-def _published(info: BenchmarkInfo) -> list[str]:
+def _figures(info: BenchmarkInfo) -> str:
     figures = ('recall@1', info.published_recall_at_1), ('mAP', info.published_map)
-    return [f'{what} {value:.2f}' for what, value in figures if value is not None]
+    known = [f'{what} {value:.2f}' for what, value in figures if value is not None]
+    return ', '.join(known)
 
 
 def _print_all(infos: Iterable[BenchmarkInfo]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_lines=True, title='Benchmarks', title_justify='left')
-    table.add_column('name', style='bold', no_wrap=True)
-    table.add_column('right is')
-    table.add_column('expected folder', overflow='fold')
-    table.add_column('obtained from')
-    table.add_column('NetVLAD [%]', justify='right')
+    typer.echo("Figures are NetVLAD's as published, in percent.\n")
     for info in infos:
-        figures = '\n'.join(_published(info))
-        table.add_row(info.name, info.protocol, info.layout, info.obtained, figures)
-    Console(highlight=False, markup=False).print(table)
+        title = '; '.join(words for words in (info.title, _figures(info)) if words)
+        typer.echo(f'{typer.style(info.name, bold=True)}: {title}')
+        _print_lines(_words(info), indent='  ')
+        typer.echo()
 
 
 def _print_one(info: BenchmarkInfo) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    typer.echo(f'{typer.style(info.name, bold=True)}: {info.title}')
+    more = {
+        'NetVLAD [%]': _figures(info) or 'no figure of this protocol known',
+        'judged by': f'netvlad eval --benchmark {info.name} FOLDER',
+        'compared by': f'netvlad compare METHODS {info.name} FOLDER',
+    }
+    _print_lines({**_words(info), **more}, indent='  ')
 
-    table = Table(show_header=False, box=None, title=info.title, title_justify='left')
-    table.add_column(style='bold', no_wrap=True)
-    table.add_column(overflow='fold')
-    table.add_row('name', info.name)
-    table.add_row('right is', info.protocol)
-    table.add_row('expected folder', info.layout)
-    table.add_row('obtained from', info.obtained)
-    table.add_row('NetVLAD [%]', ', '.join(_published(info)) or 'no figure of this protocol known')
-    table.add_row('judged by', f'netvlad eval --benchmark {info.name} FOLDER')
-    table.add_row('compared by', f'netvlad compare METHODS {info.name} FOLDER')
-    Console(highlight=False, markup=False).print(table)
+
+def _words(info: BenchmarkInfo) -> dict[str, str]:
+    return {'right is': info.protocol, 'folder': info.layout, 'obtained from': info.obtained}
+
+
+def _print_lines(words: Mapping[str, str], indent: str) -> None:
+    """A line each, as wide as the terminal; what goes on below begins where its text does."""
+    width = max(shutil.get_terminal_size().columns, 40)
+    column = max(map(len, words)) + 2
+    for name, text in words.items():
+        lines = textwrap.wrap(
+            text,
+            width,
+            initial_indent=f'{indent}{name:<{column}}',
+            subsequent_indent=' ' * (len(indent) + column),
+            break_on_hyphens=False,
+        )
+        typer.echo('\n'.join(lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.unpacked import unpacked_root
 
 Rows = NDArray[np.int64]
 Box = tuple[float, float, float, float]
@@ -24,7 +25,9 @@ class Benchmark:
     junk: per query rows that count neither way; () = none for all. boxes: the crop of each query
     image (x0, y0, x1, y1) [px], None = the whole image; () = all whole. query_order: rows of
     queries in order of time, (Q,) int64; None = queries, and the database, are listed in order.
-    missing: images that the ground truth names and the disk lacks; they are in neither side.
+    groups: (D,) int64, the same number for the views of one panorama: the best of them stands for
+    all; None = every image for itself. missing: images that the ground truth names and the disk
+    lacks; they are in neither side.
     """
 
     name: str
@@ -35,7 +38,31 @@ class Benchmark:
     junk: tuple[Rows, ...] = ()
     boxes: tuple[Box | None, ...] = ()
     query_order: Rows | None = None
+    groups: Rows | None = None
     missing: tuple[str, ...] = ()
+
+    def depth(self, count: int) -> int:
+        """How many rows a method must rank so that `count` that count are left, as a rule.
+
+        Where much is junk (Tokyo Time Machine), ten times as many are ranked, as its authors do.
+        """
+        junk = min(max(map(len, self.junk), default=0), 9 * count)
+        views = 1 if self.groups is None else int(np.bincount(self.groups).max())
+        return min((count + junk) * views, len(self.database))
+
+    def counted(self, query: int, ranked: Sequence[int] | Rows) -> Rows:
+        """Which of the ranked rows of a query count: places in `ranked`, ascending.
+
+        Left out are -1, junk, and the views of a panorama after its best one.
+        """
+        rows = np.asarray(ranked, dtype=np.int64)
+        kept = rows >= 0
+        if self.junk:
+            kept &= ~np.isin(rows, self.junk[query])
+        if self.groups is not None:
+            best = np.unique(self.groups[rows[kept]], return_index=True)[1]
+            return np.flatnonzero(kept)[np.sort(best)]
+        return np.flatnonzero(kept)
 
 
 @dataclass(frozen=True)
@@ -65,7 +92,7 @@ class BenchmarkInfo:
         try:
             if not root.is_dir():
                 raise NetvladError(f'{root} is no folder; it should be the root of {self.title}')
-            return self.read(root)
+            return self.read(unpacked_root(root, self.layout))
         except NetvladError as error:
             raise NetvladError(
                 f'{error}; {self.name} is expected as {self.layout}; it is to be had from '

@@ -27,7 +27,7 @@ def load_cell_list(name: str, images: str, origin: Origin, root: Path) -> Benchm
         NetvladError: no list, other fields, or names and positions that do not agree in number.
     """
     path = origin.file(origin.folder(root) / name)
-    origin.folder(root / images)
+    below = origin.folder(root / images)
     cells = read_matlab(path, 'dbStruct')
     if isinstance(cells, dict):  # where it was written with the names of its fields
         lacking = [cell for cell in CELLS[:7] if cell not in cells]
@@ -48,7 +48,7 @@ def load_cell_list(name: str, images: str, origin: Origin, root: Path) -> Benchm
         size = float(_numbers(count, (1, 1), f'{path}: numDb or numQ')[0, 0])
         listed = _names(names, size, f'{path}: dbImage or qImage')
         position = _numbers(positions, (len(listed), 2), f'{path}: locDb or locQ')
-        sides.append((named_slots(root / images, listed), position))
+        sides.append((named_slots(below, listed), position))
     (places, places_m), (asked, asked_m) = sides
     return assemble(origin, root, places, asked, within_radius(asked_m, places_m, radius_m))
 

@@ -8,16 +8,18 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_frames
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.positioned import load_utm_folders
+from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
 from netvlad_ros.offline.benchmarks.slots import named_slots, numbered_slots
 from netvlad_ros.offline.image_folder import image_names
 
 NORDLAND_FRAMES = 10  # Hausler et al., Patch-NetVLAD, CVPR 2021
+# As the film's frames are handed out, and as the Patch-NetVLAD authors list each side.
 NORDLAND_LISTS = (
-    'cleanImageNames.txt',
-    'nordland_imageNames.txt',
-    'dataset_imageNames/nordland_imageNames.txt',
+    ('cleanImageNames.txt',) * 2,
+    ('nordland_imageNames.txt',) * 2,
+    ('nordland_imageNames_index.txt', 'nordland_imageNames_query.txt'),
 )
+NORDLAND_FOLDERS = ('.', 'dataset_imagenames', 'dataset_imageNames')
 MAX_LIST_BYTES = 2**24
 
 
@@ -44,14 +46,19 @@ def load_nordland(origin: Origin, root: Path) -> Benchmark:
 
     Without a list, the numbers in the names are the frames.
     """
-    if (root / 'images' / 'test').is_dir():
+    if has_utm_folders(root):
         return load_utm_folders(origin, root)
     folders = [origin.folder(origin.folder(root) / season) for season in ('summer', 'winter')]
-    lists = [root / name for name in NORDLAND_LISTS if (root / name).is_file()]
+    lists = [
+        [root / where / name for name in names]
+        for where in NORDLAND_FOLDERS
+        for names in NORDLAND_LISTS
+        if all((root / where / name).is_file() for name in names)
+    ]
     if lists:
-        names = _names(lists[0])
         places, asked = (
-            named_slots(root, (f'{folder.name}/{name}' for name in names)) for folder in folders
+            named_slots(root, (f'{folder.name}/{name}' for name in _names(path)))
+            for folder, path in zip(folders, lists[0], strict=True)
         )
     else:
         places, asked = numbered_slots(*folders)
@@ -64,7 +71,7 @@ def _names(path: Path) -> list[str]:
     if path.stat().st_size > MAX_LIST_BYTES:
         raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
     try:
-        lines = path.read_text(encoding='utf-8').split()
+        lines = path.read_text(encoding='utf-8-sig').split()
     except UnicodeDecodeError as error:
         raise NetvladError(f'{path} is not a text file in UTF-8') from error
     names = [line.replace('\\', '/').rsplit('/', maxsplit=1)[-1] for line in lines]

@@ -1,4 +1,8 @@
-"""Nardo-Air, upright and rotated: aerial queries and the five best satellite tiles of each."""
+"""Nardo-Air, upright and rotated: aerial queries and the five best satellite tiles of each.
+
+AnyLoc's reader counts the images of each folder in natural order and never opens query.csv and
+reference.csv; here these two tell which images there should be, so that a hole shifts nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,17 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.slots import Slots, named_slots
+from netvlad_ros.offline.benchmarks.slots import Slots, counted_slots, named_slots, natural
+from netvlad_ros.offline.image_folder import SUFFIXES, image_names
 from netvlad_ros.offline.layouts.column_table import ColumnRow, read_columns
+from netvlad_ros.offline.table_file import read_lines
 
 RIGHT = tuple(f'top_{rank}_ref_ind' for rank in range(1, 6))
 
 
 def load_nardo_air(origin: Origin, root: Path) -> Benchmark:
-    """query.csv and reference.csv name the images, gt_matches.csv counts in their lines."""
+    """query_images/, reference_images/ in natural order; gt_matches.csv counts them from 0."""
     origin.folder(root)
-    asked, places = (
-        _listed(origin, root, f'{side}.csv', f'{side}_images') for side in ('query', 'reference')
-    )
     path = origin.file(root / 'gt_matches.csv')
     right: dict[int, list[int]] = {}
     for row in read_columns(path, ('query_ind', *RIGHT)):
@@ -29,6 +32,7 @@ def load_nardo_air(origin: Origin, root: Path) -> Benchmark:
         if query in right:
             raise NetvladError(f'{row.where}: query_ind {query} stands there a second time')
         right[query] = [_index(row, column) for column in RIGHT]
+    asked, places = (_side(origin, root, side) for side in ('query', 'reference'))
     beyond = [f'query image {i}' for i in sorted(right) if not i < len(asked)]
     none: list[int] = []
     positives: list[Rows] = [
@@ -37,11 +41,26 @@ def load_nardo_air(origin: Origin, root: Path) -> Benchmark:
     return assemble(origin, root, places, asked, positives, unknown=beyond)
 
 
-def _listed(origin: Origin, root: Path, table: str, folder: str) -> Slots:
-    path = origin.file(root / table)
-    origin.folder(root / folder)
-    names = [PurePosixPath(row.cells['name']).name for row in read_columns(path, ('name',))]
-    return named_slots(root, [f'{folder}/{name}' for name in names])
+def _side(origin: Origin, root: Path, side: str) -> Slots:
+    """The images that the table lists, in natural order.
+
+    Whatever its columns are called: the one that names images is used; where none names those
+    that are there, the number of its lines is.
+    """
+    path = origin.file(root / f'{side}.csv')
+    folder = origin.folder(root / f'{side}_images')
+    there = set(image_names(folder))
+    lines = [cells for _, cells in read_lines(path)][1:]
+    if not lines:
+        raise NetvladError(f'{path} lists no image')
+    for column in zip(*lines, strict=True):
+        names = [PurePosixPath(cell.replace('\\', '/')).name for cell in column]
+        images = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+        if len(images) > len(names) // 2 and (not there.isdisjoint(images) or not there):
+            others = [name for name in names if name not in images]
+            ordered = [*sorted(images, key=natural), *others]
+            return named_slots(root, [f'{folder.name}/{name}' for name in ordered])
+    return counted_slots(folder, len(lines), origin)
 
 
 def _index(row: ColumnRow, column: str) -> int:

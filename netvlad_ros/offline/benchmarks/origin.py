@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +18,25 @@ class Origin:
     protocol: str
 
     def file(self, path: Path) -> Path:
-        """The path, if a file is there; else NetvladError."""
-        if not path.is_file():
-            raise self.missing(path)
-        return path
+        """The path, or the one file there that has its name but for the case; else NetvladError."""
+        return self._there(path, Path.is_file)
 
     def folder(self, path: Path) -> Path:
-        """The path, if a folder is there; else NetvladError."""
-        if not path.is_dir():
-            raise self.missing(path)
-        return path
+        """As file, of a folder."""
+        return self._there(path, Path.is_dir)
 
     def missing(self, path: Path) -> NetvladError:
         """The error for a path that is not there."""
         return NetvladError(f'{path} does not exist')
+
+    def _there(self, path: Path, is_kind: Callable[[Path], bool]) -> Path:
+        if is_kind(path):
+            return path
+        try:
+            beside = list(path.parent.iterdir())
+        except OSError:
+            beside = []
+        alike = [p for p in beside if p.name.lower() == path.name.lower() and is_kind(p)]
+        if len(alike) != 1:
+            raise self.missing(path)
+        return alike[0]

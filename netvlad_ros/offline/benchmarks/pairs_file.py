@@ -18,6 +18,7 @@ from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
+from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
 from netvlad_ros.offline.benchmarks.slots import (
     Slots,
     counted_slots,
@@ -39,13 +40,22 @@ def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
     """query/ and ref/ numbered from 0, with ground_truth_new.npy or ground_truth.csv.
 
     The CSV (query, reference: names inside the two folders) goes first where both are there.
+    Handed on in UTM-named folders, 1 km from place to place, a set is read by those.
     """
+    if has_utm_folders(root):
+        return load_utm_folders(origin, root)
     folders = [origin.folder(origin.folder(root) / name) for name in ('ref', 'query')]
     if (root / CSV).is_file():
         return _of_names(origin, root, *folders)
     path = origin.file(root / 'ground_truth_new.npy')
     pairs = _read_pairs(path, _instead(root, SAME_NUMBER))
     places, asked = (numbered_from_zero(folder) for folder in folders)
+    lines = pairs[:, 0].max(initial=-1) + 1
+    if asked.paths[:1] == places.paths[:1] == (None,) and len(asked) == lines + 1:
+        raise NetvladError(
+            f'{folders[1]} and {folders[0]} are numbered from 1 and {path.name} counts from 0; '
+            'number the images from 0000000.jpg on'
+        )
     return assemble(origin, root, places, *_by_query(pairs, asked))
 
 

@@ -14,7 +14,7 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
 from netvlad_ros.offline.benchmarks.slots import Slots, counted_slots, natural
-from netvlad_ros.offline.image_folder import image_names
+from netvlad_ros.offline.image_folder import SUFFIXES, image_names
 
 CAVE_RADIUS_M = 8.0
 MALL_RADIUS_M = 10.0
@@ -60,14 +60,18 @@ def load_baidu_mall(origin: Origin, root: Path) -> Benchmark:
 def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float64], list[str]]:
     """A slot for each camera, in natural order; its position; images that have no camera.
 
-    Images and cameras are paired by name, never by their place in the folder.
+    Images and cameras are paired by name; by their order, as AnyLoc does, only where no name
+    pairs and their numbers agree.
     """
-    of_stem = {Path(name).stem: images / name for name in image_names(images)}
+    names = sorted(image_names(images), key=natural)
+    of_stem = {Path(name).stem: images / name for name in names}
     files = sorted(
         cameras.glob('[!.]*.camera'),
         key=lambda path: natural(path.name),
     )
-    stems = [path.stem for path in files]
+    stems = [_stem(path) for path in files]
+    if len(names) == len(stems) and of_stem.keys().isdisjoint(stems):
+        of_stem = dict(zip(stems, of_stem.values(), strict=False))
     positions = np.array([_position(path) for path in files], dtype=np.float64).reshape(-1, 3)
     unposed = [
         f'{cameras.name}/{stem}.camera' for stem in sorted(of_stem.keys() - set(stems), key=natural)
@@ -77,6 +81,12 @@ def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float6
         tuple(of_stem.get(stem) for stem in stems),
     )
     return slots, positions, unposed
+
+
+def _stem(camera: Path) -> str:
+    """The name of its image, which may be followed by the kind of image: a.jpg.camera."""
+    inner = Path(camera.stem)
+    return inner.stem if inner.suffix.lower() in SUFFIXES else camera.stem
 
 
 def _position(path: Path) -> list[float]:

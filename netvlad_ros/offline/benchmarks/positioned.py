@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,14 @@ from netvlad_ros.offline.layouts.utm_folders import read_utm_folders
 from netvlad_ros.offline.place_images import PlaceImages
 
 RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
-MSLS_ANGLE_DEG = 40.0  # Warburg et al., CVPR 2020, section 4
-MSLS_CITIES = ('cph', 'sf')  # their validation set
+MSLS_CITIES = ('cph', 'sf')  # the validation set of Warburg et al., CVPR 2020
+VIEW = re.compile(r'_012_[0-9]+$')  # how Tokyo 24/7 names the twelve views of a panorama
+
+
+def has_utm_folders(root: Path) -> bool:
+    """Whether `images/test/`, or root itself, has database/ and queries/."""
+    folders = root / 'images' / 'test', root
+    return any(all((f / side).is_dir() for side in ('database', 'queries')) for f in folders)
 
 
 def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
@@ -31,8 +38,17 @@ def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
     split = root / 'images' / 'test'
     folder = split if split.is_dir() else origin.folder(root)
     for side in ('database', 'queries'):
-        origin.folder(folder / side)
+        if not (folder / side).is_dir():
+            raise origin.missing(folder / side)
     return _benchmark(origin, root, [read_utm_folders(folder)])
+
+
+def load_tokyo247(name: str, origin: Origin, root: Path) -> Benchmark:
+    """As load_listed; the views of a panorama make a group (dbTokyo247.m: 12 in a row)."""
+    benchmark = load_listed(name, origin, root)
+    panoramas = [str(path.with_name(VIEW.sub('', path.stem))) for path in benchmark.database]
+    groups = np.unique(panoramas, return_inverse=True)[1].astype(np.int64)
+    return replace(benchmark, groups=groups) if groups.max() + 1 < len(groups) else benchmark
 
 
 def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
@@ -47,25 +63,27 @@ def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
         if path.is_file():
             source = read_pittsburgh_mat(path)
             return _without_own_time(_benchmark(origin, root, [source]), source)
-    if (root / 'images' / 'test' / 'database').is_dir():
+    if has_utm_folders(root):
         return load_utm_folders(origin, root)
     raise origin.missing(root / name)
 
 
 def load_msls(origin: Origin, root: Path) -> Benchmark:
-    """The validation cities below `train_val/`, or one city's own folder."""
+    """The validation cities below `train_val/`, or one city's own folder.
+
+    As in the authors' own evaluation (msls.py, evaluate.py): images that subtask_index.csv leaves
+    out of the task are no queries and are not searched in; directions of view do not count.
+    """
     if (origin.folder(root) / 'query').is_dir():
         cities = [root]
     else:
         above = root / 'train_val' if (root / 'train_val').is_dir() else root
         cities = [origin.folder(above / city) for city in MSLS_CITIES]
-    return _benchmark(origin, root, [read_msls(city) for city in cities], MSLS_ANGLE_DEG)
+    return _benchmark(origin, root, [read_msls(city, task='all') for city in cities])
 
 
-def _benchmark(
-    origin: Origin, root: Path, sources: Sequence[PlaceImages], angle_deg: float | None = None
-) -> Benchmark:
-    """Positives within RADIUS_M (and the angle) of each other, in one source and area."""
+def _benchmark(origin: Origin, root: Path, sources: Sequence[PlaceImages]) -> Benchmark:
+    """Positives within RADIUS_M of each other, in one source and area."""
     database, queries = Slots((), ()), Slots((), ())
     positives: list[Rows] = []
     for source in sources:
@@ -73,7 +91,7 @@ def _benchmark(
             raise NetvladError(f'{source.name}: no position is known')
         sides = np.flatnonzero(source.is_database), np.flatnonzero(source.is_query)
         first = len(database)
-        for query in _near(source, *sides, angle_deg):
+        for query in _near(source, *sides):
             positives.append(query + first)
         database = database.then(_slots(source, sides[0]))
         queries = queries.then(_slots(source, sides[1]))
@@ -101,9 +119,7 @@ def _is_missing(reason: str) -> bool:
     return reason.startswith(('the image does not exist', 'outside the folder'))
 
 
-def _near(
-    source: PlaceImages, database: Rows, queries: Rows, angle_deg: float | None
-) -> list[Rows]:
+def _near(source: PlaceImages, database: Rows, queries: Rows) -> list[Rows]:
     assert source.positions_m is not None
     found: list[Rows] = [np.empty(0, dtype=np.int64) for _ in queries]
     for area in np.unique(source.areas[queries]):
@@ -114,11 +130,6 @@ def _near(
         )
         for query, right in zip(asked, near, strict=True):
             found[query] = rows[right]
-    if angle_deg is not None and source.headings_deg is not None:
-        headings = source.headings_deg
-        for i, rows in enumerate(found):
-            apart = (headings[database[rows]] - headings[queries[i]] + 180.0) % 360.0 - 180.0
-            found[i] = rows[np.abs(apart) <= angle_deg]
     return found
 
 

@@ -37,7 +37,8 @@ ROBOT_SETS = (
         '17_places',
         '17 Places',
         'ref/ and query/, numbered alike from 0000000.jpg',
-        'at most 5 frames from the query (Keetha et al., AnyLoc, RA-L 2023)',
+        'at most 5 frames from the query (Keetha et al., AnyLoc, RA-L 2023; ground_truth_new.npy '
+        'says the same in their release and 2 frames in that of VPR-Bench, and is not read)',
         f'York University (Sahdev and Tsotsos), or {ANYLOC}',
         partial(load_frames, 'ref', 'query', 5),
         61.58,
@@ -55,7 +56,8 @@ ROBOT_SETS = (
         'nardo_air',
         'Nardo-Air',
         'query.csv, reference.csv, gt_matches.csv, query_images/, reference_images/',
-        'one of the five best references of gt_matches.csv (Keetha et al., AnyLoc, RA-L 2023)',
+        'one of the five best references of gt_matches.csv, images counted in natural order of '
+        'their names (Keetha et al., AnyLoc, RA-L 2023)',
         f'{ANYLOC}, as test_40_midref_rot0',
         load_nardo_air,
         19.72,
@@ -64,7 +66,8 @@ ROBOT_SETS = (
         'nardo_air_r',
         'Nardo-Air R',
         'query.csv, reference.csv, gt_matches.csv, query_images/, reference_images/',
-        'one of the five best references of gt_matches.csv (Keetha et al., AnyLoc, RA-L 2023)',
+        'one of the five best references of gt_matches.csv, images counted in natural order of '
+        'their names (Keetha et al., AnyLoc, RA-L 2023)',
         f'{ANYLOC}, as test_40_midref_rot90',
         load_nardo_air,
         60.56,
@@ -91,8 +94,8 @@ ROBOT_SETS = (
         'mid_atlantic_ridge',
         'Mid-Atlantic Ridge',
         'db_images/ (65), q_images/ (101), eiffel_gt.npy (or ground_truth.csv: query,reference)',
-        'the pairs of the ground truth (Keetha et al., AnyLoc, RA-L 2023; images: Boittiaux et '
-        'al., IJRR 2023)',
+        'the pairs of the ground truth, rows 101 on of eiffel_gt.npy, one a query (Keetha et al., '
+        'AnyLoc, RA-L 2023; images: Boittiaux et al., IJRR 2023)',
         f'{ANYLOC}, as eiffel',
         load_mid_atlantic,
         25.74,

@@ -7,7 +7,12 @@ from functools import partial
 from netvlad_ros.offline.benchmarks.cell_list import load_cell_list
 from netvlad_ros.offline.benchmarks.entry import ANYLOC, entry
 from netvlad_ros.offline.benchmarks.frames import load_nordland
-from netvlad_ros.offline.benchmarks.positioned import load_listed, load_msls, load_utm_folders
+from netvlad_ros.offline.benchmarks.positioned import (
+    load_listed,
+    load_msls,
+    load_tokyo247,
+    load_utm_folders,
+)
 
 WITHIN_25_M = 'within 25 m of the query (Torii et al., CVPR 2013)'
 UTM_LAYOUT = 'images/test/ with database/ and queries/, images named @east@north@...'
@@ -35,16 +40,16 @@ STREET_SETS = (
         'Tokyo 24/7',
         'datasets/tokyo247.mat beside tokyo247/ (or images/) and 247query_subset_v2/, or '
         + UTM_LAYOUT,
-        WITHIN_25_M + '; each of the 12 views of a panorama counts for itself, where Torii et al., '
-        'CVPR 2015, keep the best one',
+        WITHIN_25_M + '; of the 12 views of a panorama the best one alone is ranked (Torii et al., '
+        'CVPR 2015); in UTM-named folders each counts for itself, as their authors have it',
         'Akihiko Torii on request; the list by the NetVLAD authors',
-        partial(load_listed, 'tokyo247.mat'),
+        partial(load_tokyo247, 'tokyo247.mat'),
     ),
     entry(
         'tokyo_tm',
         'Tokyo Time Machine, validation',
         'datasets/tokyoTM_val.mat beside images/',
-        WITHIN_25_M + ', from another time',
+        WITHIN_25_M + ', from another time; what was seen at its own time is not ranked',
         'the NetVLAD authors on request',
         partial(load_listed, 'tokyoTM_val.mat'),
     ),
@@ -60,17 +65,19 @@ STREET_SETS = (
         'msls',
         'Mapillary Street-Level Sequences, validation',
         'train_val/cph and train_val/sf, or one city: query/ and database/ with images/ and tables',
-        'within 25 m and 40 degrees of the query, in its city, no panoramas '
-        '(Warburg et al., CVPR 2020)',
+        "within 25 m of the query, in its city, no panoramas, only the images of task 'all' in "
+        "subtask_index.csv: the authors' evaluate.py and the published figures, without the 40 "
+        'degrees of Warburg et al., CVPR 2020',
         "Mapillary's dataset page",
         load_msls,
     ),
     entry(
         'nordland',
         'Nordland, winter in summer',
-        'summer/ and winter/ numbered alike, with nordland_imageNames.txt if only some are used, '
-        'or ' + UTM_LAYOUT,
-        'at most 10 frames from the query (Hausler et al., CVPR 2021)',
+        'summer/ and winter/ numbered alike, with cleanImageNames.txt (or nordland_imageNames.txt) '
+        'if only some are used, or ' + UTM_LAYOUT,
+        'at most 10 frames from the query (Hausler et al., CVPR 2021, and the geo-localization '
+        "benchmark; the former's nordland.npz sets frames on a diagonal, which makes it 7)",
         'the Patch-NetVLAD authors (QUT); the film by NRK',
         load_nordland,
     ),
@@ -87,7 +94,8 @@ STREET_SETS = (
         'oxford_robotcar',
         'Oxford RobotCar',
         'oxdatapart.mat and oxDataPart/ with the folders that it names',
-        "within the radius that the list itself stores, posDistThr (AnyLoc's reading)",
+        "within the radius that the list itself stores, posDistThr, as AnyLoc's reader has it by "
+        'default; its later runs, Oxford_25m, take 25 m',
         f'the Oxford Robotics Institute, the subset by {ANYLOC}',
         partial(load_cell_list, 'oxdatapart.mat', 'oxDataPart'),
         52.88,
@@ -96,8 +104,9 @@ STREET_SETS = (
         'berlin_kudamm',
         'Berlin Kudamm',
         'berlin.mat, Reference_resized/ and Query_resized/',
-        'within the radius that the list itself stores, posDistThr',
-        'the authors of the NetVLAD-in-Colab notebook (images: Mapillary)',
+        'within the radius that the list itself stores, posDistThr: 50 m as published (Keetha et '
+        'al., HEAPUtil, RA-L 2021)',
+        'the authors of HEAPUtil or of the NetVLAD-in-Colab notebook (images: Mapillary)',
         partial(load_cell_list, 'berlin.mat', '.'),
         38.21,
     ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.image_folder import SUFFIXES
 from netvlad_ros.offline.poses_file import relative_image
 from netvlad_ros.offline.traverse import Skip
 
@@ -17,12 +18,14 @@ class ImageFinder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.skipped: list[Skip] = []
-        self._listed: dict[Path, frozenset[str]] = {}
+        self._listed: dict[Path, dict[str, str | None]] = {}
 
     def find(self, *names: str) -> Path | None:
         """Path of the first of these names that exists; else None, and the first is skipped.
 
         Names are relative to the folder, with slashes; a list from elsewhere must not lead out.
+        Sets that were handed on are often stored anew: where no file has the name, one may have
+        it but for the case (a.JPG) or the kind of image (a.png), if only one does.
         """
         for name in names:
             try:
@@ -30,8 +33,9 @@ class ImageFinder:
             except NetvladError:
                 self.skip(name, f'outside the folder {self.root}')
                 return None
-            if self._exists(path):
-                return path
+            found = self._spelling(path)
+            if found is not None:
+                return path.with_name(found)
         self.skip(names[0], f'the image does not exist below {self.root}')
         return None
 
@@ -39,22 +43,37 @@ class ImageFinder:
         """Count an image that is left out."""
         self.skipped.append(Skip(name[:120], reason))
 
-    def _exists(self, path: Path) -> bool:
+    def _spelling(self, path: Path) -> str | None:
         folder = path.parent
         if folder not in self._listed:
-            try:
-                self._listed[folder] = frozenset(os.listdir(folder))  # noqa: PTH208, names only
-            except OSError:
-                self._listed[folder] = frozenset()
-        return path.name in self._listed[folder]
+            self._listed[folder] = _spellings(folder)
+        listed = self._listed[folder]
+        if listed.get(path.name) == path.name:
+            return path.name
+        # Keys of other spellings hold a slash, which no name does.
+        name = path.name.lower()
+        return listed.get(f'/{name}') or listed.get(f'/{PurePosixPath(name).stem}/')
+
+
+def _spellings(folder: Path) -> dict[str, str | None]:
+    """Each file by its name; by `/name` and, images, by `/stem/` in lower case; None = several."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208, names only
+    except OSError:
+        return {}
+    found: dict[str, str | None] = {name: name for name in names}
+    for name in names:
+        low = PurePosixPath(name.lower())
+        keys = [f'/{low}', f'/{low.stem}/'] if low.suffix in SUFFIXES else [f'/{low}']
+        for key in keys if not name.startswith('.') else ():
+            found[key] = None if key in found else name
+    return found
 
 
 def existing_folder(root: Path, candidates: Sequence[str], names: Sequence[str]) -> Path:
     """The first of root's subfolders below which one of the names exists; root if none does."""
     for candidate in candidates:
-        folder = root / candidate
-        for name in names:
-            path = PurePosixPath(name)
-            if '..' not in path.parts and not path.is_absolute() and (folder / path).is_file():
-                return folder
+        finder = ImageFinder(root / candidate)
+        if any(finder.find(name) for name in names):
+            return finder.root
     return root

@@ -20,13 +20,16 @@ TABLES = {
     'seq_info.csv': ('key', 'sequence_key'),
 }
 
+YES = ('true', '1')  # in subtask_index.csv
 
-def read_msls(folder: Path) -> PlaceImages:
+
+def read_msls(folder: Path, *, task: str | None = None) -> PlaceImages:
     """Read the whole set (the folder with `train_val/`), that folder, or one city of it.
 
     Areas are cities (hold out `cph` and `sf`, as the set's authors do), recordings are sequences,
     positions are UTM [m]. Panoramas are skipped, as in the set's own reader; so is a city without
-    positions (the test cities).
+    positions (the test cities). task: a column of subtask_index.csv; where that file is there,
+    images that are not True in it are skipped.
 
     Raises:
         NetvladError: no city, a missing table or column, or a broken line, by its number.
@@ -47,9 +50,12 @@ def read_msls(folder: Path) -> PlaceImages:
     for city in cities:
         name = city.resolve().name
         for side in SIDES:
-            for position, raw, sequence in _lines(city / side):
+            for position, raw, sequence, counted in _lines(city / side, task):
                 key = position.cells['key']
-                if raw.cells['pano'] == 'True':
+                if not counted:
+                    finder.skip(key, f'not of the task {task}')
+                    continue
+                if raw.cells['pano'].lower() == 'true':
                     finder.skip(key, 'a panorama')
                     continue
                 east, north = position.number('easting'), position.number('northing')
@@ -79,18 +85,22 @@ def read_msls(folder: Path) -> PlaceImages:
     )
 
 
-def _lines(side: Path) -> Iterator[tuple[ColumnRow, ColumnRow, ColumnRow]]:
-    """The same line of the three tables; they list the same keys in the same order."""
+def _lines(side: Path, task: str | None) -> Iterator[tuple[ColumnRow, ColumnRow, ColumnRow, bool]]:
+    """The same line of the tables, which list the same keys in one order; is it of the task?"""
     tables = [read_columns(side / name, columns) for name, columns in TABLES.items()]
+    tasks = side / 'subtask_index.csv'
+    if task is not None and tasks.is_file():
+        tables.append(read_columns(tasks, (task,), ('key',)))
     try:
         for rows in zip(*tables, strict=True):
-            keys = {row.cells['key'] for row in rows}
+            keys = {row.cells['key'] for row in rows if 'key' in row.cells}
             if len(keys) > 1:
                 raise NetvladError(
                     f'{rows[1].where}: key {rows[1].cells["key"][:40]} stands in another line '
                     f'than in {", ".join(TABLES)}'
                 )
-            yield rows[0], rows[1], rows[2]
+            counted = len(rows) == len(TABLES) or rows[-1].cells[task or ''].lower() in YES
+            yield rows[0], rows[1], rows[2], counted
     except ValueError as error:
         raise NetvladError(
             f'{side}: {", ".join(TABLES)} have different numbers of lines'

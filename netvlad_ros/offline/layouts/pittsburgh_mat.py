@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,9 @@ def read_pittsburgh_mat(path: Path) -> PlaceImages:
         stamps = None
         if fields[2] in struct and np.size(struct[fields[2]]):
             stamps = _numbers(struct[fields[2]], (1, len(names)), f'{path}: {fields[2]}')[0]
-        seen = [other for name in names[:LOOKED_AT] for other in _spellings(name)]
-        finder = ImageFinder(existing_folder(root, folders, seen))
+        finder = ImageFinder(existing_folder(root, folders, names[:LOOKED_AT]))
         for i, name in enumerate(names):
-            image = finder.find(*_spellings(name))
+            image = finder.find(name)  # Tokyo 24/7 lists .jpg, and holds .png
             if image is None:
                 continue
             images.append(image)
@@ -85,11 +84,6 @@ def read_pittsburgh_mat(path: Path) -> PlaceImages:
         is_database=~asked,
         skipped=tuple(skipped),
     )
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    """Tokyo 24/7 lists .jpg where the archive holds .png."""
-    return (name, str(PurePosixPath(name).with_suffix('.png'))) if name else (name,)
 
 
 def _names(cells: object, what: str) -> list[str]:

@@ -122,7 +122,7 @@ def _read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes')
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8-sig'))
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
     except (ValueError, RecursionError) as error:

@@ -68,7 +68,7 @@ def _listed(root: Path) -> list[str]:
         try:
             if path.stat().st_size > MAX_LIST_BYTES:
                 raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
-            text = path.read_text(encoding='utf-8')
+            text = path.read_text(encoding='utf-8-sig')
         except OSError as error:
             raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
         except UnicodeDecodeError as error:

@@ -21,7 +21,8 @@ from netvlad_ros.offline.retrieval_benchmarks.catalogue import (
 
 PROTOCOL = (
     'mean average precision (trapezoids, as compute_ap.cpp): images marked good or ok are right, '
-    'junk counts neither way, the query image stays in the database, queries are cut to their box'
+    'junk counts neither way, the query image stays in the database, queries are cut to their box '
+    "(NetVLAD's demoRetrieval.m widens it by half of its own receptive field)"
 )
 MAX_LIST_BYTES = 2**20  # the longest list names some hundred images
 # Files of the Paris set that are cut off; its authors list them, and all figures are without them.
@@ -118,7 +119,7 @@ def _lines(path: Path) -> list[str]:
     try:
         if path.stat().st_size > MAX_LIST_BYTES:
             raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
-        text = path.read_text(encoding='utf-8')
+        text = path.read_text(encoding='utf-8-sig')
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
     except UnicodeDecodeError as error:

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Measure every figure of the README anew, and write the README.
+
+    python scripts/figures.py                    # all of them; `make figures` does this
+    python scripts/figures.py kitchen corridor   # only these, and what they need
+    python scripts/figures.py --only kitchen     # what it needs is there from before
+    python scripts/figures.py --resume           # go on: skip what this commit has measured already
+    python scripts/figures.py --write            # measure nothing, only write README.md
+
+docs/figures.yaml says which commands give which figures, docs/figures/NAME.json keeps what they
+gave, and docs/README.md.j2 says what the README makes of it. Commands run in the root of the
+checkout, under bash, with $DATA (the real drives), $WORK (maps and the like, kept) and $JSON (where
+the last of them writes its figures). The last lines that they print are kept, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / 'docs'
+MEASURED = DOCS / 'figures'
+WORK = Path('runs/figures')
+DATA = Path('../shared/data')
+LONGEST = 32  # entries of a list that is kept; longer ones are answers to single images
+PRINTED = 24  # lines that are kept
+
+
+class FiguresError(Exception):
+    """A sentence for whoever measures."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Commands that give figures; needs: measurements whose maps and the like they use."""
+
+    name: str
+    run: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        """Where its figures are kept."""
+        return MEASURED / f'{self.name}.json'
+
+    def shown(self) -> str:
+        """The commands as somebody with the same files would type them."""
+        text = '; '.join(self.run)
+        for inner, outer in (
+            (' --json $JSON', ''),
+            (' > $JSON', ''),
+            ('$DATA/', ''),
+            ('$WORK/', ''),
+        ):
+            text = text.replace(inner, outer)
+        return text
+
+    def measure(self) -> None:
+        """Run the commands and keep what they gave. Raises FiguresError if one of them fails."""
+        (ROOT / WORK).mkdir(parents=True, exist_ok=True)
+        fresh = ROOT / WORK / f'{self.name}.json'
+        fresh.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+            'DATA': os.environ.get('NETVLAD_TEST_DATA', str(DATA)),
+            'WORK': str(WORK),
+            'JSON': str(WORK / fresh.name),
+        }
+        lines: list[str] = []
+        started = time.monotonic()
+        for command in self.run:
+            print(f'$ {command}', flush=True)
+            with subprocess.Popen(
+                ['bash', '-euo', 'pipefail', '-c', command],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    print(line, end='', flush=True)
+                    lines.append(line.rstrip())
+            if process.returncode:
+                raise FiguresError(f'{self.name}: `{command}` ended with {process.returncode}')
+        figures = json.loads(fresh.read_text(encoding='utf-8')) if fresh.exists() else None
+        kept = {
+            'run': list(self.run),
+            'commit': commit(),
+            'date': datetime.date.today().isoformat(),
+            'machine': machine(),
+            'seconds': round(time.monotonic() - started, 1),
+            'figures': pruned(figures),
+            'printed': lines[-PRINTED:],
+        }
+        MEASURED.mkdir(exist_ok=True)
+        text = json.dumps(kept, indent=1, ensure_ascii=False) + '\n'
+        self.file.write_text(text, encoding='utf-8')
+
+    def done(self) -> bool:
+        """Whether this very commit has measured it, by these commands."""
+        if not self.file.exists():
+            return False
+        kept = json.loads(self.file.read_text(encoding='utf-8'))
+        return kept['run'] == list(self.run) and kept['commit'] == commit()
+
+
+def measurements() -> dict[str, Measurement]:
+    """What docs/figures.yaml lists, in its order, by name."""
+    listed = yaml.safe_load((DOCS / 'figures.yaml').read_text(encoding='utf-8'))
+    return {
+        name: Measurement(name, tuple(entry['run']), tuple(entry.get('needs', ())))
+        for name, entry in listed.items()
+    }
+
+
+def chosen_from(
+    known: dict[str, Measurement], names: list[str], *, needs: bool
+) -> list[Measurement]:
+    """The named measurements (none = all), with what they need, in the order of the list."""
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise FiguresError(f'no such figures: {", ".join(unknown)}; there are {", ".join(known)}')
+    wanted: set[str] = set()
+    waiting = list(names or known)
+    while waiting:
+        name = waiting.pop()
+        wanted.add(name)
+        waiting += set(known[name].needs if needs else ()) - wanted
+    return [measurement for name, measurement in known.items() if name in wanted]
+
+
+def readme() -> str:
+    """README.md, as the template and the figures that are kept make it."""
+    known = measurements()
+    kept = {
+        name: json.loads(measurement.file.read_text(encoding='utf-8'))
+        for name, measurement in known.items()
+        if measurement.file.exists()
+    }
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        loader=jinja2.FileSystemLoader(DOCS),
+    )
+    environment.filters['to'] = lambda number, digits: f'{number:.{digits}f}'
+    try:
+        return environment.get_template('README.md.j2').render(
+            {name: entry['figures'] for name, entry in kept.items()},
+            command=lambda name: known[name].shown(),
+            kept=kept,
+        )
+    except jinja2.TemplateError as error:
+        where = f', line {error.lineno}' if isinstance(error, jinja2.TemplateSyntaxError) else ''
+        raise FiguresError(f'docs/README.md.j2{where}: {error.message}') from error
+
+
+def pruned(value: Any) -> Any:
+    """The same, without long lists."""
+    if isinstance(value, dict):
+        return {
+            name: pruned(inner)
+            for name, inner in value.items()
+            if not (isinstance(inner, list) and len(inner) > LONGEST)
+        }
+    return [pruned(inner) for inner in value] if isinstance(value, list) else value
+
+
+def commit() -> str:
+    """What is checked out; the documents and their figures apart, it is what was measured."""
+    command = ['git', 'log', '-1', '--format=%h', '--', '.', ':!docs', ':!README.md']
+    return subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def machine() -> str:
+    """Processor and cores."""
+    lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return f'{len(os.sched_getaffinity(0))} cores, {names[0] if names else platform.machine()}'
+
+
+def main() -> None:
+    """Measure, then write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('names', nargs='*', help='of figures; none = all')
+    parser.add_argument('--only', action='store_true', help='not what the named ones need')
+    parser.add_argument('--resume', action='store_true', help='skip what this commit has measured')
+    parser.add_argument('--write', action='store_true', help='measure nothing')
+    options = parser.parse_args()
+    if not options.write:
+        chosen = chosen_from(measurements(), options.names, needs=not options.only)
+        for number, measurement in enumerate(chosen, 1):
+            print(f'[{number}/{len(chosen)}] {measurement.name}', flush=True)
+            if not (options.resume and measurement.done()):
+                measurement.measure()
+    (ROOT / 'README.md').write_text(readme(), encoding='utf-8')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except FiguresError as error:
+        sys.exit(f'figures: {error}')
+    except KeyboardInterrupt:
+        sys.exit('figures: stopped; --resume goes on')

@@ -22,6 +22,8 @@ from netvlad_ros.core.place_map import PlaceMap  # noqa: E402
 from netvlad_ros.offline.map_builder import build_map  # noqa: E402
 from netvlad_ros.offline.open_traverse import open_traverse  # noqa: E402
 from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402
+from netvlad_ros.training.attack_folder import AttackFolder  # noqa: E402
+from netvlad_ros.training.attack_judgement import attack_figures  # noqa: E402
 from netvlad_ros.training.attack_run import AttackRun  # noqa: E402
 from netvlad_ros.training.backbone_weights import load_backbone_weights  # noqa: E402
 from netvlad_ros.training.export import export_bundle  # noqa: E402
@@ -116,12 +118,39 @@ def test_a_drive_is_attacked_and_what_was_stored_is_judged(place, tmp_path):
         assert attempt['similarity_after'] == pytest.approx(float(found), abs=1e-5)
         carrier = read_image(folder / 'drive' / attempt['carrier'])
         assert attempt['max_change'] == np.abs(stored.astype(int) - carrier).max()
+    assert result['attack']['standing']['accepted_wrong'] == 2  # nothing verifies on this map
+    assert result['rates']['wrong_prior_driving'] == pytest.approx(
+        {'count': 2, 'of': 2, 'low': 0.025**0.5, 'high': 1.0}
+    )
     assert (out / 'attack.png').is_file()
-    refused = CliRunner().invoke(app, arguments)
-    assert refused.exit_code == 1 and 'not empty' in refused.output
+    page = (out / 'report.html').read_text()
+    assert page.count('data:image/jpeg') == 8 and 'images/2.png' in page
+    refused = CliRunner().invoke(app, [*arguments, '--seed', '1'])
+    assert refused.exit_code == 1 and 'other settings (seed)' in refused.output
 
 
-def test_ctrl_c_leaves_what_is_done(place, tmp_path, monkeypatch):
+def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
+    folder, network, bundle = place
+    place_map = PlaceMap.load(folder / 'map')
+    config = AttackConfig(steps=1)
+    run = AttackRun(network, bundle, place_map, config, radius_deg=50.0, stretch=2)
+    drive = open_traverse(folder / 'drive')
+    attempts = [
+        attempt for attempt, _, _ in run.attempts(drive, slice(None), AttackFolder(tmp_path, {}), 1)
+    ]
+    # From views 0 and 1 only view 2 is elsewhere; what is left makes a stretch of one.
+    assert [(each.stretch, each.carrier[-5:]) for each in attempts] == [
+        (0, '0.png'), (0, '1.png'), (1, '2.png')
+    ]  # fmt: skip
+    assert [each.target for each in attempts[:2]] == [2, 2]
+    figures = attack_figures(attempts)
+    assert figures['rates']['wrong_prior_verification']['of'] == 3
+    assert figures['rates']['wrong_prior_driving']['of'] == 2
+    with pytest.raises(NetvladError, match='a stretch of 51 is outside'):
+        AttackRun(network, bundle, place_map, config, stretch=51)
+
+
+def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path, monkeypatch):
     folder, *_ = place
     calls = []
 
@@ -131,16 +160,38 @@ def test_ctrl_c_leaves_what_is_done(place, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return attack_image(*arguments)
 
-    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
     out = tmp_path / 'out'
-    done = CliRunner().invoke(app, [
-        'attack', str(folder / 'drive'), '--network', str(folder / 'network'), '--bundle',
-        str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '1', '--out',
-        str(out),
-    ])  # fmt: skip
-    assert done.exit_code == 130
-    assert json.loads((out / 'metrics.json').read_text())['attacked'] == 1
-    assert (out / 'attack.png').is_file()
+
+    def attacked():
+        command = [
+            'attack', str(folder / 'drive'), '--network', str(folder / 'network'), '--bundle',
+            str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '1', '--out',
+            str(out),
+        ]  # fmt: skip
+        code = CliRunner().invoke(app, command).exit_code
+        return code, json.loads((out / 'metrics.json').read_text())['attempts']
+
+    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    code, [attempt] = attacked()
+    assert code == 130 and (out / 'attack.png').is_file() and (out / 'report.html').is_file()
+    written = (out / attempt['image']).stat().st_mtime_ns
+    code, attempts = attacked()
+    assert (code, attempts[0], len(attempts)) == (0, attempt, PLACES)
+    assert (out / attempt['image']).stat().st_mtime_ns == written
+    assert len(calls) == 2 + PLACES - 1  # one was there already
+
+
+def test_what_was_damaged_is_attacked_anew(tmp_path):
+    folder = AttackFolder(tmp_path / 'out', {'seed': 0})
+    image = texture(0)
+    np.testing.assert_array_equal(folder.write('a.png', image), image)
+    folder = AttackFolder(tmp_path / 'out', {'seed': 0})
+    assert folder.image('a.png', image.shape) is not None
+    assert folder.image('a.png', (96, 72, 3)) is None
+    path = tmp_path / 'out' / 'a.png'
+    path.write_bytes(path.read_bytes()[:40])
+    assert folder.image('a.png', image.shape) is None
+    assert folder.image('b.png', image.shape) is None
 
 
 def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
@@ -148,7 +199,7 @@ def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
     other = make_network(whitening='none', dim=384)
     run = AttackRun(other, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1))
     with pytest.raises(NetvladError, match='exported from'):
-        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path))
+        next(run.attempts(open_traverse(folder / 'drive'), slice(None), AttackFolder(tmp_path, {})))
 
 
 def test_a_map_of_one_place_has_no_target(place, tmp_path):
@@ -156,8 +207,9 @@ def test_a_map_of_one_place_has_no_target(place, tmp_path):
     run = AttackRun(
         network, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1), radius_deg=90.0
     )
+    out = AttackFolder(tmp_path / 'out', {})
     with pytest.raises(NetvladError, match='no image is left to attack'):
-        next(run.attempts(open_traverse(folder / 'drive'), slice(None), tmp_path / 'out'))
+        next(run.attempts(open_traverse(folder / 'drive'), slice(None), out))
     assert not (tmp_path / 'out').exists()
 
 
@@ -168,3 +220,13 @@ def test_a_map_of_one_place_has_no_target(place, tmp_path):
 def test_settings_out_of_range(wrong):
     with pytest.raises(NetvladError, match='attack:'):
         AttackConfig(**wrong)
+
+
+@pytest.mark.parametrize('settings', ['[1]', '{"seed": 1', '[' * 100_000, '{}'])
+def test_settings_of_another_hand(settings, tmp_path):
+    (tmp_path / 'other.txt').touch()
+    with pytest.raises(NetvladError, match='not empty and holds no attack'):
+        AttackFolder(tmp_path, {'seed': 0})
+    (tmp_path / 'settings.json').write_text(settings)
+    with pytest.raises(NetvladError, match=r'cannot be read|other settings \(seed\)'):
+        AttackFolder(tmp_path, {'seed': 0})

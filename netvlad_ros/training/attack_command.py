@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -39,12 +39,18 @@ def attack(
     out: Annotated[
         Path,
         typer.Option(
-            metavar='DIR', help='New folder: the attacked images, metrics.json and attack.png.'
+            metavar='DIR',
+            help='New folder: the attacked images, metrics.json, attack.png, report.html; or that '
+            'of the same attack, which goes on.',
         ),
     ],
     selection: Selection = None,
     targets: Annotated[
         int, typer.Option(min=1, help='Places of the map that each image is sent to.')
+    ] = 1,
+    stretch: Annotated[
+        int,
+        typer.Option(min=1, max=50, help='So many images in succession are sent to one target.'),
     ] = 1,
     radius: Annotated[
         float | None,
@@ -86,9 +92,11 @@ def attack(
     Targeted mismatch (Tolias, Radenovic and Chum, ICCV 2019), by one who has the weights and the
     map. Each image of the drive is sent to places of the map more than twice --radius or --angle
     from its own. It is stored with 8 bits a channel, and what was stored is judged by the robot's
-    own Localizer, each image alone: `retrieval` without verification, `verification` with it.
-    `at_target` counts best candidates at the target's place, `accepted_wrong` priors away from the
-    true one; `carrier` says the same of the images before. Ctrl-C leaves what is done.
+    own Localizer: `retrieval` and `verification`: the image alone, without verification and with
+    it; `standing`: belief on, ten looks at the image while odometry says that nothing moves, the
+    worst of them; `driving`: belief on, the images of a --stretch in order. `at_target` counts best
+    candidates at the target's place, `accepted_wrong` priors away from the true one; `carrier` says
+    the same of the images before. Ctrl-C leaves what is done, and the same command goes on.
     """
     from dataclasses import asdict
 
@@ -101,19 +109,19 @@ def attack(
         import torch
 
         from netvlad_ros.training.attack import AttackConfig
+        from netvlad_ros.training.attack_folder import AttackFolder
         from netvlad_ros.training.attack_judgement import Attempt, attack_figures
         from netvlad_ros.training.attack_picture import MOST_ROWS, Shown, draw_attacks
+        from netvlad_ros.training.attack_report import Pictures, attack_page
         from netvlad_ros.training.attack_run import AttackRun
         from netvlad_ros.training.network_file import load_network
     except ImportError as error:
         raise NetvladError(
             f"an attack needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
         ) from error
-    from netvlad_ros.core.image import read_image
+    from netvlad_ros.offline.report.whole_file import write_whole
 
     config = AttackConfig(steps, rate, fidelity, max_change, _sizes(sizes))
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise NetvladError(f'--out {out} exists and is not empty: choose another folder')
     path = network / 'network' if network.is_dir() else network
     attacked, _ = load_network(path)
     loaded = ModelBundle.load(bundle, device=device)
@@ -121,48 +129,60 @@ def attack(
         attacked = attacked.to('cuda')
     place_map = PlaceMap.load(map_folder)
     traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
-    run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle)
+    run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)
     settings = {
+        'drive': traverse.name,
+        'images': len(traverse),
         **asdict(config),
         'targets': targets,
+        'stretch': stretch,
         'seed': seed,
         'place_radius_m': run.radius_m,
         'place_radius_deg': run.radius_deg,
         'model_id': place_map.model_id,
         'map_id': place_map.map_id,
     }
+    folder = AttackFolder(out, settings)
     attempts: list[Attempt] = []
+    pictures: list[Pictures] = []
     shown: list[Shown] = []
-    result: dict[str, Any] = {}
     whole = False
     try:
         with progress_bar('attacking') as progress:
-            for attempt, carrier in run.attempts(
-                traverse, selection or slice(None), out, targets, progress
+            for attempt, carrier, image in run.attempts(
+                traverse, selection or slice(None), folder, targets, progress
             ):
                 attempts.append(attempt)
+                target = place_map.thumbnail(attempt.target)
+                pictures.append(Pictures.of(carrier, image, target))
                 if len(shown) < MOST_ROWS:
-                    image = read_image(out / attempt.image)
-                    shown.append(
-                        Shown(attempt, carrier, image, place_map.thumbnail(attempt.target))
-                    )
-                result = {
-                    **attack_figures(attempts),
-                    'settings': settings,
-                    'attempts': [asdict(each) for each in attempts],
-                }
-                write_json(result, out / 'metrics.json')
+                    shown.append(Shown(attempt, carrier, image, target))
         whole = True
     except KeyboardInterrupt:
         if not attempts:
             raise
+    figures = attack_figures(attempts)
+    settings = {
+        'source': str(source),
+        'slice': _words(selection),
+        **settings,
+        'network': str(network),
+    }
+    result = {**figures, 'settings': settings, 'attempts': [asdict(each) for each in attempts]}
+    write_json(result, out / 'metrics.json')
     draw_attacks(shown, out / 'attack.png')
+    write_whole(out / 'report.html', attack_page(figures, attempts, pictures, settings))
     report_skips(traverse)
     report(result, None)
     if not whole:
         done = f'interrupted: the {len(attempts)} that were done are in {out}'
         typer.echo(one_line(f'netvlad: {done}'), err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _words(selection: slice | None) -> str:
+    ends = (None,) * 3 if selection is None else (selection.start, selection.stop, selection.step)
+    return ':'.join('' if end is None else str(end) for end in ends)
 
 
 def _sizes(text: str) -> tuple[float, ...]:

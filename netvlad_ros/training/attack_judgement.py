@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_hypotheses import around
+from netvlad_ros.training.attack_robot import DRIVING, RETRIEVAL, STANDING, VERIFIED, WAYS
 
-WAYS = ('retrieval', 'verification')  # Localizer.recognize with verification off, and on
+CONFIDENCE = 0.95
+COUNTED = ('at_target', 'at_truth', 'accepted', 'accepted_wrong', 'accepted_target')
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,23 @@ class Answered:
         )
 
 
+def worst(answers: Sequence[Answered]) -> Answered:
+    """The most harmful of several answers: wrong and accepted, accepted, probable."""
+    return max(answers, key=lambda each: (each.accepted_wrong, each.accepted, each.probability))
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One image sent to one place; everything was judged on the file that was written.
 
+    stretch: number of the images that were shown in one drive, all of them sent to this target.
     carrier: the image's name in the drive; image: the file. target: row of the map. similarity:
     cosine to the target's descriptor, before and after. max_change, rms_change: of pixels in
-    0..255. before, after: of the carrier and of the attacked image, by WAYS.
+    0..255. before, after: of the carrier and of the attacked image, by WAYS; of many looks the
+    worst.
     """
 
+    stretch: int
     carrier: str
     image: str
     target: int
@@ -88,18 +99,17 @@ def change_of(carrier: NDArray[np.uint8], attacked: NDArray[np.uint8]) -> tuple[
 
 
 def attack_figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """How often which answer was fooled, out of how many; plain JSON."""
+    """How often which answer was fooled, out of how many; plain JSON.
+
+    rates: of the attacked images, with Clopper-Pearson intervals as if they were independent;
+    those of driving count stretches, for the images of one are not.
+    """
 
     def counted(answers: Callable[[Attempt], dict[str, Answered]]) -> dict[str, Any]:
         return {
             way: {
-                'at_target': sum(answers(attempt)[way].at_target for attempt in attempts),
-                'at_truth': sum(answers(attempt)[way].at_truth for attempt in attempts),
-                'accepted': sum(answers(attempt)[way].accepted for attempt in attempts),
-                'accepted_wrong': sum(answers(attempt)[way].accepted_wrong for attempt in attempts),
-                'accepted_target': sum(
-                    answers(attempt)[way].accepted_target for attempt in attempts
-                ),
+                name: sum(getattr(answers(attempt)[way], name) for attempt in attempts)
+                for name in COUNTED
             }
             for way in WAYS
         }
@@ -109,6 +119,7 @@ def attack_figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
     return {
         'attacked': len(attempts),
+        'rates': _rates(attempts),
         'carrier': counted(lambda attempt: attempt.before),
         'attack': counted(lambda attempt: attempt.after),
         'similarity_to_target': {
@@ -122,3 +133,21 @@ def attack_figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
             'rms_max': max((attempt.rms_change for attempt in attempts), default=None),
         },
     }
+
+
+def _rates(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    stretches: dict[int, bool] = {}
+    for attempt in attempts:
+        fooled = attempt.after[DRIVING].accepted_wrong
+        stretches[attempt.stretch] = stretches.get(attempt.stretch, False) or fooled
+    rates = {'retrieval_fooled': [attempt.after[RETRIEVAL].at_target for attempt in attempts]}
+    for way in (RETRIEVAL, VERIFIED, STANDING):
+        rates[f'wrong_prior_{way}'] = [attempt.after[way].accepted_wrong for attempt in attempts]
+    rates[f'wrong_prior_{DRIVING}'] = [*stretches.values()]
+    return {name: _rate(fooled) for name, fooled in rates.items() if fooled}
+
+
+def _rate(fooled: Sequence[bool]) -> dict[str, Any]:
+    count, of = sum(fooled), len(fooled)
+    interval = binomtest(count, of).proportion_ci(CONFIDENCE, method='exact')
+    return {'count': count, 'of': of, 'low': float(interval.low), 'high': float(interval.high)}

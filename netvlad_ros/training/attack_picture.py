@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from netvlad_ros.offline.figure_file import write_figure
-from netvlad_ros.training.attack_judgement import WAYS, Attempt
+from netvlad_ros.training.attack_judgement import Attempt
+from netvlad_ros.training.attack_robot import RETRIEVAL, VERIFIED
 
 MOST_ROWS = 4
 GAIN = 10  # the change itself is too small to be seen
@@ -27,14 +28,19 @@ class Shown:
     target: NDArray[np.uint8] | None
 
 
+def change(carrier: NDArray[np.uint8], attacked: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What changed between two images, GAIN times, around grey."""
+    difference = GAIN * (attacked.astype(np.int16) - carrier)
+    return np.clip(128 + difference, 0, 255).astype(np.uint8)
+
+
 def draw_attacks(rows: Sequence[Shown], path: Path) -> None:
     """Draw the first MOST_ROWS of them, at least one. Raises NetvladError if that fails."""
     rows = rows[:MOST_ROWS]
     figure = Figure(figsize=(14, 3.1 * len(rows)), layout='constrained')
     for axes, row in zip(figure.subplots(len(rows), 4, squeeze=False), rows, strict=True):
         attempt = row.attempt
-        difference = GAIN * (row.attacked.astype(np.int16) - row.carrier)
-        retrieval, verified = (attempt.after[way] for way in WAYS)
+        retrieval, verified = attempt.after[RETRIEVAL], attempt.after[VERIFIED]
         found = 'the target' if retrieval.at_target else 'the truth' if retrieval.at_truth else ''
         said = 'accepted' if verified.accepted else 'refused'
         if verified.accepted:
@@ -49,7 +55,7 @@ def draw_attacks(rows: Sequence[Shown], path: Path) -> None:
             (
                 f'change x {GAIN}; rms {attempt.rms_change:.1f}, largest '
                 f'{attempt.max_change} of 255',
-                np.clip(128 + difference, 0, 255).astype(np.uint8),
+                change(row.carrier, row.attacked),
             ),
             (
                 f'target, {attempt.target_distance_m:.1f} m and '

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ROS := . .venv/ros_env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) &&
 OUT ?= demo_output
 
-.PHONY: help setup demo test model lint format clean
+.PHONY: help setup demo test model figures readme lint format clean
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,14 @@ model: ## render the training places and train the shipped model again; 15 minut
 	@test -d runs/visits/rooms/rooms107 || $(VISITS) --overwrite --out runs/visits/rooms --kind rooms --seeds 100:108
 	@test -d runs/visits/town/town103 || $(VISITS) --overwrite --out runs/visits/town --kind town --seeds 100:104
 	@.venv/bin/netvlad train --config config/train.yaml
+
+figures: ## measure every figure of the README again and write it; hours on a quiet machine; FIGURES='kitchen corridor' for some, RESUME=1 to go on
+	@scripts/setup.sh --dev
+	@$(ROS) .venv/bin/python scripts/figures.py $(if $(RESUME),--resume) $(FIGURES)
+
+readme: ## write the README from its template and the figures measured last
+	@scripts/setup.sh --dev
+	@.venv/bin/python scripts/figures.py --write
 
 format: ## put the sources into shape
 	@scripts/setup.sh --dev

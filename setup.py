@@ -55,6 +55,7 @@ setup(
         ],
         'dev': [
             'pytest>=8,<9',
+            'jinja2>=3.1,<4',
             'ruff>=0.12,<1',
             'mypy>=1.14,<3',
             'types-PyYAML',

@@ -306,7 +306,7 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     assert strict.recall[0] == strict.figures['recall']['1']
     assert (strict.figures['answerable'], loose.figures['answerable']) == (2, 4)
     assert loose.curve.recall_at_full_precision == loose.figures['recall_at_100_precision']
-    assert np.median(loose.errors_m) == pytest.approx(loose.figures['pose_error_m']['median'])
+    assert np.median(loose.errors[0]) == pytest.approx(loose.figures['pose_error_m']['median'])
     runs = [str(tmp_path / name) for name in ('strict', 'loose')]
     done = CliRunner().invoke(app, ['report', *runs, '--out', str(tmp_path / 'both')])
     assert done.exit_code == 0, done.output

@@ -38,13 +38,14 @@ def block_bootstrap_interval(
     """Percentile interval of a statistic over the images of a drive, values (n,) in order of time.
 
     Neighbouring images succeed and fail together, so runs of `block` successive images are drawn
-    rather than single ones; runs may overlap (moving blocks). NaN (an image that does not count)
-    keeps its place in its run: the statistic must leave it out. block 1: images by themselves. None
-    if fewer than two values count. Where all are equal the interval has no width: tell the number
-    of images with it.
+    rather than single ones; runs may overlap, and go on from the end to the beginning, so that
+    every image is drawn as often. NaN (an image that does not count) keeps its place in its run:
+    the statistic must leave it out. block 1: images by themselves. None if fewer than two values
+    count. Where all are equal the interval has no width: tell the number of images with it.
 
     Source: Kuensch, The jackknife and the bootstrap for general stationary observations, Annals of
-    Statistics 17(3), 1989, section 2.3.
+    Statistics 17(3), 1989, section 2.3 (moving blocks); Politis and Romano, A circular
+    block-resampling procedure for stationary data, in: Exploring the Limits of Bootstrap, 1992.
 
     Raises:
         NetvladError: values are not (n,), or block, confidence or repeats make no interval.
@@ -77,5 +78,5 @@ def block_bootstrap_interval(
 def _draw(count: int, block: int, repeats: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Rows of `repeats` drives, (repeats, count), each made of runs of `block` rows."""
     runs = -(-count // block)
-    starts = rng.integers(0, count - block + 1, (repeats, runs, 1))
-    return (starts + np.arange(block)).reshape(repeats, -1)[:, :count]
+    starts = rng.integers(0, count, (repeats, runs, 1))
+    return ((starts + np.arange(block)) % count).reshape(repeats, -1)[:, :count]

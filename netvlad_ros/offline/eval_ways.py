@@ -63,9 +63,9 @@ def refuse_others(context: typer.Context, way: str) -> None:
         if parameter.name not in TAKES[way]
     ]
     if others:
-        verb = 'means' if len(others) == 1 else 'mean'
+        useless, it = ('mean nothing', 'them') if len(others) > 1 else ('means nothing', 'it')
         raise typer.BadParameter(
-            f'{", ".join(others)} {verb} nothing with {way}; leave it out{_advice(others, way)}'
+            f'{", ".join(others)} {useless} with {way}; leave {it} out{_advice(others, way)}'
         )
 
 

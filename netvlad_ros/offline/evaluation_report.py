@@ -47,7 +47,7 @@ def _text(result: dict[str, Any]) -> str:
 
 def _print(result: dict[str, Any], indent: str) -> None:
     for name, value in result.items():
-        if isinstance(value, list):
+        if isinstance(value, list) or value == {}:
             continue  # diagrams and names: for files and pictures
         if isinstance(value, dict):
             if any(isinstance(inner, dict) for inner in value.values()):

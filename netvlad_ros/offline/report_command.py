@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netvlad_ros.offline.command_options import one_line
+
 
 def report(
     runs: Annotated[
@@ -16,10 +18,12 @@ def report(
 ) -> None:
     """Compare evaluations: recall, precision and errors of all runs on the same axes.
 
+    Only the queries that all runs have are compared; the page says so where that is not all.
     Writes metrics.json (by run), recall.png, precision_recall.png, errors.png and report.html,
     one page that opens offline.
     """
     from netvlad_ros.offline.report.run_comparison import compare_runs
 
-    compare_runs(runs, out)
+    for note in compare_runs(runs, out):
+        typer.echo(one_line(f'netvlad: {note}'), err=True)
     typer.echo(out / 'report.html')

@@ -8,6 +8,8 @@ from typing import Any
 
 from netvlad_ros.offline.figure_intervals import INTERVALS
 
+_DEEPEST = 8  # what lies deeper is no figure of an evaluation
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -23,7 +25,7 @@ def flat(figures: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
     rows: dict[str, str] = {}
     for name, value in figures.items():
         if isinstance(value, Mapping):
-            rows |= flat(value, f'{prefix}{name}: ')
+            rows |= flat(value, f'{prefix}{name}: ') if prefix.count(': ') < _DEEPEST else {}
         elif prefix == f'{INTERVALS}: ' or not isinstance(value, list):
             rows[prefix + name] = words(value)
     return rows

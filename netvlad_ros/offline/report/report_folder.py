@@ -27,21 +27,32 @@ def report_folder(out: Path) -> Iterator[Path]:
     new = _folders_to_make(out)
     staged = out / f'.report.tmp-{os.getpid()}'
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        staged.mkdir()
-        yield staged
+        with _explained(out):
+            out.mkdir(parents=True, exist_ok=True)
+            staged.mkdir()
         for name in FILES:
-            if (staged / name).exists():
-                (staged / name).replace(out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise NetvladError(f'--out: {out} cannot be written: {error.strerror}') from error
+            if (out / name).is_dir():
+                raise NetvladError(f'--out: {out / name} is a folder; a file belongs there')
+        yield staged
+        with _explained(out):
+            for name in FILES:
+                if (staged / name).exists():
+                    (staged / name).replace(out / name)
+                else:
+                    (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
         with suppress(OSError):  # those that hold something by now stay
             for folder in new:
                 folder.rmdir()
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NetvladError(f'--out: {out} cannot be written: {error.strerror}') from error
 
 
 def _folders_to_make(out: Path) -> list[Path]:

@@ -6,24 +6,29 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from netvlad_ros.core.bootstrap import paired_difference
+from netvlad_ros.core.block_bootstrap import block_bootstrap_interval
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.evaluation_pictures import MOST_CURVES, draw_precision_recall
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import side_by_side, summary
+from netvlad_ros.offline.report.figure_table import side_by_side, summary, words
+from netvlad_ros.offline.report.notices import notices
 from netvlad_ros.offline.report.page import Page
+from netvlad_ros.offline.report.report_folder import report_folder
 from netvlad_ros.offline.report.run_pictures import draw_errors, draw_recall
 from netvlad_ros.offline.report.safe_text import label
 from netvlad_ros.offline.report.saved_run import SavedRun
 from netvlad_ros.offline.report.whole_file import write_whole
 
+BOUNDS = ('radius_m', 'angle_deg')  # by which the runs counted what is right
 
-def compare_runs(folders: Sequence[Path], out: Path) -> None:
+
+def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
     """Write metrics.json (by run), recall.png, precision_recall.png, errors.png and report.html.
 
-    folders: of `netvlad eval --out`. Raises NetvladError if one of them is no such folder, or the
-    comparison would overwrite it.
+    folders: of `netvlad eval --out`. Plots and differences are over the queries that all runs have;
+    answers what a reader must know of that. Raises NetvladError if a folder is no run, there are
+    less than two, or the comparison would overwrite one.
     """
     if len(folders) > MOST_CURVES:
         raise NetvladError(f'{len(folders)} runs are more than the {MOST_CURVES} that can be told')
@@ -32,58 +37,107 @@ def compare_runs(folders: Sequence[Path], out: Path) -> None:
     runs = [
         SavedRun.load(folder, name) for folder, name in zip(folders, _names(folders), strict=True)
     ]
-    out.mkdir(parents=True, exist_ok=True)
-    write_json({run.name: run.figures for run in runs}, out / 'metrics.json')
+    if len(runs) < 2:
+        raise NetvladError(
+            f'{folders[0]} alone is nothing to compare; name another run, or open the report that '
+            'lies in it'
+        )
+    everywhere = set.intersection(*(set(run.rows) for run in runs))
+    common = [query for query in runs[0].rows if query in everywhere]
+    shown = [run.only(common) for run in runs] if common else runs
+    notes = _notes(runs, len(common))
+    with report_folder(out) as staged:
+        write_json({run.name: run.figures for run in runs}, staged / 'metrics.json')
+        pictures = _draw(shown, staged)
+        page = _page(runs, shown if common else [], folders, notes, pictures, staged)
+        write_whole(staged / 'report.html', page)
+    return notes
+
+
+def _draw(runs: Sequence[SavedRun], folder: Path) -> dict[str, str]:
+    """Draw what the runs know; file names and titles."""
     pictures = {}
     if any(len(run.recall) for run in runs):
-        draw_recall({run.name: run.recall for run in runs}, out / 'recall.png')
+        draw_recall({run.name: run.recall for run in runs}, folder / 'recall.png')
         pictures['recall.png'] = 'Recall@N'
     if any(len(run.curve.recall) for run in runs):
         draw_precision_recall(
-            {label(run.name): run.curve for run in runs}, out / 'precision_recall.png'
+            {label(run.name): run.curve for run in runs}, folder / 'precision_recall.png'
         )
         pictures['precision_recall.png'] = 'Precision and recall'
-    if any(len(run.errors_m) for run in runs):
-        draw_errors({run.name: (run.errors_m, run.errors_deg) for run in runs}, out / 'errors.png')
+    if any(len(run.errors[0]) for run in runs):
+        draw_errors({run.name: run.errors for run in runs}, folder / 'errors.png')
         pictures['errors.png'] = 'Errors of the accepted priors'
-    write_whole(out / 'report.html', _page(runs, folders, out, pictures))
+    return pictures
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """Folder names; where two are alike, as much of the path as was typed."""
-    names = [folder.resolve().name for folder in folders]
-    often = Counter(names)
-    chosen = [
-        name if often[name] == 1 else str(folder)
-        for name, folder in zip(names, folders, strict=True)
+    where = [folder.resolve() for folder in folders]
+    often = Counter(path.name for path in where)
+    for folder, path in zip(folders, where, strict=True):
+        if where.count(path) > 1:
+            raise NetvladError(f'the run {folder} is named twice')
+    return [
+        path.name if often[path.name] == 1 else str(folder)
+        for path, folder in zip(where, folders, strict=True)
     ]
-    if len(set(chosen)) < len(chosen):
-        raise NetvladError('a run is named twice')
-    return chosen
+
+
+def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
+    """What a reader must know before the runs are compared; mostly nothing."""
+    notes = []
+    if not common:
+        notes.append(
+            'No query is common to all runs: every curve is over the queries of its own run, and '
+            'differences between runs may be differences between queries.'
+        )
+    elif any(len(run.rows) > common for run in runs):
+        counts = ', '.join(f'{len(run.rows)} in {run.name}' for run in runs)
+        notes.append(
+            f'Plots and differences are over the {common} queries that all runs have ({counts}); '
+            'the summary and all figures are those of each run over its own.'
+        )
+    for what in BOUNDS:
+        values = list(dict.fromkeys(words(run.figures.get(what)) for run in runs))
+        if len(values) > 1:
+            notes.append(f'{what} is not the same in all runs: {", ".join(values)}.')
+    return notes
 
 
 def _page(
-    runs: Sequence[SavedRun], folders: Sequence[Path], out: Path, pictures: dict[str, str]
+    runs: Sequence[SavedRun],
+    comparable: Sequence[SavedRun],
+    folders: Sequence[Path],
+    notes: Sequence[str],
+    pictures: dict[str, str],
+    staged: Path,
 ) -> bytes:
     known = environment()
     page = Page(f'{len(runs)} runs compared', f'written {known["written"]}')
     page.section('Runs')
+    for note in notes:
+        page.notice(note)
     page.table(
         ('run', 'folder', 'queries'),
         [
-            (run.name, str(path), str(len(run.images)))
+            (run.name, str(path), str(len(run.rows)))
             for run, path in zip(runs, folders, strict=True)
         ],
     )
+    for run in runs:
+        for sentence in notices(run.figures):
+            page.notice(f'{run.name}: {sentence}')
     page.section('Summary')
     page.table(
         ('figure', *(run.name for run in runs)),
         side_by_side([summary(run.figures) for run in runs]),
     )
-    _differences(page, runs)
+    page.quiet('In brackets: 95 % of repetitions with other queries of the kind, by bootstrap.')
+    _differences(page, comparable)
     page.section('Plots')
     for name, title in pictures.items():
-        page.picture((out / name).read_bytes(), title)
+        page.picture((staged / name).read_bytes(), title)
     page.section('All figures')
     page.table(('figure', *(run.name for run in runs)), side_by_side([r.figures for r in runs]))
     page.section('Environment')
@@ -93,22 +147,18 @@ def _page(
 
 
 def _differences(page: Page, runs: Sequence[SavedRun]) -> None:
-    """Say how the other runs differ from the first one, where both were asked the same."""
-    first = runs[0]
+    """Say how the other runs differ from the first one, over the same queries."""
     rows = []
     for run in runs[1:]:
-        if run.images != first.images:
-            rows.append((run.name, 'other queries', 'not comparable'))
-            continue
-        step = paired_difference(run.found, first.found)
+        step = block_bootstrap_interval(run.found - runs[0].found, runs[0].images_per_block)
         if step is not None:
             interval = f'{step.low:+.3f} to {step.high:+.3f}'
             rows.append((run.name, f'{step.estimate:+.3f}', interval))
     if rows:
-        page.heading(f'recall@1, less that of {first.name}')
+        page.heading(f'recall@1, less that of {runs[0].name}')
         page.text(
-            'Over the same queries, which are drawn together. An interval that leaves out 0 is a '
-            'difference beyond the chance of the queries; neighbouring images of one drive are not '
-            'independent, so it is rather too narrow.'
+            f'Over the same {len(runs[0].rows)} queries, drawn together in blocks of '
+            f'{runs[0].images_per_block}; those that either run has no answer to are left out. An '
+            'interval that leaves out 0 is a difference beyond the chance of the queries.'
         )
         page.table(('run', 'difference', '95 % interval'), rows)

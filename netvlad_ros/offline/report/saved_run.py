@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 from netvlad_ros.core.acceptance_metrics import PrecisionRecall, precision_recall
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
+from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK
 from netvlad_ros.offline.report.match_table import HEADER
 from netvlad_ros.offline.report.run_curves import MOST_RANKS, recall_curve
 from netvlad_ros.offline.table_file import read_table
@@ -21,80 +24,109 @@ MAX_METRICS_BYTES = 2**26
 _LEAST_DEPTH = 10
 
 
+Query = tuple[str, str, int]  # image and time stamp as matches.csv has them, and which of these
+_Row = dict[str, float | None]
+
+
 @dataclass(frozen=True, eq=False)
 class SavedRun:
     """What two evaluations are compared by.
 
-    figures: of metrics.json. images: names of the queries (Q,). found: (Q,), 1 where the best place
-    is right, 0 where not, nan without an answer. recall: recall@1.., (depth,). curve: over the
-    acceptance threshold. errors_m, errors_deg: (a,), of the accepted priors. Empty where unknown.
+    figures: of metrics.json, over all queries of the run. rows: of matches.csv, by query, in order.
+    is_whole: whether all of them are left.
     """
 
     name: str
     figures: dict[str, Any]
-    images: tuple[str, ...]
-    found: Array
-    recall: Array
-    curve: PrecisionRecall
-    errors_m: Array
-    errors_deg: Array
+    rows: dict[Query, _Row]
+    is_whole: bool = True
 
     @classmethod
     def load(cls, folder: Path, name: str) -> SavedRun:
         """Read a folder that `netvlad eval --out` wrote. Raises NetvladError naming what is odd."""
         figures = _metrics(folder / 'metrics.json')
         path = folder / 'matches.csv'
-        rows, images = [], []
+        rows: dict[Query, _Row] = {}
+        often: Counter[tuple[str, str]] = Counter()
         for line, cells in read_table(path, HEADER):
             row = dict(zip(HEADER, cells, strict=True))
-            rows.append({name: _number(row[name], name, f'{path}, line {line}') for name in _READ})
-            images.append(row['image'])
+            image, stamp = row['image'], row['timestamp_s']
+            often[image, stamp] += 1  # one image may be asked for several things in it
+            where = f'{path}, line {line}'
+            rows[image, stamp, often[image, stamp]] = {
+                name: _number(row[name], name, where) for name in _READ
+            }
         if not rows:
             raise NetvladError(f'{path} has no query')
-        judged = [row for row in rows if row['answerable'] is not None]
-        ranked = [row['first_right_rank'] for row in judged]
-        ranks = [None if rank is None else int(rank) for rank in ranked]
-        depth = max([_LEAST_DEPTH, *(rank for rank in ranks if rank is not None)])
-        answerable = sum(bool(row['answerable']) for row in judged)
-        return cls(
-            name=name,
-            figures=figures,
-            images=tuple(images),
-            found=np.array(
-                [row['first_right_rank'] == 1 if row['answerable'] else np.nan for row in rows]
-            ),
-            recall=recall_curve(ranks, answerable, min(depth, MOST_RANKS)),
-            curve=_curve(rows, figures.get('answerable_places'), answerable),
-            errors_m=_column(rows, 'error_m'),
-            errors_deg=_column(rows, 'error_deg'),
+        return cls(name, figures, rows)
+
+    def only(self, queries: Sequence[Query]) -> SavedRun:
+        """The same run without any other query, in the order of these."""
+        rows = {query: self.rows[query] for query in queries}
+        return replace(self, rows=rows, is_whole=len(rows) == len(self.rows))
+
+    @property
+    def found(self) -> Array:
+        """(Q,), 1 where the best place is right, 0 where not, NaN without an answer."""
+        return np.array(
+            [
+                float(row['first_right_rank'] == 1) if row['answerable'] else np.nan
+                for row in self.rows.values()
+            ]
         )
+
+    @property
+    def recall(self) -> Array:
+        """recall@1.., (depth,); empty where nothing is answerable."""
+        ranks = [row['first_right_rank'] for row in self.rows.values() if row['answerable']]
+        known = [int(rank) for rank in ranks if rank is not None]
+        depth = min(max([_LEAST_DEPTH, *known]), MOST_RANKS)
+        return recall_curve(known, len(ranks), depth)
+
+    @property
+    def curve(self) -> PrecisionRecall:
+        """Over the stated probability, or, if nothing was decided, the best place's similarity."""
+        rows = list(self.rows.values())
+        decided = [row for row in rows if None not in (row['probability'], row['shows_place'])]
+        if decided:
+            shows, answerable = (
+                _column(decided, 'shows_place'),
+                self.figures.get('answerable_places'),
+            )
+            if not self.is_whole or not isinstance(answerable, int):
+                answerable = sum(bool(row['answerable'] or row['shows_place']) for row in rows)
+            return precision_recall(_column(decided, 'probability'), shows, answerable)
+        asked = [row for row in rows if row['similarity'] is not None]
+        right = [row['first_right_rank'] == 1 for row in asked]
+        answerable = sum(bool(row['answerable']) for row in rows)
+        return precision_recall(_column(asked, 'similarity'), right, answerable)
+
+    @property
+    def errors(self) -> tuple[Array, Array]:
+        """Of the accepted priors, (a,) [m] and (a,) [deg]."""
+        rows = list(self.rows.values())
+        return _column(rows, 'error_m'), _column(rows, 'error_deg')
+
+    @property
+    def images_per_block(self) -> int:
+        """In blocks of how many images the run's own intervals were drawn; 1 if it does not say."""
+        block = self.figures.get(IMAGES_PER_BLOCK)
+        return block if isinstance(block, int) and 1 <= block <= len(self.rows) else 1
 
 
 _READ = (
     *('answerable', 'first_right_rank', 'similarity', 'probability', 'shows_place'),
     *('error_m', 'error_deg'),
 )
-_Row = dict[str, float | None]
-
-
-def _curve(rows: list[_Row], answerable_places: Any, answerable: int) -> PrecisionRecall:
-    """Over the stated probability, or, where nothing was decided, the similarity of the best."""
-    decided = [row for row in rows if None not in (row['probability'], row['shows_place'])]
-    if decided:
-        found = answerable_places if isinstance(answerable_places, int) else answerable
-        return precision_recall(
-            _column(decided, 'probability'), _column(decided, 'shows_place'), found
-        )
-    asked = [row for row in rows if row['similarity'] is not None]
-    right = [row['first_right_rank'] == 1 for row in asked]
-    return precision_recall(_column(asked, 'similarity'), right, answerable)
 
 
 def _metrics(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_METRICS_BYTES:
             raise NetvladError(f'{path} is larger than {MAX_METRICS_BYTES} bytes')
-        figures = json.loads(path.read_text(encoding='utf-8'))
+        figures = json.loads(
+            path.read_text(encoding='utf-8'), parse_float=_finite, parse_constant=_finite
+        )
     except OSError as error:
         raise NetvladError(
             f'{path} cannot be read ({error.strerror}); a run is a folder that '
@@ -105,6 +137,13 @@ def _metrics(path: Path) -> dict[str, Any]:
     if not isinstance(figures, dict):
         raise NetvladError(f'{path} must hold an object, it holds a {type(figures).__name__}')
     return figures
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f'it holds {text[:40]}')
+    return value
 
 
 def _number(text: str, name: str, where: str) -> float | None:

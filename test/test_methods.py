@@ -13,9 +13,9 @@ from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.compare_command import table
 from netvlad_ros.offline.methods.bag_of_words import BagOfWords
 from netvlad_ros.offline.methods.comparison import compare_method
+from netvlad_ros.offline.methods.comparison_table import table
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 from netvlad_ros.offline.methods.fisher import Mixture
 from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
@@ -28,6 +28,7 @@ from netvlad_ros.offline.methods.recipe import unit
 from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalIndex
 from netvlad_ros.offline.methods.registry import METHODS, chosen_methods, open_method
 from netvlad_ros.offline.methods.seqslam import StampIndex
+from netvlad_ros.offline.methods.standings import Standings
 
 PLACES = 8
 CONTEXT = MethodContext(threads=1)
@@ -227,7 +228,8 @@ def test_compare_prints_one_table_and_keeps_the_rankings(shared_data, tmp_path):
     assert [method['method'] for method in figures['methods']] == ['thumbnail', 'hog']
     assert min(read_image(tmp_path / 'comparison.png').shape[:2]) > 300
     for method in figures['methods']:
-        kept = np.load(tmp_path / f'{method["method"]}.npz', allow_pickle=False)
+        folder = tmp_path / 'corridor_loop' / method['method']
+        kept = np.load(folder / 'ranking.npz', allow_pickle=False)
         assert kept['indices'].shape == (40, 10)
         assert method['recall']['1'] == np.mean(method['found_at_1'])
         assert method['peak_mb'] > 10
@@ -247,7 +249,7 @@ def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
     assert figures['retrieval']['all']['mean_average_precision'] == pytest.approx(mean)
     assert figures['recall']['1'] == pytest.approx((PLACES - 1) / PLACES)
     assert figures['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
-    heads, row, *_ = table([figures])
+    heads, row = table(Standings(['holidays'], ['hog'], [{**figures, 'benchmark': 'holidays'}]))
     assert 'mAP' in heads and f'{100 * mean:.1f}' in row
 
 

@@ -20,10 +20,12 @@ from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, r
 if TYPE_CHECKING:
     from netvlad_ros.offline.map_builder import Progress
 
+Figures = dict[str, Any]  # plain JSON
+
 
 def compare_method(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
-) -> tuple[dict[str, Any], Ranking]:
+) -> tuple[Figures, Ranking]:
     """Rank a benchmark by a method of that name: see judge_method."""
     gc.collect()
     forget_peak()
@@ -32,7 +34,7 @@ def compare_method(
 
 def judge_method(
     method: Method, benchmark: Benchmark, seed: int, progress: Progress
-) -> tuple[dict[str, Any], Ranking]:
+) -> tuple[Figures, Ranking]:
     """Rank a benchmark by a method: its figures as plain JSON, and the ranking.
 
     `found_at_1` tells for each query whether the first place is right, None = it has no answer;

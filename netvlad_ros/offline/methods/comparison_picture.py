@@ -2,77 +2,94 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from netvlad_ros.offline.figure_file import write_figure
+from netvlad_ros.offline.methods.standings import OURS, Standings, recall_at_1
 from netvlad_ros.offline.report.safe_text import label as safe
 
 OURS_COLOUR, OTHERS_COLOUR = '#d1495b', '#30638e'
-NEAR_COST = 1  # steps of a decade, within which points of one recall share a label
-COSTS = (
-    ('bytes per place', lambda figures: figures['bytes_per_place']),
-    ('describing an image [ms]', lambda figures: 1e3 * figures['seconds']['describe_per_image']),
-)
+LOGARITHMIC = ('bytes/place', 'ms/image', 'ms/query')
+COSTS = (*LOGARITHMIC, 'peak MB')
+PANEL_INCHES, ROW_INCHES = 2.1, 0.27
+LEAST_ROWS = 8  # below it, the panels would be lower than their titles are wide
 
 
-def draw_comparison(results: list[dict[str, Any]], title: str, ours: str, path: Path) -> None:
-    """Bars of recall@1 with their intervals, best on top, and recall@1 over two costs.
+def draw_comparison(standings: Standings, path: Path) -> None:
+    """A line for each method, best on top, through panels of recall@1 and of what it costs.
 
-    results: of compare_method. ours: the method that is coloured. Raises NetvladError if the file
-    cannot be written.
+    Lines instead of labelled points, so that methods which tie stay legible. Raises NetvladError
+    if the file cannot be written.
     """
-    known = [figures for figures in results if figures['recall']['1'] is not None]
-    known.sort(key=lambda figures: figures['recall']['1'])
-    figure = Figure(figsize=(15, 1.8 + 0.26 * max(len(known), 10)), layout='constrained')
-    figure.suptitle(safe(title))
-    bars, *costs = figure.subplots(1, 3)
-    _bars(bars, known, ours)
-    for axes, (label, cost) in zip(costs, COSTS, strict=True):
-        for figures in known:  # the better ones last, on top of what they hide
-            at = cost(figures), 100 * figures['recall']['1']
-            axes.plot(
-                *at, 'o', color=_colour(figures, ours), zorder=2 + (figures['method'] == ours)
-            )
-        for at, names in _places(known, cost).items():
-            axes.annotate(
-                ', '.join(names), at, xytext=(3, 3), textcoords='offset points', fontsize=7
-            )
-        axes.set(xscale='log', xlabel=label, ylabel='recall@1 [%]')
-        axes.margins(x=0.2)
-        axes.grid(alpha=0.3)
+    methods = sorted(standings.methods, key=lambda name: standings.mean_recall(name) or 0)
+    panels = len(standings.benchmarks) + len(COSTS)
+    figure = Figure(
+        figsize=(2 + PANEL_INCHES * panels, 1.6 + ROW_INCHES * max(len(methods), LEAST_ROWS)),
+        layout='constrained',
+    )
+    figure.suptitle(
+        'recall@1 with its interval of 95 % over the queries, and what it costs (*: beats netvlad, '
+        '**: beyond chance)'
+    )
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    for panel, benchmark in zip(axes, standings.benchmarks, strict=False):
+        _recalls(panel, standings, methods, benchmark)
+    for panel, cost in zip(axes[len(standings.benchmarks) :], COSTS, strict=True):
+        _costs(panel, standings, methods, cost)
+    axes[0].set_yticks(range(len(methods)), [safe(name) for name in methods])
+    axes[0].set_ylim(-0.7, len(methods) - 0.3)
+    for tick, name in zip(axes[0].get_yticklabels(), methods, strict=True):
+        tick.set_color(_colour(name))
     write_figure(figure, path)
 
 
-def _places(
-    known: list[dict[str, Any]], cost: Callable[[dict[str, Any]], float]
-) -> dict[tuple[float, float], list[str]]:
-    """Names of the methods at each point; those too near for two labels share the first's."""
-    places: dict[tuple[float, float], list[str]] = {}
-    taken: dict[tuple[int, int], tuple[float, float]] = {}
-    for figures in known:
-        at = cost(figures), 100 * figures['recall']['1']
-        cell = round(NEAR_COST * math.log10(max(at[0], 1e-9))), round(at[1])
-        places.setdefault(taken.setdefault(cell, at), []).append(safe(figures['method']))
-    return places
-
-
-def _bars(axes: Axes, known: list[dict[str, Any]], ours: str) -> None:
-    for height, figures in enumerate(known):
-        share = 100 * figures['recall']['1']
-        axes.barh(height, share, color=_colour(figures, ours))
+def _recalls(axes: Axes, standings: Standings, methods: Sequence[str], benchmark: str) -> None:
+    for row, name in enumerate(methods):
+        figures = standings.of(benchmark, name)
+        share = recall_at_1(figures)
+        if figures is None or share is None:
+            _words(axes, row, name, '–')
+            continue
         if figures['recall_at_1_interval'] is not None:
-            low, high = (100 * end for end in figures['recall_at_1_interval'])
-            axes.plot([low, high], [height, height], color='black', linewidth=1)
-        axes.text(1, height, f'{share:.1f}', va='center', color='white', fontsize=8)
-    axes.set_yticks(range(len(known)), [safe(figures['method']) for figures in known])
-    axes.set(xlim=(0, 100), xlabel='recall@1 [%], 95 % over the queries')
+            ends = [100 * end for end in figures['recall_at_1_interval']]
+            axes.plot(ends, [row, row], color=_colour(name), alpha=0.5)
+        axes.plot(100 * share, row, 'o', color=_colour(name), markersize=5)
+        _words(axes, row, name, f'{100 * share:.1f}{standings.mark(benchmark, name)}')
+    axes.set(xlim=(0, 103), title=safe(benchmark), xlabel='recall@1 [%]')
+    axes.grid(alpha=0.3)
 
 
-def _colour(figures: dict[str, Any], ours: str) -> str:
-    return OURS_COLOUR if figures['method'] == ours else OTHERS_COLOUR
+def _costs(axes: Axes, standings: Standings, methods: Sequence[str], cost: str) -> None:
+    for row, name in enumerate(methods):
+        value = standings.costs(name)[cost]
+        if value is not None:
+            axes.plot(value, row, 'o', color=_colour(name), markersize=5)
+            _words(axes, row, name, f'{value:.0f}' if value >= 100 else f'{value:.2g}')
+    if cost in LOGARITHMIC:
+        axes.set_xscale('log')
+    else:
+        axes.set_xlim(left=0)
+    axes.set(title=cost)
+    axes.grid(alpha=0.3)
+
+
+def _words(axes: Axes, row: int, name: str, text: str) -> None:
+    """Write the figure on the right of the panel, where no point is."""
+    axes.annotate(
+        text,
+        (1, row),
+        xycoords=('axes fraction', 'data'),
+        xytext=(4, 0),
+        textcoords='offset points',
+        va='center',
+        fontsize=8,
+        color=_colour(name),
+    )
+
+
+def _colour(name: str) -> str:
+    return OURS_COLOUR if name == OURS else OTHERS_COLOUR

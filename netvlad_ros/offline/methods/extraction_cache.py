@@ -20,8 +20,9 @@ Arrays = tuple[NDArray[Any], ...]
 class ExtractionCache:
     """Arrays made of an image, by its pixels and by what made them.
 
-    On disk, so that what one method left there counts as no memory of another. Its clock goes as
-    if every extraction were made anew: a method that finds one is charged what it cost at first.
+    A method that finds an extraction is charged what it cost at first. Time: the clock goes as if
+    all were made anew. Memory: what other methods left is on disk, not in memory, and the first of
+    each kind is made anew by every process.
     """
 
     def __init__(self, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
@@ -30,6 +31,7 @@ class ExtractionCache:
         self._most_bytes = most_bytes
         self._bytes: int | None = None
         self._ahead_s = 0.0
+        self._made: set[str] = set()  # kinds that this process has made once
 
     def clock(self) -> float:
         """Seconds [s] since some moment, as time.perf_counter tells them where nothing is kept."""
@@ -50,6 +52,9 @@ class ExtractionCache:
             self._write(path, arrays, seconds)
         else:
             arrays, seconds = found
+            if kind not in self._made:
+                make()
+        self._made.add(kind)
         self._ahead_s += seconds - (time.perf_counter() - began)
         return arrays
 

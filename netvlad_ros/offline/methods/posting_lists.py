@@ -34,8 +34,7 @@ class PostingLists:
 
         (m,) each, a part of all pairs at a time, in the order of the query's features.
         """
-        words, signatures = query
-        signatures = _in_words_of_64(signatures)
+        words, signatures = query[0], _in_words_of_64(query[1])
         lengths = self._starts[words + 1] - self._starts[words]
         part = (np.cumsum(lengths) - lengths) // AT_ONCE
         for rows in np.split(np.arange(len(words)), np.flatnonzero(np.diff(part)) + 1):

@@ -30,7 +30,8 @@ VERIFIED = 20  # places of a ranking that are verified
 DENSE_WORDS = 128
 
 Make = Callable[[MethodContext], Recipe]
-_RECIPES: dict[str, tuple[str, Make]] = {
+# Methods that run context.model, and those that run no network.
+_LEARNED: dict[str, tuple[str, Make]] = {
     'netvlad': ('Arandjelovic et al., CVPR 2016', BundleDescriptor),
     'netvlad-pq': (
         'Jegou et al., PAMI 2011',
@@ -44,8 +45,26 @@ _RECIPES: dict[str, tuple[str, Make]] = {
         'Zhong et al., CVPR 2017',
         lambda context: ReciprocalReranked(BundleDescriptor(context)),
     ),
+    'mac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), mac)),
+    'spoc': (
+        'Babenko and Lempitsky, ICCV 2015',
+        lambda context: PooledMaps(FeatureMaps(context), spoc),
+    ),
+    'crow': (
+        'Kalantidis et al., ECCVW 2016',
+        lambda context: PooledMaps(FeatureMaps(context), crow),
+    ),
+    'rmac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), rmac)),
+    'gem': ('Radenovic et al., PAMI 2019', lambda context: PooledMaps(FeatureMaps(context), gem)),
+    'delf': (
+        'Noh et al., ICCV 2017',
+        lambda context: Asmk(AttentiveColumns(FeatureMaps(context)), context.seed),
+    ),
+}
+_CLASSIC: dict[str, tuple[str, Make]] = {
     'thumbnail': ('Milford and Wyeth, ICRA 2012', lambda context: Thumbnail()),
     'hog': ('Dalal and Triggs, CVPR 2005', lambda context: Hog()),
+    'seqslam': ('Milford and Wyeth, ICRA 2012', lambda context: SeqSlam()),
     'bow': (
         'Sivic and Zisserman, ICCV 2003',
         lambda context: BagOfWords(SparseSift(context.cache), context.seed),
@@ -78,22 +97,6 @@ _RECIPES: dict[str, tuple[str, Make]] = {
         'Perronnin et al., ECCV 2010',
         lambda context: Fisher(SparseSift(context.cache), context.seed),
     ),
-    'mac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), mac)),
-    'spoc': (
-        'Babenko and Lempitsky, ICCV 2015',
-        lambda context: PooledMaps(FeatureMaps(context), spoc),
-    ),
-    'crow': (
-        'Kalantidis et al., ECCVW 2016',
-        lambda context: PooledMaps(FeatureMaps(context), crow),
-    ),
-    'rmac': ('Tolias et al., ICLR 2016', lambda context: PooledMaps(FeatureMaps(context), rmac)),
-    'gem': ('Radenovic et al., PAMI 2019', lambda context: PooledMaps(FeatureMaps(context), gem)),
-    'delf': (
-        'Noh et al., ICCV 2017',
-        lambda context: Asmk(AttentiveColumns(FeatureMaps(context)), context.seed),
-    ),
-    'seqslam': ('Milford and Wyeth, ICRA 2012', lambda context: SeqSlam()),
 }
 
 
@@ -102,14 +105,15 @@ def _maker(name: str, paper: str, make: Make) -> Callable[[MethodContext], Metho
 
 
 METHODS: dict[str, Callable[[MethodContext], Method]] = {
-    name: _maker(name, paper, make) for name, (paper, make) in _RECIPES.items()
+    name: _maker(name, paper, make) for name, (paper, make) in {**_LEARNED, **_CLASSIC}.items()
 }
 
 
 def chosen_methods(text: str) -> list[str]:
     """The names in a comma-separated list, each once; 'all' is all that are known.
 
-    A name that ends in .onnx is a bundle's file. Raises NetvladError, which lists what is known.
+    A name that ends in .onnx is a bundle's file. Raises NetvladError, which lists what is known, or
+    if two bundles have one file name.
     """
     names: list[str] = []
     for word in (word.strip() for word in text.split(',')):
@@ -119,7 +123,17 @@ def chosen_methods(text: str) -> list[str]:
                 'model bundle (.onnx)'
             )
         names += METHODS if word == 'all' else [word]
-    return list(dict.fromkeys(names))
+    chosen = list(dict.fromkeys(names))
+    files = [Path(name).name for name in chosen if name not in METHODS]
+    twice = next((file for file in files if files.count(file) > 1), None)
+    if twice is not None:
+        raise NetvladError(f'two bundles are called {twice}, and would be confused; rename one')
+    return chosen
+
+
+def runs_model(name: str) -> bool:
+    """Whether a method depends on the bundle that a MethodContext names."""
+    return name in _LEARNED
 
 
 def open_method(name: str, context: MethodContext) -> Method:

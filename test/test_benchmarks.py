@@ -36,6 +36,8 @@ from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 
+COUNTED = ('hawkins', 'laurel_caverns', 'mid_atlantic_ridge')  # of their images the number is known
+
 
 def found(benchmark: Benchmark, root: Path) -> Right:
     database = [path.relative_to(root).as_posix() for path in benchmark.database]
@@ -63,11 +65,7 @@ def test_a_miniature_is_read_and_a_hole_never_shifts_the_truth(name, tmp_path):
     # Any place, any query: not the first, whose absence shifts everything, nor only the last.
     places = sorted({place for rows in right.values() for place in rows})
     gone = [places[len(places) // 2], next(iter(right)), list(right)[-2]]
-    if name in (
-        'hawkins',
-        'laurel_caverns',
-        'mid_atlantic_ridge',
-    ):  # only the names between others tell that they lack
+    if name in COUNTED:  # only the names between others tell that they lack
         gone = [places[len(places) // 2], list(right)[1], list(right)[-2]]
     for image in gone:
         (tmp_path / image).unlink()
@@ -81,6 +79,42 @@ def test_a_miniature_is_read_and_a_hole_never_shifts_the_truth(name, tmp_path):
         assert sorted(Path(image).stem for image in holed.missing) == stems
     else:
         assert holed.missing == ()
+
+
+@pytest.mark.parametrize('name', MINIATURES)
+def test_a_hole_at_either_end_never_shifts_the_truth(name, tmp_path):
+    right = MINIATURES[name].write(tmp_path)
+    whole = BENCHMARKS[name].load(tmp_path)
+    gone = {
+        path.relative_to(tmp_path).as_posix() for path in (whole.database[0], whole.queries[-1])
+    }
+    for image in gone:
+        (tmp_path / image).unlink()
+    if name in COUNTED:
+        with pytest.raises(NetvladError, match='do not tell which ones are missing'):
+            BENCHMARKS[name].load(tmp_path)
+    else:
+        holed = found(BENCHMARKS[name].load(tmp_path), tmp_path)
+        assert holed == {q: rows - gone for q, rows in right.items() if q not in gone}
+
+
+@pytest.mark.parametrize('name', ['pitts30k', 'berlin_kudamm', 'gardens_point', 'msls', 'nordland'])
+def test_a_set_that_was_stored_anew_is_read(name, tmp_path):
+    """Upper-case or other kinds of image, one more folder, Windows' text files and litter."""
+    right = MINIATURES[name].write(tmp_path / 'top' / 'Set-main')
+    root = tmp_path / 'top'
+    for path in list(root.rglob('*')):
+        if path.suffix in ('.csv', '.txt'):
+            path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes().replace(b'\n', b'\r\n'))
+        elif path.suffix in ('.jpg', '.png'):
+            path.with_name('Thumbs.db').touch()
+            path.rename(path.with_suffix(path.suffix.upper() if name < 'n' else '.jpeg'))
+    (root / '__MACOSX').mkdir()
+    (root / 'set.zip').touch()
+    read = found(BENCHMARKS[name].load(root), root / 'Set-main')
+    assert {q.rpartition('.')[0]: {d.rpartition('.')[0] for d in r} for q, r in read.items()} == {
+        q.rpartition('.')[0]: {d.rpartition('.')[0] for d in r} for q, r in right.items()
+    }
 
 
 @pytest.mark.parametrize('name', MINIATURES)
@@ -270,6 +304,59 @@ def test_numbers_in_names_are_not_trusted(tmp_path):
         BENCHMARKS['gardens_point'].load(tmp_path)
 
 
+def test_cameras_are_paired_by_order_only_where_no_name_pairs(tmp_path):
+    right = baidu(tmp_path)
+    for path in (tmp_path / 'query_gt').iterdir():
+        path.rename(path.with_name(path.name.replace('q_', 'camera')))
+    assert found(BENCHMARKS['baidu_mall'].load(tmp_path), tmp_path) == right
+    cut = tmp_path / 'query_gt/camera3.camera'
+    cut.write_text('\n'.join(cut.read_text().splitlines()[:5]))
+    with pytest.raises(NetvladError, match=r'camera3\.camera is cut off'):
+        BENCHMARKS['baidu_mall'].load(tmp_path)
+    cut.unlink()
+    with pytest.raises(NetvladError, match='has no query image'):
+        BENCHMARKS['baidu_mall'].load(tmp_path)
+
+
+def test_numbering_from_one_is_refused_and_places_a_kilometre_apart_are_read(tmp_path):
+    vpr_bench(tmp_path)
+    for side in ('ref', 'query'):
+        for number in range(12, 0, -1):
+            image = tmp_path / f'{side}/{number - 1:07d}.jpg'
+            image.rename(image.with_name(f'{number:07d}.jpg'))
+    with pytest.raises(NetvladError, match='numbered from 1'):
+        BENCHMARKS['sped'].load(tmp_path)
+    sides = [
+        [f'images/test/{side}/@0@{1000 * i}@@@@@{i:07d}@@@@@@@@.jpg' for i in range(12)]
+        for side in ('database', 'queries')
+    ]
+    put(tmp_path / 'utm', *sides[0], *sides[1])
+    read = found(BENCHMARKS['sped'].load(tmp_path / 'utm'), tmp_path / 'utm')
+    assert read == {query: {place} for place, query in zip(*sides, strict=True)}
+
+
+def test_nordland_as_the_patch_netvlad_authors_list_it(tmp_path):
+    right = MINIATURES['nordland'].write(tmp_path)
+    names = (tmp_path / 'nordland_imageNames.txt').read_text().split()
+    (tmp_path / 'nordland_imageNames.txt').unlink()
+    for side, season in (('index', 'summer'), ('query', 'winter')):
+        lines = [f'./nordland/{season}/{name}' for name in names]
+        write(tmp_path / f'dataset_imagenames/nordland_imageNames_{side}.txt', *lines)
+    assert found(BENCHMARKS['nordland'].load(tmp_path), tmp_path) == right
+
+
+def test_nardo_air_without_names_in_its_tables_and_with_an_image_too_many(tmp_path):
+    right = nardo(tmp_path)
+    table = tmp_path / 'reference.csv'
+    named = table.read_text()
+    write(table, 'lat,lon', *('1.0,2.0' for _ in range(7)))
+    assert found(BENCHMARKS['nardo_air'].load(tmp_path), tmp_path) == right
+    table.write_text(named)
+    put(tmp_path, 'reference_images/offset_0_None.png')
+    with pytest.raises(NetvladError, match=r'offset_0_None\.png is not listed in'):
+        BENCHMARKS['nardo_air'].load(tmp_path)
+
+
 def test_a_camera_without_a_position_and_an_image_without_a_camera(tmp_path):
     baidu(tmp_path)
     (tmp_path / 'query_gt/q_3.camera').unlink()
@@ -326,6 +413,33 @@ def test_what_was_seen_at_the_time_of_the_query_counts_neither_way(tmp_path):
     assert BENCHMARKS['pitts30k'].load(tmp_path / 'pitts').junk == ()
 
 
+def test_of_the_views_of_a_panorama_the_best_one_is_ranked(tmp_path):
+    """dbTokyo247.m: twelve in a row of the list; by their names here, which holes do not shift."""
+    names = [f'03814/1_2/pano{p}_012_{30 * view}.jpg' for p in range(3) for view in range(12)]
+    put(tmp_path, *(f'tokyo247/{name[:-4]}.png' for name in names), '247query_subset_v2/00010.jpg')
+    struct = {
+        'dbImageFns': cells(names),
+        'utmDb': np.repeat([[0.0, 20.0, 200.0], [0.0, 0.0, 0.0]], 12, axis=1),
+        'qImageFns': cells(['00010.jpg']),
+        'utmQ': np.array([[0.0], [0.0]]),
+    }
+    savemat(tmp_path / 'tokyo247.mat', {'dbStruct': struct})
+    read = BENCHMARKS['tokyo247'].load(tmp_path)
+    assert read.groups is not None and np.flatnonzero(np.diff(read.groups)).tolist() == [11, 23]
+    assert read.positives[0].tolist() == list(range(24)) and read.depth(2) == 24
+    assert read.counted(0, [30, 25, 13, 12, -1, 0, 35]).tolist() == [0, 2, 5]
+    (tmp_path / 'tokyo247/03814/1_2/pano0_012_0.png').unlink()
+    holed = BENCHMARKS['tokyo247'].load(tmp_path)
+    assert holed.groups is not None and np.bincount(holed.groups).tolist() == [11, 12, 12]
+
+
+def test_junk_is_not_ranked_and_more_is_asked_for(tmp_path):
+    tokyo_tm(tmp_path)
+    read = BENCHMARKS['tokyo_tm'].load(tmp_path)
+    assert read.depth(1) == 3 and read.depth(4) == 4
+    assert read.counted(1, [2, 3, -1, 0, 1]).tolist() == [1, 4]
+
+
 def test_distractors_are_searched_and_never_right(tmp_path):
     vp_air(tmp_path)
     read = BENCHMARKS['vp_air'].load(tmp_path)
@@ -358,6 +472,17 @@ def test_the_command_lists_them_all():
     assert [entry['name'] for entry in listed] == list(BENCHMARKS)
     published = {e['name']: e['published_recall_at_1'] for e in listed}
     assert published['vp_air'] == 6.39 and published['hawkins'] == 34.75
+
+
+@pytest.mark.parametrize('width', [80, 160])
+def test_the_list_fits_the_terminal(width):
+    lines = CliRunner().invoke(app, ['benchmarks'], env={'COLUMNS': str(width)}).output.splitlines()
+    assert max(map(len, lines)) <= width
+    for info in BENCHMARKS.values():
+        at = next(i for i, line in enumerate(lines) if line.startswith(f'{info.name}: '))
+        told = ' '.join(' '.join(lines[at : lines.index('', at)]).split())
+        for words in (info.title, info.protocol, info.layout, info.obtained):
+            assert ' '.join(words.split()) in told
 
 
 def test_the_command_tells_of_one_in_full():

@@ -52,7 +52,7 @@ def read_matlab(path: Path, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
     if data.startswith(b'\x89HDF') or b'MATLAB 7.3' in data[:HEADER_BYTES]:
-        raise NetvladError(f"{path} is of MATLAB's version 7.3; save it again with '-v7'")
+        raise NetvladError(f"{path} is of MATLAB's version 7.3 (HDF5); save it again with '-v7'")
     order = {b'IM': '<', b'MI': '>'}.get(data[126:128])
     try:
         if order is None:

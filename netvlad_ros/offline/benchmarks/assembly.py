@@ -61,8 +61,9 @@ def assemble(
     )
     for what, paths in (('database', benchmark.database), ('query', benchmark.queries)):
         if not paths:
+            first = f', the first is {missing[0][:120]}' if missing else ''
             raise NetvladError(
-                f'{root}: {origin.title} has no {what} image there ({len(missing)} missing)'
+                f'{root}: {origin.title} has no {what} image there ({len(missing)} missing{first})'
             )
     if not any(len(rows) for rows in right):
         raise NetvladError(

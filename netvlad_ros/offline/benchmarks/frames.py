@@ -33,12 +33,14 @@ def load_frames(
 
 
 def load_vp_air(origin: Origin, root: Path) -> Benchmark:
-    """reference_views/ and queries/ numbered alike, 3 frames; distractors/ where it is there."""
+    """reference_views/ and queries/ numbered alike, 3 frames; distractors/ are never right."""
     folders = [origin.folder(origin.folder(root) / name) for name in ('reference_views', 'queries')]
     places, asked = numbered_slots(*folders)
     right = within_frames(asked, places, 3)
-    wrong = named_slots(root, image_names(root, below='distractors'))
-    return assemble(origin, root, places.then(wrong), asked, right)
+    names = image_names(root, below='distractors')
+    wrong = named_slots(root, names)
+    unknown = () if names else ('distractors/',)
+    return assemble(origin, root, places.then(wrong), asked, right, unknown=unknown)
 
 
 def load_nordland(origin: Origin, root: Path) -> Benchmark:

@@ -57,6 +57,13 @@ def _side(origin: Origin, root: Path, side: str) -> Slots:
         names = [PurePosixPath(cell.replace('\\', '/')).name for cell in column]
         images = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
         if len(images) > len(names) // 2 and (not there.isdisjoint(images) or not there):
+            unlisted = sorted(there - set(images), key=natural)
+            if unlisted:
+                raise NetvladError(
+                    f'{folder / unlisted[0]} is not listed in {path}: gt_matches.csv counts the '
+                    'images, so it cannot be told which one is which; get the list again, or take '
+                    'the image away'
+                )
             others = [name for name in names if name not in images]
             ordered = [*sorted(images, key=natural), *others]
             return named_slots(root, [f'{folder.name}/{name}' for name in ordered])

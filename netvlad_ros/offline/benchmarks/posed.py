@@ -19,6 +19,7 @@ from netvlad_ros.offline.image_folder import SUFFIXES, image_names
 CAVE_RADIUS_M = 8.0
 MALL_RADIUS_M = 10.0
 MAX_CAMERA_BYTES = 2**14
+CAMERA_LINES = 9  # 3 of the camera matrix, distortion, 3 of the rotation, the centre, the size
 
 
 def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path) -> Benchmark:
@@ -95,8 +96,12 @@ def _position(path: Path) -> list[float]:
         with path.open(encoding='utf-8') as file:
             lines = file.read(MAX_CAMERA_BYTES).strip().splitlines()
         centre = [float(word) for word in lines[-2].split()]
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
     except (ValueError, IndexError) as error:
         raise NetvladError(f'{path}: its last line but one holds no position') from error
     if len(centre) != 3 or not all(map(math.isfinite, centre)):
         raise NetvladError(f'{path}: its last line but one must be three finite numbers')
+    if len(lines) < CAMERA_LINES:
+        raise NetvladError(f'{path} is cut off: {len(lines)} lines instead of {CAMERA_LINES}')
     return centre

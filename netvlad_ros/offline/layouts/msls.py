@@ -102,6 +102,5 @@ def _lines(side: Path, task: str | None) -> Iterator[tuple[ColumnRow, ColumnRow,
             counted = len(rows) == len(TABLES) or rows[-1].cells[task or ''].lower() in YES
             yield rows[0], rows[1], rows[2], counted
     except ValueError as error:
-        raise NetvladError(
-            f'{side}: {", ".join(TABLES)} have different numbers of lines'
-        ) from error
+        names = [*TABLES, tasks.name][: len(tables)]
+        raise NetvladError(f'{side}: {", ".join(names)} have different numbers of lines') from error

@@ -93,7 +93,10 @@ def read_lists(folder: Path) -> list[LabelledQuery]:
     marks an image both right and junk.
     """
     found = []
-    for path in sorted(folder.glob('[!.]*_query.txt')):
+    marks = ('query', 'good', 'ok', 'junk')  # a query that lacks one of its files is noticed
+    texts = {p.name for p in folder.glob('[!.]*_*.txt')}
+    named = {name.rsplit('_', 1)[0] for name in texts if name[:-4].rsplit('_', 1)[1] in marks}
+    for path in sorted(folder / f'{name}_query.txt' for name in named):
         lists = {
             mark: frozenset(_lines(path.with_name(path.name.replace('_query', f'_{mark}'))))
             for mark in ('good', 'ok', 'junk')

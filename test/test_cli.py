@@ -183,6 +183,23 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert 'Traceback' not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--benchmark', 'nordland', 'r', '--radius', '1.0', '--no-belief'), '--radius, --belief'),
+        (('--pairs', 'p', '--slice', '0:5'), '--queries and --database'),
+        (('--pairs', 'p', '--accept-probability', '0.9'), 'or decide too'),
+        (('--pairs', 'p', 'drive'), 'SOURCE means nothing with --pairs'),
+        (('--map', 'm', 'drive', '--unmapped', '--same-recording'), 'nothing with --unmapped'),
+        (('--map', 'm', 'drive', '--decide'), '--decide means nothing with --map'),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(arguments, words, capsys):
+    assert run('eval', *arguments) == 2
+    told = ' '.join(re.sub(r'[│╭╮╰╯─]', ' ', capsys.readouterr().err).split())
+    assert words in told
+
+
 # Every broken thing: a recipe that makes it, and words that its sentence must contain.
 
 

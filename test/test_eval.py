@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from tiny_bag import raw_image, write_bag
-from tiny_drive import picture, pose, write_drive, write_image
+from tiny_drive import picture, pose, pose_line, write_drive, write_image
 from tiny_model import write_tiny_model
 
+from netvlad_ros.core.block_bootstrap import block_bootstrap_interval, block_length
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
@@ -86,11 +88,57 @@ def test_by_distance_and_angle(tmp_path, bundle, place_map):
     assert (result['accepted'], result['accepted_wrong']) == (3, 2)
 
 
+def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
+    """A copy by another name is the same recording; other images of it are judged when asked."""
+    drive = shutil.copytree(tmp_path / 'mapped', tmp_path / 'copy')
+    lines = (drive / 'poses.csv').read_text()
+    more = [('images/008.png', 0.5, 0), ('images/009.png', 20, 2)]
+    for i, (name, x, seed) in enumerate(more):
+        write_image(drive / name, picture(seed))
+        lines += pose_line(name, 50 + i, pose(x)) + '\n'
+    (drive / 'poses.csv').write_text(lines)
+    copy = open_traverse(drive)
+    with pytest.raises(NetvladError, match=r'8 of the 10 images .* places of the map .*--same-rec'):
+        evaluate_map(place_map, bundle, copy)
+    with pytest.raises(NetvladError, match=r'1 of the 2 images .* they show nothing of elsewhere'):
+        evaluate_unmapped(place_map, bundle, copy, selection=slice(7, 9))
+    assert copy.skipped == []
+    asked = evaluate_map(place_map, bundle, copy, same_recording=True)
+    assert (asked['queries'], asked['skipped'], asked['same_recording']) == (2, 8, True)
+    sliced = evaluate_map(place_map, bundle, open_traverse(drive), selection=slice(8, None))
+    assert (sliced['queries'], sliced['skipped'], sliced['same_recording']) == (2, 0, True)
+    assert sliced['recall'] == asked['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
+    with pytest.raises(NetvladError, match='no image is left'):
+        evaluate_map(place_map, bundle, copy, selection=slice(0, 8), same_recording=True)
+    other = evaluate_map(place_map, bundle, queries(tmp_path))  # the same stamps, another drive
+    assert (other['same_recording'], other['identical_images']) == (False, 3)
+
+
 def test_strangers_are_not_accepted(tmp_path, bundle, place_map):
     drive = write_drive(tmp_path / 'elsewhere', [pose(0), pose(10)], seeds=[77, 78])
     result = evaluate_map(place_map, bundle, open_traverse(drive))
     assert (result['accepted'], result['no_match']) == (0, 2)
     assert result['pose_error_m'] == {'median': None, 'p90': None}
+
+
+def test_neighbours_are_drawn_together(rng):
+    """Runs of 10 images that succeed or fail together: their number counts, not that of images."""
+    truth, inside = 0.7, {1: 0, 30: 0}
+    for _ in range(100):
+        drive = np.repeat(rng.random(80) < truth, 10).astype(float)
+        drive[::7] = np.nan
+        for block in inside:
+            interval = block_bootstrap_interval(drive, block, repeats=200)
+            inside[block] += interval.low <= truth <= interval.high
+    assert inside[30] > 85  # 95, were the blocks many and much longer than the runs
+    assert inside[1] < 60
+    stamps = np.arange(800) * 500_000_000
+    assert (block_length(stamps), block_length(stamps[:30]), block_length(stamps[:1])) == (20, 6, 1)
+    assert block_bootstrap_interval([1, np.nan, np.nan], 2) is None
+    median = block_bootstrap_interval([1, np.nan, 3, 5], 2, np.nanmedian)
+    assert (median.low, median.estimate, median.high) == (1, 3, 5)
+    with pytest.raises(NetvladError, match='blocks of 1 or more'):
+        block_bootstrap_interval([1.0, 2.0], 0)
 
 
 def test_unreadable_queries_are_counted(tmp_path, bundle, place_map):
@@ -134,7 +182,8 @@ def test_pairs(pairs, bundle):
     assert result['recall'] == {'1': pytest.approx(2 / 3), '5': 1.0, '10': 1.0}
     assert result['recall_all'] == {'1': 0.5, '5': 0.75, '10': 0.75}
     assert (result['accepted'], result['pose_error_m']['median']) == (None, None)
-    assert result['skipped'] == 0
+    assert (result['skipped'], result['both_sides']) == (0, 2)
+    assert result['intervals'].keys() == {'recall@1', 'recall@5', 'recall@10'}
 
 
 def test_pairs_within_slices(pairs, bundle):

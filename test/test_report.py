@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
 from netvlad_ros.offline.report.pooled_similarity import SIDE, PooledSimilarity
 from netvlad_ros.offline.report.ranked_run import benchmark_run, write_ranked_report
+from netvlad_ros.offline.report.report_folder import report_folder
 from netvlad_ros.offline.report.run_comparison import compare_runs
 from netvlad_ros.offline.report.run_report import write_report
 from netvlad_ros.offline.report.saved_run import SavedRun
@@ -135,7 +138,13 @@ def test_a_drive_on_a_map(tmp_path, bundle, place_map):
     assert len(page.all('img')) == 6 + 2 * 3
     assert [text for text in page.texts if text.startswith('accepted and wrong, 10 m off')]
     assert result['intervals']['recall@1'] == [0.0, 1.0]  # two of four tell next to nothing
-    for word in ('0.000–1.000', 'accept_probability', 'onnxruntime', 'processor', place_map.map_id):
+    for word in (
+        '95 %: 0.000–1.000',
+        'accept_probability',
+        'onnxruntime',
+        'processor',
+        place_map.map_id,
+    ):
         assert word in page.texts
 
 
@@ -318,6 +327,64 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.figures
 
 
+def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):
+    def saved(name, images):
+        """A run whose query i is found unless its number is odd; none was decided on."""
+        rows = [JudgedQuery(f'{i}.png', [i % 2, 1 - i % 2], [0], similarity=0.5) for i in images]
+        figures = {'recall': {'1': 0.5}, 'same_recording': name == 'a', 'images_per_block': 2}
+        (tmp_path / name).mkdir()
+        write_report(run_of(rows, figures=figures), tmp_path / name)
+        return tmp_path / name
+
+    a, b, c = saved('a', range(10)), saved('b', range(4, 20)), saved('c', range(30, 34))
+    (note,) = compare_runs([a, b], tmp_path / 'some')
+    assert 'over the 6 queries that all runs have (10 in a, 16 in b)' in note
+    texts = Reader((tmp_path / 'some' / 'report.html').read_text(encoding='utf-8')).texts
+    assert note in texts
+    assert [text for text in texts if text.startswith('Over the same 6 queries')]
+    assert [text for text in texts if text.startswith('a: Queries and map are of the same')]
+    (note,) = compare_runs([a, b, c], tmp_path / 'none')
+    assert 'No query is common to all runs' in note
+    assert SavedRun.load(b, 'b').only([('5.png', '', 1), ('4.png', '', 1)]).found.tolist() == [0, 1]
+
+
+def test_a_report_appears_whole_or_not_at_all(tmp_path, bundle):
+    run = run_of([JudgedQuery('image', [1, 0], [0], similarity=0.5)])
+    out = tmp_path / 'deep' / 'out'
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))  # as a disk that fills up
+    try:
+        with (
+            pytest.raises(NetvladError, match=r'cannot be written: File too large'),
+            report_folder(out) as staged,
+        ):
+            write_report(run, staged)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / 'deep').exists()
+
+    with report_folder(out) as staged:
+        write_report(run, staged)
+    kept = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert kept.keys() == {'recall.png', 'matches.csv', 'metrics.json', 'report.html'}
+    (out / 'map.png').write_bytes(b'of the run before')
+    (out / 'notes.txt').write_bytes(b'mine')
+    with pytest.raises(KeyboardInterrupt), report_folder(out) as staged:
+        (staged / 'report.html').write_bytes(b'half')
+        raise KeyboardInterrupt
+    assert (out / 'report.html').read_bytes() == kept['report.html']
+    with report_folder(out) as staged:
+        write_report(run, staged)
+    assert {path.name for path in out.iterdir()} == kept.keys() | {'notes.txt'}
+
+    arguments = ['eval', '--pairs', str(tmp_path), '--model', str(bundle.path), '--out']
+    (tmp_path / 'file').write_bytes(b'')
+    for bad in (tmp_path / 'file', tmp_path / 'file' / 'below', Path('/proc/nowhere')):
+        done = CliRunner().invoke(app, [*arguments, str(bad)])
+        assert done.exit_code == 1
+        assert f'--out: {bad} cannot be written' in done.output.replace('\n', '')
+
+
 def test_what_is_no_run_is_refused(tmp_path, bundle, place_map):
     run = tmp_path / 'run'
     run.mkdir()
@@ -326,12 +393,18 @@ def test_what_is_no_run_is_refused(tmp_path, bundle, place_map):
     evaluate_map(place_map, bundle, queries(tmp_path), pictures=run)
     with pytest.raises(NetvladError, match='is one of the runs'):
         compare_runs([run], run)
+    (tmp_path / 'link').symlink_to(run)
     with pytest.raises(NetvladError, match='named twice'):
-        compare_runs([run, run], tmp_path / 'out')
+        compare_runs([run, tmp_path / 'link'], tmp_path / 'out')
+    with pytest.raises(NetvladError, match='alone is nothing to compare'):
+        compare_runs([run], tmp_path / 'out')
     table = (run / 'matches.csv').read_text().splitlines()
     broken = dict.fromkeys(HEADER, '') | {'answerable': '1', 'first_right_rank': '-3'}
     (run / 'matches.csv').write_text(f'{table[0]}\n{",".join(broken.values())}\n')
     with pytest.raises(NetvladError, match='line 2: first_right_rank is -3, which cannot be'):
+        compare_runs([run], tmp_path / 'out')
+    (run / 'metrics.json').write_text('{"recall": {"1": 1e999}}')
+    with pytest.raises(NetvladError, match='is no JSON: it holds 1e999'):
         compare_runs([run], tmp_path / 'out')
     (run / 'metrics.json').write_text('[' * 100_000)
     with pytest.raises(NetvladError, match='is no JSON'):

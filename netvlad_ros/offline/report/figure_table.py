@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netvlad_ros.offline.figure_intervals import INTERVALS
+from netvlad_ros.offline.report.notices import NO_SPREAD
 
 _DEEPEST = 8  # what lies deeper is no figure of an evaluation
 
@@ -84,15 +85,16 @@ def headlines(figures: Mapping[str, Any]) -> list[Headline]:
         _headline('published recall@1 of NetVLAD [%]', figures.get('published_recall_at_1')),
         _headline('published mAP of NetVLAD [%]', figures.get('published_map')),
         _headline('images left out', figures.get('skipped')),
-        _headline('same recording', figures.get('same_recording') or None),
     ]
     return [line for line in found if line.value != words(None)]
 
 
 def _headline(name: str, value: Any, interval: Any = None) -> Headline:
-    ends = interval if isinstance(interval, list) and len(interval) == 2 else []
-    shown = all(isinstance(end, float) for end in ends)
-    return Headline(name, words(value), '–'.join(f'{end:.3f}' for end in ends) if shown else '')
+    match interval:
+        case [float(low), float(high)]:
+            shown = f'{low:.3f}–{high:.3f}' if low < high else NO_SPREAD
+            return Headline(name, words(value), shown)
+    return Headline(name, words(value), '')
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> tuple[Any, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK, INTERVALS
 
+NO_SPREAD = 'no spread'  # of an interval without width
+
 
 def notices(figures: Mapping[str, Any]) -> list[str]:
     """Sentences on what makes figures too good; mostly none. figures: plain JSON."""
@@ -37,7 +39,10 @@ def interval_words(figures: Mapping[str, Any]) -> str:
         if block > 1
         else 'of single queries'
     )
-    return f'Intervals: 95 % of repetitions with other queries of the kind; bootstrap {drawn}.'
+    return (
+        f'Intervals: 95 % of repetitions with other queries of the kind, by a bootstrap {drawn}; '
+        f'“{NO_SPREAD}”: all queries were alike, which says little where they are few.'
+    )
 
 
 def _count(figures: Mapping[str, Any], name: str) -> int:

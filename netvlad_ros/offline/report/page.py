@@ -38,7 +38,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; 
 .tile { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem;
   padding: .6rem .8rem; }
 .tile b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.tile .interval { display: block; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.tile .interval { display: block; font-size: .82rem; font-variant-numeric: tabular-nums; }
 .notice { border-left: .3rem solid var(--bad); background: var(--raised); padding: .5rem .8rem;
   border-radius: .25rem; }
 .scroll { overflow-x: auto; }
@@ -51,6 +51,7 @@ figure img { display: block; max-width: 100%; height: auto; background: #fff;
 figcaption { color: var(--quiet); font-size: .85rem; margin-top: .25rem; }
 .triplet { border: 1px solid var(--line); border-radius: .5rem; background: var(--raised);
   padding: .75rem; margin: 0 0 1rem; }
+.triplet h3 { margin-top: 0; }
 .three { display: grid; gap: .75rem; grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .three figure { margin: 0; }
 .three img { width: 100%; max-width: 200px; }

@@ -45,16 +45,15 @@ def benchmark_run(
 ) -> JudgedRun:
     """Bring a method's ranking of a benchmark in `root` into the shape of a report.
 
-    Junk is taken out before ranks are counted, as the protocols have it.
+    What does not count by the protocol (Benchmark.counted) is taken out before ranks are counted.
     """
     from netvlad_ros.offline.methods.method import ImageSet
 
-    junk = benchmark.junk or (np.empty(0, np.int64),) * len(benchmark.queries)
     ranked, scores = [], []
-    for rows, values, ignored in zip(ranking.indices, ranking.scores, junk, strict=True):
-        kept = (rows >= 0) & ~np.isin(rows, ignored)
+    for query, (rows, values) in enumerate(zip(ranking.indices, ranking.scores, strict=True)):
+        kept = benchmark.counted(query, rows)
         ranked.append(rows[kept].tolist())
-        scores.append(float(values[kept][0]) if kept.any() else None)
+        scores.append(float(values[kept[0]]) if len(kept) else None)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     database = ImageSet(benchmark.database)
     return JudgedRun(

@@ -99,9 +99,12 @@ def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
             'the summary and all figures are those of each run over its own.'
         )
     for what in BOUNDS:
-        values = list(dict.fromkeys(words(run.figures.get(what)) for run in runs))
-        if len(values) > 1:
-            notes.append(f'{what} is not the same in all runs: {", ".join(values)}.')
+        values = [words(run.figures.get(what)) for run in runs]
+        if len(set(values)) > 1:
+            each = (f'{value} in {run.name}' for value, run in zip(values, runs, strict=True))
+            notes.append(
+                f'What counts as right is not the same in all runs: {what} is {", ".join(each)}.'
+            )
     return notes
 
 
@@ -116,8 +119,6 @@ def _page(
     known = environment()
     page = Page(f'{len(runs)} runs compared', f'written {known["written"]}')
     page.section('Runs')
-    for note in notes:
-        page.notice(note)
     page.table(
         ('run', 'folder', 'queries'),
         [
@@ -125,6 +126,8 @@ def _page(
             for run, path in zip(runs, folders, strict=True)
         ],
     )
+    for note in notes:
+        page.notice(note)
     for run in runs:
         for sentence in notices(run.figures):
             page.notice(f'{run.name}: {sentence}')
@@ -133,7 +136,10 @@ def _page(
         ('figure', *(run.name for run in runs)),
         side_by_side([summary(run.figures) for run in runs]),
     )
-    page.quiet('In brackets: 95 % of repetitions with other queries of the kind, by bootstrap.')
+    page.quiet(
+        'In brackets: 95 % of repetitions with other queries of the kind, by the bootstrap that '
+        'each run tells of.'
+    )
     _differences(page, comparable)
     page.section('Plots')
     for name, title in pictures.items():

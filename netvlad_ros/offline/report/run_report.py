@@ -89,7 +89,8 @@ def _summary(page: Page, figures: Mapping[str, Any]) -> None:
             page.heading(title)
         lines = headlines(way)
         page.tiles(
-            {line.name: line.value for line in lines}, {line.name: line.interval for line in lines}
+            {line.name: line.value for line in lines},
+            {line.name: f'95 %: {line.interval}' for line in lines if line.interval},
         )
     if any(line.interval for _, way in ways for line in headlines(way)):
         page.quiet(interval_words(figures))

@@ -80,7 +80,7 @@ def study(
     rotations = fitted_rotations(grid.whitenings, sides.fit, seed)
     dimensions = grid.dimensions_of(sides.database.shape[1])
     tried = list(product(grid.whitenings, dimensions, grid.codes))
-    k = max(RECALL_AT) + max(map(len, benchmark.junk), default=0)
+    k = benchmark.depth(max(RECALL_AT))
     whole = find(EXACT, sides.fit, sides.database, sides.queries, k, seed)
     exact = _hits(whole.rows, benchmark)
     points: list[Point] = []
@@ -118,12 +118,9 @@ def study(
 
 def _hits(rows: NDArray[np.int64], benchmark: Benchmark) -> dict[int, Array]:
     """N -> per query (Q,) 1 if a right place is among the first N, 0 if not, NaN unanswerable."""
-    junk = benchmark.junk or ((),) * len(benchmark.queries)
     hits = {n: np.full(len(rows), np.nan) for n in RECALL_AT}
-    for query, (answer, right, ignored) in enumerate(
-        zip(rows.tolist(), map(set, benchmark.positives), map(set, junk), strict=True)
-    ):
-        listed = [row for row in answer if row not in ignored]
+    for query, (answer, right) in enumerate(zip(rows, map(set, benchmark.positives), strict=True)):
+        listed = answer[benchmark.counted(query, answer)].tolist()
         for n in RECALL_AT:
             if right:
                 hits[n][query] = not right.isdisjoint(listed[:n])

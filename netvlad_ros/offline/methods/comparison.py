@@ -40,20 +40,16 @@ def judge_method(
     `found_at_1` tells for each query whether the first place is right, None = it has no answer;
     `recall_at_1_interval` is one of 95 % over the queries. `peak_mb` is that of the whole process
     since forget_peak. `retrieval` has mean average precision where the benchmark is one of image
-    retrieval. Junk is taken out before ranks are counted. Raises NetvladError.
+    retrieval. What does not count is taken out first (Benchmark.counted). Raises NetvladError.
     """
     retrieval = benchmark.name in RETRIEVAL
     database = ImageSet(benchmark.database)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
-    k = len(database) if retrieval else min(max(RECALL_AT), len(database))
+    k = len(database) if retrieval else benchmark.depth(max(RECALL_AT))
     ranking = method.rank(database, queries, k, progress)
     peak = peak_bytes()
-    junk = benchmark.junk or (np.empty(0, np.int64),) * len(queries)
     listed = [
-        [row for row in answer if row >= 0 and row not in ignored]
-        for answer, ignored in zip(
-            ranking.indices.tolist(), (set(rows.tolist()) for rows in junk), strict=True
-        )
+        rows[benchmark.counted(query, rows)].tolist() for query, rows in enumerate(ranking.indices)
     ]
     right = [rows.tolist() for rows in benchmark.positives]
     found = [

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.methods import posting_lists
+from netvlad_ros.offline.methods.asmk import AsmkIndex
 from netvlad_ros.offline.methods.bag_of_words import BagOfWords
 from netvlad_ros.offline.methods.comparison import compare_method
 from netvlad_ros.offline.methods.comparison_table import table
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
-from netvlad_ros.offline.methods.fisher import Mixture
+from netvlad_ros.offline.methods.feature_maps import FeatureMaps
+from netvlad_ros.offline.methods.fisher import Fisher, Mixture
 from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
 from netvlad_ros.offline.methods.local_source import SparseSift
 from netvlad_ros.offline.methods.method import ImageSet, MethodContext, ranked
-from netvlad_ros.offline.methods.pooled_maps import squares
+from netvlad_ros.offline.methods.pooled_maps import PooledMaps, gem, squares
 from netvlad_ros.offline.methods.product_quantisation import CodeIndex
 from netvlad_ros.offline.methods.query_expansion import ExpandingIndex
 from netvlad_ros.offline.methods.recipe import unit
 from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalIndex
 from netvlad_ros.offline.methods.registry import METHODS, chosen_methods, open_method
 from netvlad_ros.offline.methods.seqslam import StampIndex
+from netvlad_ros.offline.methods.spatial_check import _pairs
 from netvlad_ros.offline.methods.standings import Standings
+from netvlad_ros.offline.methods.vlad import Vlad
 
 PLACES = 8
 CONTEXT = MethodContext(threads=1)
@@ -82,9 +86,14 @@ def sides(tmp_path_factory):
     return ImageSet(database), ImageSet(queries)
 
 
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return ExtractionCache(tmp_path_factory.mktemp('extractions'))
+
+
 @pytest.mark.parametrize('name', METHODS)
-def test_a_method_finds_its_own_images_again_twice_the_same(name, sides):
-    method = open_method(name, CONTEXT)
+def test_a_method_finds_its_own_images_again_twice_the_same(name, sides, cache):
+    method = open_method(name, replace(CONTEXT, cache=cache))
     first, second = (method.rank(*sides, 3, lambda done, total: None) for _ in range(2))
     assert first.indices.shape == first.scores.shape == (PLACES, 3)
     start = 1 if name == 'seqslam' else 0  # the first image is no sequence yet
@@ -108,6 +117,110 @@ def test_words_are_counted_as_postings(sides):
     [own] = list(index.rows(bags[:1], np.arange(1)))
     assert own[0] > 8  # all of its features are inliers of itself
     assert own[1:].max() <= 1  # a cosine alone: only the first place was verified
+
+
+@pytest.mark.parametrize('make', [SparseSift, lambda cache: PooledMaps(maps_of(cache), gem)])
+def test_what_is_kept_is_what_would_be_made(make, sides, tmp_path):
+    kept = ExtractionCache(tmp_path)
+    rgb = sides[0][0]
+    answers = []
+    for cache in (ExtractionCache(), kept, kept, ExtractionCache(tmp_path)):
+        source = make(cache)
+        before, clock = cache.clock(), time.perf_counter()
+        found = source.extract(rgb) if isinstance(source, SparseSift) else (source.describe(rgb),)
+        answers.append(found)
+        assert cache.clock() - before > 0.2 * (time.perf_counter() - clock)
+    for answer in answers[1:]:
+        for array, first in zip(answer, answers[0], strict=True):
+            assert np.array_equal(array, first)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def maps_of(cache):
+    return FeatureMaps(replace(CONTEXT, cache=cache))
+
+
+def test_an_extraction_costs_each_the_same_and_a_full_cache_keeps_nothing_more(tmp_path):
+    rgb = np.zeros((20, 30, 3), np.uint8)
+    runs = []
+
+    def slow():
+        runs.append(1)
+        time.sleep(0.05)
+        return (np.arange(100),)
+
+    cache = ExtractionCache(tmp_path, most_bytes=1500)
+    charged = []
+    for kind in ('a', 'a', 'a', 'b', 'b'):  # the second kind finds no room
+        before = cache.clock()
+        assert cache.of(kind, rgb, slow)[0].tolist() == list(range(100))
+        charged.append(cache.clock() - before)
+    assert charged == pytest.approx([charged[0]] * 3 + [charged[3], charged[4]], abs=1e-3)
+    assert min(charged) >= 0.05
+    assert len(runs) == 1 + 2
+    before = ExtractionCache(tmp_path)
+    before.of('a', rgb, slow)
+    assert len(runs) == 4  # a process makes one of each kind, so that its memory is counted
+
+
+def naive_vlad(found, words):
+    sums = np.zeros_like(words)
+    for row in found:
+        word = np.argmin(((words - row) ** 2).sum(axis=1))
+        sums[word] += row - words[word]
+    return sums
+
+
+def test_vlad_and_fisher_are_those_of_the_papers(sides, cache):
+    source = SparseSift(cache)
+    found = source.extract(sides[0][0])[1]
+    vlad = Vlad(source, 0, words=8)
+    vlad.fit(sides[0])
+    sums = naive_vlad(found, vlad._vocabulary.words)
+    assert vlad.describe(sides[0][0]) == pytest.approx(
+        unit((np.sign(sums) * np.sqrt(np.abs(sums))).ravel()), abs=1e-5
+    )
+    fisher = Fisher(source, 0, components=4, local_dim=8)
+    fisher.fit(sides[0])
+    mixture = fisher._mixture
+    # Sanchez et al., IJCV 2013, equations 17 and 18, feature by feature.
+    first, second = np.zeros((2, 4, 8))
+    for row in (found - fisher._centre) @ fisher._axes:
+        [shares] = mixture.shares(row[np.newaxis])
+        for k in range(4):
+            scaled = (row - mixture.means[k]) / np.sqrt(mixture.variances[k])
+            first[k] += shares[k] * scaled / np.sqrt(mixture.weights[k])
+            second[k] += shares[k] * (scaled**2 - 1) / np.sqrt(2 * mixture.weights[k])
+    gradient = np.concatenate([first, second]).ravel()
+    by_hand = unit(np.sign(gradient) * np.sqrt(np.abs(gradient)))
+    assert fisher.describe(sides[0][0]) == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_the_inverted_file_is_searched_as_feature_by_feature(rng, monkeypatch):
+    monkeypatch.setattr(posting_lists, 'AT_ONCE', 50)  # in many parts
+    dim, words = 72, 6  # no whole number of 64
+
+    def image(features):
+        chosen = np.sort(rng.choice(words, features, replace=False))
+        return chosen, np.packbits(rng.random((features, dim)) < 0.4, axis=1)
+
+    places = [image(features) for features in (4, 0, 6, 3)] * 8
+    queries = [image(5), image(0)]
+    index = AsmkIndex(places, words, dim)
+    for (word_of, bits), scores in zip(queries, index.rows(queries, np.arange(2)), strict=True):
+        by_hand = np.zeros(len(places))
+        for row, (theirs, their_bits) in enumerate(places):
+            for i, j in zip(*np.nonzero(word_of[:, None] == theirs), strict=True):
+                apart = np.unpackbits(bits[i] ^ their_bits[j]).sum()
+                by_hand[row] += max(1 - 2 * apart / dim, 0) ** 3
+            by_hand[row] /= np.sqrt(max(len(word_of), 1) * max(len(theirs), 1))
+        assert scores == pytest.approx(by_hand)
+
+
+def test_pairs_share_a_word_that_is_rare_in_both():
+    query, other = np.array([7, 3, 3, 9, 9, 9, 9, 5]), np.array([3, 9, 7, 3, 1, 7])
+    assert _pairs(query, other).tolist() == [[1, 0], [1, 3], [2, 0], [2, 3], [0, 2], [0, 5]]
+    assert _pairs(query[:0], other).shape == (0, 2)
 
 
 def test_signatures_match_within_the_threshold():
@@ -144,7 +257,7 @@ def test_expansion_leans_towards_the_neighbours():
     [expanded] = ExpandingIndex(list(vectors)).rows([unit(np.array([1.0, 0, 0]))], np.arange(1))
     weights = np.maximum(plain, 0) ** 3
     by_hand = vectors @ unit(np.array([1.0, 0, 0]) + weights @ vectors)
-    assert expanded == pytest.approx(by_hand, abs=1e-6)
+    assert expanded == pytest.approx(by_hand, abs=1e-3)
     assert expanded[2] > plain[2] == 0
 
 
@@ -163,6 +276,20 @@ def test_who_is_near_by_chance_falls_behind_mutual_neighbours(rng):
     assert (plain[:24] < plain[48]).any()
     [similarity] = ReciprocalIndex(database).rows([query], np.arange(1))
     assert similarity[:24].min() > similarity[24:].max()
+
+
+@pytest.mark.parametrize('name', ['netvlad-pq', 'netvlad-reciprocal', 'fisher', 'bow', 'asmk'])
+def test_a_handful_of_images_is_a_database_or_one_sentence(name, sides, cache):
+    for count in (1, 2, 4):
+        database = ImageSet(sides[0].paths[:count])
+        try:
+            ranking = open_method(name, replace(CONTEXT, cache=cache)).rank(
+                database, ImageSet(sides[1].paths[:1]), 5, lambda done, total: None
+            )
+        except NetvladError as error:
+            assert name == 'netvlad-pq' and f'{count} images are too few' in str(error)
+        else:
+            assert ranking.indices[0, :count].max() == count - 1
 
 
 def test_codes_are_as_long_as_the_database_allows(rng):
@@ -218,23 +345,6 @@ def test_unknown_methods_are_told_what_is_known():
     assert chosen_methods('hog, x/y.onnx,hog') == ['hog', 'x/y.onnx']
 
 
-def test_compare_prints_one_table_and_keeps_the_rankings(shared_data, tmp_path):
-    arguments = ['thumbnail,hog', 'corridor_loop', str(shared_data / 'corridor_loop')]
-    result = CliRunner().invoke(app, ['compare', *arguments, '--out', str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert '40 places, 40 queries' in result.stdout
-    assert 'Dalal and Triggs, CVPR 2005' in result.stdout
-    figures = json.loads((tmp_path / 'metrics.json').read_text())
-    assert [method['method'] for method in figures['methods']] == ['thumbnail', 'hog']
-    assert min(read_image(tmp_path / 'comparison.png').shape[:2]) > 300
-    for method in figures['methods']:
-        folder = tmp_path / 'corridor_loop' / method['method']
-        kept = np.load(folder / 'ranking.npz', allow_pickle=False)
-        assert kept['indices'].shape == (40, 10)
-        assert method['recall']['1'] == np.mean(method['found_at_1'])
-        assert method['peak_mb'] > 10
-
-
 def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
     database, queries = (side.paths for side in sides)
     # To the first query its own copy is junk, and the third of its list is right.
@@ -251,9 +361,3 @@ def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
     assert figures['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
     heads, row = table(Standings(['holidays'], ['hog'], [{**figures, 'benchmark': 'holidays'}]))
     assert 'mAP' in heads and f'{100 * mean:.1f}' in row
-
-
-def test_compare_lists_the_known_benchmarks(tmp_path):
-    result = CliRunner().invoke(app, ['compare', 'hog', 'nowhere', str(tmp_path)])
-    assert result.exit_code == 1
-    assert "'nowhere' is no benchmark; known are" in result.output

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def settings_of(name: str, context: MethodContext, images: Settings) -> Settings
         'seed': context.seed,
         'threads': thread_count(context.threads),
         'environment': known,
-        'code': _digest(_content(path) for path in _sources()),
+        'code': _code(),
     }
 
 
@@ -82,9 +83,11 @@ def images_of(
     }
 
 
-def _sources() -> list[Path]:
+@cache
+def _code() -> str:
     package = Path(netvlad_ros.__file__).parent
-    return sorted(path for room in _CODE for path in (package / room).rglob('*.py'))
+    sources = (path for room in _CODE for path in (package / room).rglob('*.py'))
+    return _digest(_content(path) for path in sorted(sources))
 
 
 def _content(path: Path) -> bytes:

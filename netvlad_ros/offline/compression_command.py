@@ -112,10 +112,12 @@ def compress(
         'points': [point.to_json() for point in result.points],
         'left_out': result.left_out,
     }
+    source = 'the database itself' if fit is None else str(fit)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_json(figures, out / 'metrics.json')
-        draw(result, f'{judged.name}: {figures["answerable"]} queries', out / PICTURE)
+        title = f'{judged.name}: {figures["answerable"]} queries; fitted on {source}'
+        draw(result, one_line(title), out / PICTURE)
         page = compression_page(result, figures, (out / PICTURE).read_bytes())
         write_whole(out / 'report.html', page)
     if flattered:
@@ -128,7 +130,6 @@ def compress(
         f'{len(judged.database)} places, {len(judged.queries)} queries, '
         f'{figures["answerable"]} of them answerable'
     )
-    source = 'the database itself' if fit is None else str(fit)
     typer.echo(one_line(f'fitted on the {len(sides.fit)} images of {source}'))
     _print(result.points if every else best_of_each(result.points))
     for reason in dict.fromkeys(result.left_out.values()):

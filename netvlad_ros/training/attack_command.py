@@ -93,10 +93,11 @@ def attack(
     map. Each image of the drive is sent to places of the map more than twice --radius or --angle
     from its own. It is stored with 8 bits a channel, and what was stored is judged by the robot's
     own Localizer: `retrieval` and `verification`: the image alone, without verification and with
-    it; `standing`: belief on, ten looks at the image while odometry says that nothing moves, the
-    worst of them; `driving`: belief on, the images of a --stretch in order. `at_target` counts best
-    candidates at the target's place, `accepted_wrong` priors away from the true one; `carrier` says
-    the same of the images before. Ctrl-C leaves what is done, and the same command goes on.
+    it; `uncalibrated`: with it, but without camera_info; `standing`: belief on, ten looks at the
+    image while odometry says that nothing moves, the worst of them; `driving`: belief on, the
+    images of a --stretch in order. `at_target` counts best candidates at the target's place,
+    `accepted_wrong` priors away from the true one; `carrier` says the same of the images before.
+    Ctrl-C leaves what is done, and the same command goes on.
     """
     from dataclasses import asdict
 

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_hypotheses import around
-from netvlad_ros.training.attack_robot import DRIVING, RETRIEVAL, STANDING, VERIFIED, WAYS
+from netvlad_ros.training.attack_robot import DRIVING, RETRIEVAL, WAYS
 
 CONFIDENCE = 0.95
 COUNTED = ('at_target', 'at_truth', 'accepted', 'accepted_wrong', 'accepted_target')
@@ -141,9 +141,12 @@ def _rates(attempts: Sequence[Attempt]) -> dict[str, Any]:
         fooled = attempt.after[DRIVING].accepted_wrong
         stretches[attempt.stretch] = stretches.get(attempt.stretch, False) or fooled
     rates = {'retrieval_fooled': [attempt.after[RETRIEVAL].at_target for attempt in attempts]}
-    for way in (RETRIEVAL, VERIFIED, STANDING):
-        rates[f'wrong_prior_{way}'] = [attempt.after[way].accepted_wrong for attempt in attempts]
-    rates[f'wrong_prior_{DRIVING}'] = [*stretches.values()]
+    for way in WAYS:
+        rates[f'wrong_prior_{way}'] = (
+            [*stretches.values()]
+            if way == DRIVING
+            else [attempt.after[way].accepted_wrong for attempt in attempts]
+        )
     return {name: _rate(fooled) for name, fooled in rates.items() if fooled}
 
 

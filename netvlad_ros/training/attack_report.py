@@ -15,12 +15,21 @@ from netvlad_ros.offline.report.page import Page
 from netvlad_ros.offline.report.thumbnail import thumbnail
 from netvlad_ros.training.attack_judgement import COUNTED, Attempt
 from netvlad_ros.training.attack_picture import GAIN, change
-from netvlad_ros.training.attack_robot import DRIVING, LOOKS, RETRIEVAL, STANDING, VERIFIED, WAYS
+from netvlad_ros.training.attack_robot import (
+    DRIVING,
+    LOOKS,
+    RETRIEVAL,
+    STANDING,
+    UNCALIBRATED,
+    VERIFIED,
+    WAYS,
+)
 
 MOST_SHOWN = 24
 RATES = {
     'retrieval_fooled': 'Retrieval alone: the best candidate shows the target',
     f'wrong_prior_{RETRIEVAL}': 'Wrong prior accepted: the image alone, without verification',
+    f'wrong_prior_{UNCALIBRATED}': 'Wrong prior accepted: with verification, no camera_info',
     f'wrong_prior_{VERIFIED}': 'Wrong prior accepted: the image alone, with verification',
     f'wrong_prior_{STANDING}': f'Wrong prior accepted: standing, belief on, any of {LOOKS} looks',
     f'wrong_prior_{DRIVING}': 'Wrong prior accepted: driving, belief on, anywhere on a stretch',
@@ -78,7 +87,8 @@ def attack_page(
         'Each image was changed a little so that the network describes it as a place of the map '
         'where it was not taken (Tolias, Radenovic and Chum, ICCV 2019), by one who has the '
         'weights and the map; the local features that verification looks at were not attacked. '
-        'What was stored is judged by the localizer that the robot runs.'
+        'What was stored is judged by the localizer that the robot runs. Where verification is '
+        'left out (no time left, a map without features) retrieval decides alone.'
     )
     page.section('How often')
     page.table(
@@ -125,7 +135,7 @@ def attack_page(
 
 
 def _harm(attempt: Attempt) -> tuple[bool, ...]:
-    order = (VERIFIED, STANDING, DRIVING, RETRIEVAL)
+    order = (VERIFIED, STANDING, DRIVING, UNCALIBRATED)
     return (
         *(attempt.after[way].accepted_wrong for way in order),
         attempt.after[RETRIEVAL].at_target,

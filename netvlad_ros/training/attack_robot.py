@@ -15,7 +15,9 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_map import PlaceMap
 
-RETRIEVAL, VERIFIED, STANDING, DRIVING = WAYS = ('retrieval', 'verification', 'standing', 'driving')
+RETRIEVAL, UNCALIBRATED, VERIFIED, STANDING, DRIVING = WAYS = (
+    *('retrieval', 'uncalibrated', 'verification', 'standing', 'driving'),
+)
 LOOKS = 10  # of a robot that stands
 BETWEEN_NS = 500_000_000
 
@@ -23,7 +25,8 @@ BETWEEN_NS = 500_000_000
 class Robot:
     """The localizer as it is shipped, asked in several ways.
 
-    retrieval: an image alone, verification off. verification: alone, verification on. standing:
+    retrieval: an image alone, verification off. verification: alone, verification on.
+    uncalibrated: the same, but nobody knows the camera, so no pose can be asked for. standing:
     from a cold start, belief on, the image seen LOOKS times while the odometry says that nothing
     moves. driving: belief on, the images of a stretch in order, from a cold start, without odometry
     that might contradict them.
@@ -46,7 +49,10 @@ class Robot:
         for rgb, stamp_ns in images:
             alone, driving = self._whole.both(rgb, stamp_ns, camera=camera)
             plain = self._plain.recognize(rgb, stamp_ns, camera=camera)
-            answers.append({RETRIEVAL: [plain], VERIFIED: [alone], DRIVING: [driving]})
+            blind = self._whole.recognize(rgb, stamp_ns)
+            answers.append(
+                {RETRIEVAL: [plain], UNCALIBRATED: [blind], VERIFIED: [alone], DRIVING: [driving]}
+            )
         for answer, (rgb, stamp_ns) in zip(answers, images, strict=True):
             self._whole.reset()
             answer[STANDING] = [

@@ -135,7 +135,7 @@ def test_neighbours_are_drawn_together(rng):
     stamps = np.arange(800) * 500_000_000
     assert (block_length(stamps), block_length(stamps[:30]), block_length(stamps[:1])) == (20, 6, 1)
     assert block_bootstrap_interval([1, np.nan, np.nan], 2) is None
-    median = block_bootstrap_interval([1, np.nan, 3, 5], 2, np.nanmedian)
+    median = block_bootstrap_interval([1, np.nan, 3, 5], 2, 'median')
     assert (median.low, median.estimate, median.high) == (1, 3, 4)
     with pytest.raises(NetvladError, match='blocks of 1 or more'):
         block_bootstrap_interval([1.0, 2.0], 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from netvlad_ros.core.bootstrap import DRAWN_AT_ONCE, Interval, Statistic
+from netvlad_ros.core.bootstrap import DRAWN_AT_ONCE, Interval
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
 
 BLOCK_S = 10.0  # a vehicle has left a place by then, and a failure of it has passed
 LEAST_BLOCKS = 5  # of fewer and longer ones nearly all draws would be alike
@@ -29,7 +31,7 @@ def block_length(stamps_ns: ArrayLike) -> int:
 def block_bootstrap_interval(
     values: ArrayLike,
     block: int,
-    statistic: Statistic = np.nanmean,
+    statistic: Literal['mean', 'median'] = 'mean',
     seed: int = 0,
     repeats: int = 2000,
     *,
@@ -39,8 +41,8 @@ def block_bootstrap_interval(
 
     Neighbouring images succeed and fail together, so runs of `block` successive images are drawn
     rather than single ones; runs may overlap, and go on from the end to the beginning, so that
-    every image is drawn as often. NaN (an image that does not count) keeps its place in its run:
-    the statistic must leave it out. block 1: images by themselves. None if fewer than two values
+    every image is drawn as often. NaN (an image that does not count) keeps its place in its run
+    and is left out of the statistic. block 1: images by themselves. None if fewer than two values
     count. Where all are equal the interval has no width: tell the number of images with it.
 
     Source: Kuensch, The jackknife and the bootstrap for general stationary observations, Annals of
@@ -58,25 +60,56 @@ def block_bootstrap_interval(
             f'an interval needs blocks of 1 or more, a confidence between 0 and 1 and repeats, not '
             f'{block}, {confidence:g} and {repeats}'
         )
-    count = len(column)
-    if np.isfinite(column).sum() < 2:
+    counted = np.isfinite(column)
+    if counted.sum() < 2:
         return None
+    block = min(block, len(column))
+    of_draws = (_Means if statistic == 'mean' else _Medians)(column, block)
+    runs = -(-len(column) // block)
     rng = np.random.default_rng(seed)
-    step = max(1, DRAWN_AT_ONCE // count)
-    block = min(block, count)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', RuntimeWarning)  # draws in which nothing counts: left out
-        drawn = [
-            statistic(column[_draw(count, block, min(step, repeats - start), rng)], axis=-1)
-            for start in range(0, repeats, step)
-        ]
+    step = max(1, DRAWN_AT_ONCE // len(column))
+    drawn = [
+        of_draws(rng.integers(0, len(column), (min(step, repeats - start), runs)))
+        for start in range(0, repeats, step)
+    ]
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(np.concatenate(drawn), (tail, 1 - tail))
-    return Interval(float(statistic(column, axis=-1)), float(low), float(high), confidence)
+    estimate = (np.mean if statistic == 'mean' else np.median)(column[counted])
+    return Interval(float(estimate), float(low), float(high), confidence)
 
 
-def _draw(count: int, block: int, repeats: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of `repeats` drives, (repeats, count), each made of runs of `block` rows."""
-    runs = -(-count // block)
-    starts = rng.integers(0, count, (repeats, runs, 1))
-    return ((starts + np.arange(block)) % count).reshape(repeats, -1)[:, :count]
+class _Means:
+    """Means of draws, by the sums of their blocks; NaN where nothing counts."""
+
+    def __init__(self, column: Array, block: int) -> None:
+        counted = np.isfinite(column)
+        self._sums = _window_sums(np.where(counted, column, 0.0), block)
+        self._counts = _window_sums(counted.astype(np.float64), block)
+
+    def __call__(self, starts: NDArray[np.int64]) -> Array:
+        """starts: (repeats, runs), where the blocks begin."""
+        counts = self._counts[starts].sum(axis=1)
+        sums = self._sums[starts].sum(axis=1)
+        return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+
+
+class _Medians:
+    """Medians of draws; NaN where nothing counts."""
+
+    def __init__(self, column: Array, block: int) -> None:
+        self._column = np.where(np.isfinite(column), column, np.nan)
+        self._block = np.arange(block)
+
+    def __call__(self, starts: NDArray[np.int64]) -> Array:
+        """starts: (repeats, runs), where the blocks begin."""
+        rows = (starts[:, :, np.newaxis] + self._block) % len(self._column)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', RuntimeWarning)  # of draws in which nothing counts
+            found: Array = np.nanmedian(self._column[rows.reshape(len(starts), -1)], axis=1)
+        return found
+
+
+def _window_sums(values: Array, block: int) -> Array:
+    """Sum of the `block` values from each on, (n,), going on from the end to the beginning."""
+    total = np.cumsum(np.concatenate([[0.0], values, values[:block]]))
+    return total[block : block + len(values)] - total[: len(values)]

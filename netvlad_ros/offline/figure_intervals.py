@@ -54,7 +54,7 @@ def intervals_json(columns: dict[str, Array], block: int = 1) -> dict[str, Any]:
     """
     found = {
         name: block_bootstrap_interval(
-            column, block, np.nanmedian if name.startswith('median') else np.nanmean
+            column, block, 'median' if name.startswith('median') else 'mean'
         )
         for name, column in columns.items()
     }

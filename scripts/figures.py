@@ -35,7 +35,7 @@ DOCS = ROOT / 'docs'
 MEASURED = DOCS / 'figures'
 WORK = Path('runs/figures')
 DATA = Path('../shared/data')
-LONGEST = 32  # entries of a list that is kept; longer ones are answers to single images
+LONGEST = 32  # numbers of a list that is kept; longer ones are answers to single images
 PRINTED = 24  # lines that are kept
 
 
@@ -172,14 +172,15 @@ def readme() -> str:
 
 
 def pruned(value: Any) -> Any:
-    """The same, without long lists."""
+    """The same, without long lists of numbers and names."""
     if isinstance(value, dict):
-        return {
-            name: pruned(inner)
-            for name, inner in value.items()
-            if not (isinstance(inner, list) and len(inner) > LONGEST)
-        }
+        return {name: pruned(inner) for name, inner in value.items() if not is_long(inner)}
     return [pruned(inner) for inner in value] if isinstance(value, list) else value
+
+
+def is_long(value: Any) -> bool:
+    """Whether it is a list with an entry for every image."""
+    return isinstance(value, list) and len(value) > LONGEST and not isinstance(value[0], dict)
 
 
 def commit() -> str:

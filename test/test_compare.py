@@ -280,6 +280,31 @@ def test_a_method_that_fails_says_why_and_the_others_go_on(tiny):
     assert alone.exit_code == 1 and 'gone.onnx' in alone.stderr
 
 
+def test_image_retrieval_reports_its_own_scores_beside_the_others(tiny, tmp_path):
+    root, out, _ = tiny
+    oxford = tmp_path / 'oxford'
+    (oxford / 'jpg').mkdir(parents=True)
+    images, asked = [f'oxford_{i}' for i in range(6)], ['all_souls_0', 'all_souls_1']
+    rng = np.random.default_rng(1)
+    for name in (*images, *asked):
+        rgb = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (64, 48))
+        cv2.imwrite(str(oxford / 'jpg' / f'{name}.jpg'), rgb)
+    truth = [
+        {'bbx': [1.0, 2.0, 40.0, 40.0], 'easy': [0, 2], 'hard': [1], 'junk': [3]},
+        {'bbx': [0.0, 0.0, 60.0, 40.0], 'easy': [], 'hard': [5], 'junk': []},
+    ]
+    fields = {'imlist': images, 'qimlist': asked, 'gnd': truth}
+    (oxford / 'gnd_roxford5k.json').write_text(json.dumps(fields))
+    result = invoke('thumbnail', 'roxford5k', oxford, 'tiny', root, '--out', out)
+    assert result.exit_code == 0, result.output
+    found = json.loads((out / 'roxford5k' / 'thumbnail' / 'metrics.json').read_text())
+    assert list(found['retrieval']) == ['easy', 'medium', 'hard']
+    means = [100 * part['mean_average_precision'] for part in found['retrieval'].values()]
+    lines = result.stdout.splitlines()
+    assert 'mAP easy  mAP medium  mAP hard' in lines[-3]
+    assert [f'{mean:.1f}' for mean in means] == lines[-2].split()[3:6]
+
+
 class Bomb:
     """Ends the process that unpacks it."""
 

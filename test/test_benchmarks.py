@@ -34,6 +34,8 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
+from netvlad_ros.offline.methods.comparison import judge_method
+from netvlad_ros.offline.methods.method import Ranking
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 
 COUNTED = ('hawkins', 'laurel_caverns', 'mid_atlantic_ridge')  # of their images the number is known
@@ -438,6 +440,24 @@ def test_junk_is_not_ranked_and_more_is_asked_for(tmp_path):
     read = BENCHMARKS['tokyo_tm'].load(tmp_path)
     assert read.depth(1) == 3 and read.depth(4) == 4
     assert read.counted(1, [2, 3, -1, 0, 1]).tolist() == [1, 4]
+
+
+class Backwards:
+    """Ranks the last image first, whatever is shown."""
+
+    name, paper = 'backwards', 'of no author'
+
+    def rank(self, database, queries, k, progress):
+        rows = np.tile(np.arange(len(database))[::-1], (len(queries), 1))[:, :k]
+        return Ranking(rows, -rows.astype(float), 0.0, {})
+
+
+def test_recall_leaves_out_what_was_seen_at_the_time_of_the_query(tmp_path):
+    """Of four places the first and third are junk: 3, then 1, is what a query is told."""
+    tokyo_tm(tmp_path)
+    found, _ = judge_method(Backwards(), BENCHMARKS['tokyo_tm'].load(tmp_path), 0, lambda *_: None)
+    assert found['found_at_1'] == [0.0, 0.0, 1.0]  # places 1; 1; 1 and 3
+    assert found['recall']['5'] == 1.0
 
 
 def test_distractors_are_searched_and_never_right(tmp_path):

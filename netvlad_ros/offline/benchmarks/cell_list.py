@@ -43,6 +43,8 @@ def load_cell_list(name: str, images: str, origin: Origin, root: Path) -> Benchm
             f'{path}: dbStruct is not a row of the {len(CELLS)} cells {", ".join(CELLS)}'
         )
     radius_m = float(_numbers(values[6], (1, 1), f'{path}: posDistThr')[0, 0])
+    if radius_m <= 0.0:
+        raise NetvladError(f'{path}: posDistThr is {radius_m:g} m, no radius')
     sides = []
     for names, positions, count in (values[0:2] + values[4:5], values[2:4] + values[5:6]):
         size = float(_numbers(count, (1, 1), f'{path}: numDb or numQ')[0, 0])
@@ -70,9 +72,11 @@ def _numbers(value: Any, shape: tuple[int, int], what: str) -> NDArray[np.float6
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise NetvladError(f'{what} holds no numbers') from error
-    if numbers.shape != shape or not np.isfinite(numbers).all():
+    if numbers.shape != shape:
         raise NetvladError(
             f'{what} must be {shape[0]} x {shape[1]} finite numbers; '
             f'it is {" x ".join(map(str, numbers.shape))}'
         )
+    if not np.isfinite(numbers).all():
+        raise NetvladError(f'{what} holds a number that is not finite')
     return numbers

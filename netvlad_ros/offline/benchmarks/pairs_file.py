@@ -56,7 +56,7 @@ def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
             f'{folders[1]} and {folders[0]} are numbered from 1 and {path.name} counts from 0; '
             'number the images from 0000000.jpg on'
         )
-    return assemble(origin, root, places, *_by_query(pairs, asked))
+    return assemble(origin, root, places, *_by_query(pairs, asked, path))
 
 
 def load_mid_atlantic(origin: Origin, root: Path) -> Benchmark:
@@ -69,7 +69,7 @@ def load_mid_atlantic(origin: Origin, root: Path) -> Benchmark:
     places, asked = (
         counted_slots(folder, count, origin) for folder, count in zip(folders, RIDGE, strict=True)
     )
-    return assemble(origin, root, places, *_by_query(pairs, asked))
+    return assemble(origin, root, places, *_by_query(pairs, asked, path))
 
 
 def _instead(root: Path, more: str = '') -> str:
@@ -127,11 +127,11 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int | np.integer) and bool(-1 <= value < 2**31)
 
 
-def _by_query(pairs: Rows, asked: Slots) -> tuple[Slots, list[Rows]]:
+def _by_query(pairs: Rows, asked: Slots, path: Path) -> tuple[Slots, list[Rows]]:
     """The query slots, lengthened to the highest query of the pairs, and their references."""
     if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(asked) + len(pairs)):
         raise NetvladError(
-            f'the ground truth names queries {pairs[:, 0].min()} to {pairs[:, 0].max()}; '
+            f'{path} names queries {pairs[:, 0].min()} to {pairs[:, 0].max()}; '
             f'there are {len(asked)}'
         )
     end = int(pairs[:, 0].max()) + 1 if len(pairs) else 0

@@ -16,7 +16,7 @@ from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.slots import Slots
 from netvlad_ros.offline.layouts.msls import read_msls
 from netvlad_ros.offline.layouts.pittsburgh_mat import read_pittsburgh_mat
-from netvlad_ros.offline.layouts.utm_folders import read_utm_folders
+from netvlad_ros.offline.layouts.utm_folders import NO_PLACE, read_utm_folders
 from netvlad_ros.offline.place_images import PlaceImages
 
 RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
@@ -116,7 +116,7 @@ def _without_own_time(benchmark: Benchmark, source: PlaceImages) -> Benchmark:
 
 
 def _is_missing(reason: str) -> bool:
-    return reason.startswith(('the image does not exist', 'outside the folder'))
+    return reason.startswith(('the image does not exist', 'outside the folder', NO_PLACE))
 
 
 def _near(source: PlaceImages, database: Rows, queries: Rows) -> list[Rows]:

@@ -23,13 +23,14 @@ class ImageFinder:
     def find(self, *names: str) -> Path | None:
         """Path of the first of these names that exists; else None, and the first is skipped.
 
-        Names are relative to the folder, with slashes; a list from elsewhere must not lead out.
+        Names are relative to the folder, with slashes (Windows' ones are understood); a list from
+        elsewhere must not lead out.
         Sets that were handed on are often stored anew: where no file has the name, one may have
         it but for the case (a.JPG) or the kind of image (a.png), if only one does.
         """
         for name in names:
             try:
-                path = self.root / relative_image(name, str(self.root))
+                path = self.root / relative_image(name.replace('\\', '/'), str(self.root))
             except NetvladError:
                 self.skip(name, f'outside the folder {self.root}')
                 return None

@@ -22,6 +22,7 @@ QUERY_FOLDERS = (
     'query',
     '247query_subset_v2',
     '247query_v3',
+    'tokyo247/247query_subset_v2',
     *DATABASE_FOLDERS,
 )
 MAX_BYTES = 2**28  # the longest of the field's lists unpack to some tens of megabytes
@@ -101,9 +102,12 @@ def _numbers(value: object, shape: tuple[int, int], what: str) -> NDArray[np.flo
         raise NetvladError(f'{what} holds no numbers') from error
     if shape[0] == 1:
         numbers = numbers.reshape(1, -1)
-    if numbers.shape != shape or not np.isfinite(numbers).all():
+    if numbers.shape != shape:
         raise NetvladError(
             f'{what} must be {shape[0]} x {shape[1]} finite numbers, one column an image; '
             f'it is {" x ".join(map(str, numbers.shape))}'
         )
+    if not np.isfinite(numbers).all():
+        image = int(np.flatnonzero(~np.isfinite(numbers).all(axis=0))[0])
+        raise NetvladError(f'{what}: that of image {image + 1} is not finite')
     return numbers

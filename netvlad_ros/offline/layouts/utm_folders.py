@@ -17,6 +17,7 @@ from netvlad_ros.offline.traverse import Skip
 # Fields between the @ signs, as the field's downloaders write them; the first is empty.
 EAST, NORTH, ZONE, LETTER, HEADING, TIMESTAMP = 1, 2, 3, 4, 9, 13
 MAX_METRES = 1e8
+NO_PLACE = 'its name does not begin with @east@north@'
 
 
 def read_utm_folders(folder: Path) -> PlaceImages:
@@ -44,7 +45,7 @@ def read_utm_folders(folder: Path) -> PlaceImages:
             fields = PurePosixPath(name).name.split('@')
             position = [_metres(text) for text in fields[EAST : NORTH + 1]]
             if len(position) < 2 or not all(map(math.isfinite, position)):
-                skipped.append(Skip(name, 'its name does not begin with @east@north@'))
+                skipped.append(Skip(name, NO_PLACE))
                 continue
             fields += [''] * (TIMESTAMP + 1 - len(fields))
             images.append(folder / name)

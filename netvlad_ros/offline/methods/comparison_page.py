@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from netvlad_ros.offline.methods.comparison_run import Subject
-from netvlad_ros.offline.methods.comparison_table import groups, legend
+from netvlad_ros.offline.methods.comparison_table import COST_DIGITS, COSTS, Group, groups, legend
 from netvlad_ros.offline.methods.standings import Standings
 from netvlad_ros.offline.report.environment import environment
 from netvlad_ros.offline.report.figure_table import flat
@@ -28,13 +29,15 @@ def comparison_page(
         ', '.join(standings.benchmarks) + f'; written {known["written"]}',
     )
     page.section('Comparison')
-    columns = groups(standings)
-    heads = [f'{group.title} {head}'.strip() for group in columns for head in group.heads]
-    rows = zip(*(group.rows for group in columns), strict=True)
-    page.table(heads, ([cell for part in row for cell in part] for row in rows))
+    names, *columns = groups(standings)
+    costs = [group for group in columns if group.heads[0] in COST_DIGITS]
+    _table(page, [names, *(_with_interval(group) for group in columns if group not in costs)])
     page.text(f'{legend(standings)}.')
     for sentence in standings.sentences():
         page.text(f'{sentence}.')
+    page.heading('What it costs')
+    page.text(f'Each method in a process of its own; {COSTS}.')
+    _table(page, [names, *costs])
     page.section('Picture')
     page.picture(picture.read_bytes(), 'Recall@1, and what it costs, a line for each method')
     page.section('Benchmarks')
@@ -61,3 +64,19 @@ def comparison_page(
     page.section('Environment')
     page.table(('what', 'value'), known.items())
     return page.html()
+
+
+def _table(page: Page, columns: Sequence[Group]) -> None:
+    heads = [f'{group.title} {head}'.strip() for group in columns for head in group.heads]
+    rows = zip(*(group.rows for group in columns), strict=True)
+    page.table(heads, ([cell for part in row for cell in part] for row in rows))
+
+
+def _with_interval(group: Group) -> Group:
+    """R@1 and its interval as one column, which is half as wide as two."""
+    if '95 %' not in group.heads:
+        return group
+    rows = [
+        [row[0].strip() + ('' if row[1] == '-' else f' ({row[1]})'), *row[2:]] for row in group.rows
+    ]
+    return replace(group, heads=['R@1 (95 %)', *group.heads[2:]], rows=rows)

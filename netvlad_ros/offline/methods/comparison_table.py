@@ -11,6 +11,7 @@ from netvlad_ros.offline.methods.standings import OURS, Standings
 
 GAP = '  '
 UNITS = 'R@N and mAP in %, R@1 with its interval of 95 % over the queries'
+COSTS = 'times and bytes are means over the benchmarks, memory is the largest'
 MARKS = f'*: beats {OURS} at R@1, **: beyond the chance of the queries'
 COST_DIGITS = {'ms/image': 1, 'ms/query': 2, 'fit s': 1, 'bytes/place': 0, 'peak MB': 0}
 
@@ -76,7 +77,12 @@ def table(standings: Standings, width: int | None = None) -> list[str]:
 
 def legend(standings: Standings) -> str:
     """What the figures and marks of the table mean."""
-    return f'{UNITS}; {MARKS}' if OURS in standings.methods else UNITS
+    parts = [UNITS]
+    if len(standings.benchmarks) > 1:
+        parts.append(COSTS)
+    if OURS in standings.methods:
+        parts.append(MARKS)
+    return '; '.join(parts)
 
 
 def percent(share: float | None) -> str:

@@ -93,8 +93,11 @@ class BenchmarkInfo:
             if not root.is_dir():
                 raise NetvladError(f'{root} is no folder; it should be the root of {self.title}')
             return self.read(unpacked_root(root, self.layout))
-        except NetvladError as error:
+        except (NetvladError, OSError) as error:
+            what: object = error
+            if isinstance(error, OSError):
+                what = f'{str(error.filename or root)[:200]} cannot be read: {error.strerror}'
             raise NetvladError(
-                f'{error}; {self.name} is expected as {self.layout}; it is to be had from '
+                f'{what}; {self.name} is expected as {self.layout}; it is to be had from '
                 f'{self.obtained} (`netvlad benchmarks {self.name}` tells more)'
             ) from error

@@ -104,7 +104,7 @@ def _items(value: Any) -> list[Any]:
 
 def _names(value: Any, what: str) -> tuple[str, ...]:
     names = _items(value)
-    if not names or not all(isinstance(name, str) and name for name in names):
+    if not names or not all(isinstance(n, str) and n and n.isprintable() for n in names):
         raise NetvladError(f'{what} is not a list of image names')
     if len(set(names)) < len(names) and what.endswith(' imlist'):
         raise NetvladError(f'{what} lists an image twice')

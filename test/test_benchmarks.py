@@ -292,6 +292,19 @@ def test_a_hole_that_cannot_be_placed_is_refused_rather_than_guessed(tmp_path):
         BENCHMARKS['hawkins'].load(tmp_path)
 
 
+def test_where_names_are_the_rows_of_the_poses_a_hole_at_an_end_is_placed(tmp_path):
+    right = MINIATURES['hawkins'].write(tmp_path)
+    for path in tmp_path.rglob('frame*.png'):
+        path.rename(path.with_name(path.name.removeprefix('frame')))
+    gone = {'db_images/0.png', 'q_images/127.png', 'q_images/244.png'}
+    for name in gone:
+        (tmp_path / name).unlink()
+    read = BENCHMARKS['hawkins'].load(tmp_path)
+    named = {q.replace('frame', ''): {d.replace('frame', '') for d in r} for q, r in right.items()}
+    assert found(read, tmp_path) == {q: r - gone for q, r in named.items() if q not in gone}
+    assert set(read.missing) == gone
+
+
 def test_numbers_in_names_are_not_trusted(tmp_path):
     write_frames = MINIATURES['gardens_point'].write
     write_frames(tmp_path)

@@ -50,7 +50,8 @@ def load_nordland(origin: Origin, root: Path) -> Benchmark:
     """
     if has_utm_folders(root):
         return load_utm_folders(origin, root)
-    folders = [origin.folder(origin.folder(root) / season) for season in ('summer', 'winter')]
+    above = root / 'data' if (root / 'data' / 'summer').is_dir() else root
+    folders = [origin.folder(origin.folder(above) / season) for season in ('summer', 'winter')]
     lists = [
         [root / where / name for name in names]
         for where in NORDLAND_FOLDERS
@@ -59,7 +60,7 @@ def load_nordland(origin: Origin, root: Path) -> Benchmark:
     ]
     if lists:
         places, asked = (
-            named_slots(root, (f'{folder.name}/{name}' for name in _names(path)))
+            named_slots(above, (f'{folder.name}/{name}' for name in _names(path)))
             for folder, path in zip(folders, lists[0], strict=True)
         )
     else:

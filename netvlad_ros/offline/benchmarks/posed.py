@@ -13,7 +13,7 @@ from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
-from netvlad_ros.offline.benchmarks.slots import Slots, counted_slots, natural
+from netvlad_ros.offline.benchmarks.slots import Slots, natural, row_slots
 from netvlad_ros.offline.image_folder import SUFFIXES, image_names
 
 CAVE_RADIUS_M = 8.0
@@ -33,7 +33,7 @@ def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path)
             f'it holds {poses.dtype} {poses.shape}'
         )
     places, asked = (
-        counted_slots(root / name, part.stop - part.start, origin)
+        row_slots(root / name, range(part.start, part.stop), origin)
         for name, part in (('db_images', database), ('q_images', queries))
     )
     x_y = poses[:, :2].astype(np.float64)

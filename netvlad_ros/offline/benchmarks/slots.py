@@ -112,6 +112,18 @@ def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
     )
 
 
+def row_slots(folder: Path, rows: range, origin: Origin) -> Slots:
+    """A side whose images go with those rows of a table: by their names where these are numbers.
+
+    As published, 130.png goes with row 130. Other names are counted: raises as counted_slots.
+    """
+    names = image_names(origin.folder(folder))
+    stems = [PurePosixPath(name).stem for name in names]
+    if names and all(re.fullmatch(r'[0-9]{1,18}', stem) and int(stem) in rows for stem in stems):
+        return _in_line(folder, _numbered(folder), rows)
+    return counted_slots(folder, len(rows), origin)
+
+
 def natural(name: str) -> list[int | str]:
     """A key that sorts 2 before 10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r'([0-9]+)', name))]

@@ -17,7 +17,7 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.compression.code import CODES, find
 from netvlad_ros.offline.compression.point import Point, marked
 from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
-from netvlad_ros.offline.compression.sides import Sides, fit_images
+from netvlad_ros.offline.compression.sides import Sides, fit_images, of_database
 from netvlad_ros.offline.compression.study import Grid, study
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import unit
@@ -205,6 +205,9 @@ def test_nothing_is_fitted_on_queries(benchmark):
         fit_images([Path('0.jpg'), Path('99.jpg'), Path('100.jpg')], benchmark)
     with pytest.raises(NetvladError, match='no image to fit on'):
         fit_images([], benchmark)
+    assert (
+        of_database([Path('100.jpg'), Path('600.jpg'), Path('x') / '..' / '7.jpg'], benchmark) == 2
+    )
 
 
 def test_without_answers_there_is_no_recall(sides):
@@ -247,7 +250,7 @@ def test_the_command_on_the_corridor(shared_data, tmp_path):
     assert len(figures['points']) + len(figures['left_out']) == len(WHITENINGS) * len(CODES)
     assert (tmp_path / 'out' / 'recall_over_bytes.png').read_bytes().startswith(b'\x89PNG')
     page = (tmp_path / 'out' / 'report.html').read_text()
-    assert 'on the database itself, which flatters' in page and 'data:image/png' in page
+    assert '40 images of the database itself, which flatters' in page and 'data:image/png' in page
     result = CliRunner().invoke(app, [*command, '--json', '--seed', '0'])
     assert json.loads(result.stdout) == figures
     assert (figures['fitted_on'], figures['fitted_images']) == ('database', 40)

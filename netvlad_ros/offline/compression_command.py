@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.compression.point import Point
 
 PICTURE = 'recall_over_bytes.png'
-FLATTERED = (
-    'PCA, ranges and codebooks were fitted on the database itself, which flatters them; '
-    '--fit FOLDER fits them on other images'
-)
 WIDTH = 132  # columns: a narrower terminal breaks lines rather than lose figures
 
 
@@ -73,7 +69,7 @@ def compress(
     from netvlad_ros.offline.compression.picture import draw
     from netvlad_ros.offline.compression.report import compression_page
     from netvlad_ros.offline.compression.rotation import WHITENINGS
-    from netvlad_ros.offline.compression.sides import describe_sides, fit_images
+    from netvlad_ros.offline.compression.sides import describe_sides, fit_images, of_database
     from netvlad_ros.offline.compression.study import Grid, study
     from netvlad_ros.offline.compression.table import best_of_each
     from netvlad_ros.offline.evaluation_report import write_json
@@ -95,7 +91,13 @@ def compress(
     with progress_bars('describe', 'compress') as (describing, trying):
         sides = describe_sides(judged, context, describing)
         result = study(sides, judged, grid, context, trying)
-    flattered = fit is None and any(point.fitted for point in result.points)
+    warning = None
+    known = len(judged.database) if images is None else of_database(images, judged)
+    if known and any(point.fitted for point in result.points):
+        warning = (
+            f'PCA, ranges and codebooks were fitted on {known} images of the database itself, '
+            'which flatters them; --fit FOLDER fits them on other images'
+        )
     figures = {
         'benchmark': judged.name,
         'protocol': judged.protocol,
@@ -106,7 +108,7 @@ def compress(
         'model': None if model is None else str(model),
         'fitted_on': 'database' if fit is None else str(fit),
         'fitted_images': len(sides.fit),
-        'warning': FLATTERED if flattered else None,
+        'warning': warning,
         'seed': seed,
         'exact_recall_at_1': result.exact,
         'points': [point.to_json() for point in result.points],
@@ -120,8 +122,8 @@ def compress(
         draw(result, one_line(title), out / PICTURE)
         page = compression_page(result, figures, (out / PICTURE).read_bytes())
         write_whole(out / 'report.html', page)
-    if flattered:
-        typer.echo(f'netvlad: warning: {FLATTERED}', err=True)
+    if warning is not None:
+        typer.echo(f'netvlad: warning: {warning}', err=True)
     if as_json:
         typer.echo(json.dumps(figures, indent=2, allow_nan=False))
         return

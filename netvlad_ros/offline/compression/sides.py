@@ -60,3 +60,9 @@ def fit_images(paths: Sequence[Path], benchmark: Benchmark) -> tuple[Path, ...]:
             'flatter the result; fit on others'
         )
     return tuple(paths)
+
+
+def of_database(paths: Sequence[Path], benchmark: Benchmark) -> int:
+    """Count the images that are places of the benchmark: what is fitted on them flatters."""
+    places = {path.resolve() for path in benchmark.database}
+    return sum(path.resolve() in places for path in paths)

@@ -50,7 +50,7 @@ def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> 
     """Draw curves, MOST_CURVES at most, over the acceptance threshold in one picture."""
     figure = Figure(figsize=(7, 5.2), layout='constrained')
     axes = figure.add_subplot()
-    lowest = 1.0
+    lowest = 0.9  # or the axis of a flawless run would tell thousandths
     for number, (name, curve) in enumerate(curves.items()):
         look = look_of(number)
         if not len(curve.recall) or np.isnan(curve.recall).any():
@@ -69,7 +69,7 @@ def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> 
     axes.set_ylabel('precision: right, of the accepted images')
     axes.set_title('Precision and recall over the acceptance threshold')
     axes.grid(alpha=0.3)
-    axes.legend(loc='lower left', fontsize=9)
+    figure.legend(loc='outside lower center', ncols=1 + (len(curves) > 4), fontsize=9)
     write_figure(figure, path)
 
 

@@ -49,6 +49,7 @@ figure { margin: 0 0 1.25rem; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff;
   border: 1px solid var(--line); border-radius: .5rem; }
 figcaption { color: var(--quiet); font-size: .85rem; margin-top: .25rem; }
+.scroll img { min-width: 26rem; }
 .triplet { border: 1px solid var(--line); border-radius: .5rem; background: var(--raised);
   padding: .75rem; margin: 0 0 1rem; }
 .triplet h3 { margin-top: 0; }
@@ -128,9 +129,10 @@ class Page:
                 self._say(line, 'td', value)
 
     def picture(self, png: bytes, title: str) -> None:
-        """Add a PNG with its title."""
+        """Add a PNG with its title; it scrolls by itself where the screen is narrow."""
         figure = ET.SubElement(self._section, 'figure')
-        self._embed(figure, png, 'png', title)
+        plot = ET.SubElement(figure, 'div', {'class': 'scroll', 'tabindex': '0'})
+        self._embed(plot, png, 'png', title)
         self._say(figure, 'figcaption', title)
 
     def triplet(

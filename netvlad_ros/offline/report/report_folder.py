@@ -24,6 +24,8 @@ def report_folder(out: Path) -> Iterator[Path]:
     They replace a report that lies there, all of it; other files stay. If the block raises (Ctrl-C
     included) `out` is as it was before. Raises NetvladError, at once, if `out` cannot be written.
     """
+    if out.exists() and not out.is_dir():
+        raise NetvladError(f'--out: {out} cannot be written: it is a file; name a folder')
     new = _folders_to_make(out)
     staged = out / f'.report.tmp-{os.getpid()}'
     try:

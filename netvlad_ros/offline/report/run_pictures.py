@@ -61,8 +61,8 @@ def draw_similarity(matrix: NDArray[np.float32], queries: int, places: int, path
     """Draw a matrix of similarities, a pixel for each of its elements or more."""
     rows, columns = matrix.shape
     scale = max(1, round(640 / max(rows, columns)))
-    inches = np.array([columns, rows]) * scale / 110
-    size = np.maximum(inches, 2.5) + np.array([1.7, 1.1])
+    inches = np.maximum(np.array([columns, rows]) * scale / 110, 2.0)
+    size = inches + np.array([1.7, 1.1])
     figure = Figure(figsize=(float(size[0]), float(size[1])))
     axes = figure.add_axes((0.8 / size[0], 0.6 / size[1], inches[0] / size[0], inches[1] / size[1]))
     finite = matrix[np.isfinite(matrix)]

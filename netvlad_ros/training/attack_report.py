@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,10 +76,11 @@ def attack_page(
         configuration: what was asked for, by name.
     """
     known = environment()
-    stretches = len({attempt.stretch for attempt in attempts})
+    stretches = Counter(attempt.stretch for attempt in attempts)
     page = Page(
         'Targeted mismatch',
-        f'{len(attempts)} attacked images in {stretches} stretches; written {known["written"]}',
+        f'{len(attempts)} images, attacked in {len(stretches)} stretches; '
+        f'written {known["written"]}',
     )
     page.section('Summary')
     rates = figures['rates']

@@ -79,18 +79,18 @@ def compare(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix='netvlad_compare_') as folder:
-        cache = ExtractionCache(Path(folder))
-        context = MethodContext(model, seed, threads, images, cache)
-        run = ComparisonRun(names, context, out, _say, progress_bar)
-        try:
-            for subject in subjects:
+    try:
+        for subject in subjects:
+            with tempfile.TemporaryDirectory(prefix='netvlad_compare_') as folder:
+                cache = ExtractionCache(Path(folder))
+                context = MethodContext(model, seed, threads, images, cache)
+                run = ComparisonRun(names, context, out, _say, progress_bar)
                 results.extend(run.judge(subject))
-        except KeyboardInterrupt:
-            if out is None:
-                raise
-            _say(f'interrupted; the same command goes on with what is finished in {out}')
-            raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt:
+        if out is None:
+            raise
+        _say(f'interrupted; the same command goes on with what is finished in {out}')
+        raise typer.Exit(INTERRUPTED) from None
     worked = {figures['method'] for figures in results}
     if not worked:
         raise NetvladError('none of the methods worked')

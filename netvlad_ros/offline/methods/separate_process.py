@@ -79,7 +79,10 @@ def _end(code: int) -> str:
 
 
 def _work(connection: Connection) -> None:
-    folder, name, benchmark, context = connection.recv()
+    try:
+        folder, name, benchmark, context = connection.recv()
+    except EOFError:
+        return  # interrupted before it was asked for anything
     os.chdir(folder)
     cv2.setNumThreads(thread_count(context.threads))
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,18 @@ def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
     assert sliced['recall'] == asked['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
     with pytest.raises(NetvladError, match='no image is left'):
         evaluate_map(place_map, bundle, copy, selection=slice(0, 8), same_recording=True)
+    # Another camera at the same moments of a wall clock: the same recording, yet other images.
+    then = place_map.stamps_ns + 10**18
+    rig = replace(place_map, stamps_ns=then)
+    lines = (drive / 'poses.csv').read_text()
+    lines = lines.replace('.png,1.', '.png,1000000001.').replace('.png,5', '.png,100000005')
+    (drive / 'poses.csv').write_text(lines)
+    for i in range(8):
+        write_image(drive / f'images/00{i}.png', picture(60 + i))
+    with pytest.raises(NetvladError, match=r'8 of the 10 images .* by another camera'):
+        evaluate_map(rig, bundle, open_traverse(drive))
+    rear = evaluate_map(rig, bundle, open_traverse(drive), same_recording=True)
+    assert (rear['queries'], rear['same_recording']) == (10, True)
     other = evaluate_map(place_map, bundle, queries(tmp_path))  # the same stamps, another drive
     assert (other['same_recording'], other['identical_images']) == (False, 3)
 

@@ -20,11 +20,11 @@ from netvlad_ros.offline.methods.comparison import judge_method
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.peak_memory import forget_peak
 from netvlad_ros.offline.methods.recipe import GlobalRecipe, RecipeMethod, Vector
-from netvlad_ros.offline.own_images import identical_images
 from netvlad_ros.offline.report.judged_run import JudgedRun
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
 from netvlad_ros.offline.report.ranked_run import benchmark_run, write_ranked_report
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
+from netvlad_ros.offline.shared_recording import identical_images
 
 
 def evaluate_benchmark(

@@ -27,8 +27,8 @@ from netvlad_ros.offline.answer_judgement import (
 from netvlad_ros.offline.figure_intervals import intervals_json
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import Progress
-from netvlad_ros.offline.own_images import kinship_json, own_images, refuse_own_images
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
+from netvlad_ros.offline.shared_recording import shared_recording
 from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 DEFAULT_RADIUS_M = 1.0
@@ -75,15 +75,15 @@ def evaluate_map(
     check_frame(place_map, traverse)
     config = config or LocalizerConfig(top_k=max(RECALL_AT))
     localizer = Localizer(bundle, place_map, config)
-    own = own_images(place_map, bundle, traverse)
+    shared = shared_recording(place_map, bundle, traverse)
     if not same_recording:
-        refuse_own_images(own, traverse, selection, OTHER_IMAGES)
+        shared.refuse(traverse, selection, OTHER_IMAGES)
     similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
     drive = localize_drive(
         localizer,
         traverse,
         selection=selection,
-        leave_out=own,
+        leave_out=shared.own,
         similarity=similarity,
         progress=progress,
     )
@@ -95,7 +95,7 @@ def evaluate_map(
         localizer = Localizer(bundle, place_map, replace(config, verification=False))
         skipped = list(traverse.skipped)
         plain = localize_drive(
-            localizer, traverse, selection=selection, leave_out=own, progress=progress
+            localizer, traverse, selection=selection, leave_out=shared.own, progress=progress
         )
         traverse.skipped[:] = skipped
         settings = {
@@ -113,7 +113,7 @@ def evaluate_map(
         **alone.figures,
         'sequence': sequence.figures,
         **({'settings': compared(settings)} if settings else {}),
-        **kinship_json(own, [answer.similarity for answer in drive.alone]),
+        **shared.figures([answer.similarity for answer in drive.alone]),
         'skipped': drive.skipped,
         'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in drive.alone])),
         'radius_m': radius_m,
@@ -154,8 +154,8 @@ def evaluate_unmapped(
     """
     config = config or LocalizerConfig()
     localizer = Localizer(bundle, place_map, config)
-    own = own_images(place_map, bundle, traverse)
-    refuse_own_images(own, traverse, selection, 'they show nothing of elsewhere')
+    shared = shared_recording(place_map, bundle, traverse)
+    shared.refuse(traverse, selection, 'they show nothing of elsewhere')
     similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
     drive = localize_drive(
         localizer,
@@ -169,7 +169,7 @@ def evaluate_unmapped(
         'images': len(drive.images),
         **_acceptances(drive.alone, drive),
         'sequence': _acceptances(drive.sequence, drive),
-        **kinship_json(own, [answer.similarity for answer in drive.alone]),
+        **shared.figures([answer.similarity for answer in drive.alone]),
         'skipped': drive.skipped,
         **_identity(place_map, bundle),
     }

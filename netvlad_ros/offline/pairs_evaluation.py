@@ -20,8 +20,8 @@ from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
 from netvlad_ros.offline.figure_intervals import intervals_json, recall_columns
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.map_builder import Progress
-from netvlad_ros.offline.own_images import identical_images
 from netvlad_ros.offline.poses_file import relative_image
+from netvlad_ros.offline.shared_recording import identical_images
 from netvlad_ros.offline.table_file import read_table
 from netvlad_ros.offline.traverse import Skip, selected_indices
 

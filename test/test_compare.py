@@ -22,7 +22,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
-from netvlad_ros.offline.methods import comparison_run
+from netvlad_ros.offline.methods import comparison_picture, comparison_run
 from netvlad_ros.offline.methods.comparison import compare_method
 from netvlad_ros.offline.methods.comparison_picture import draw_comparison
 from netvlad_ros.offline.methods.comparison_table import legend, table
@@ -130,6 +130,10 @@ def tiny(tmp_path, monkeypatch):
         return compare_method(name, benchmark, context, progress)
 
     monkeypatch.setattr(comparison_run, 'compare_apart', counted)
+    # Another test looks at the picture; drawing it takes most of the time.
+    monkeypatch.setattr(
+        comparison_picture, 'write_figure', lambda figure, path: path.write_bytes(b'drawn')
+    )
     return root, tmp_path / 'out', ran
 
 

@@ -495,6 +495,13 @@ def test_the_real_drives(shared_data):
         'redkitchen': (500, 500, 323),
         'michigan_12months': (55, 5, 55),
     }
+    loop = BENCHMARKS['pairs'].load(shared_data / 'corridor_loop')
+    assert not {*loop.queries} & {*loop.database}  # six images are named in both columns
+    assert [path.stem for path in loop.queries] == [f'{i:03d}' for i in range(41, 85)]
+    assert [path.stem for path in loop.database] == [f'{i:03d}' for i in range(1, 41)]
+    assert all(len(rows) for rows in loop.positives[:40])
+    drive = BENCHMARKS['posed_drive'].load(shared_data / 'kitti_b')
+    assert (len(drive.database), len(drive.queries)) == (25, 26)
 
 
 def test_the_command_lists_them_all():

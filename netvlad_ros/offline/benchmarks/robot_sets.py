@@ -11,8 +11,9 @@ from netvlad_ros.offline.benchmarks.pairs_file import load_mid_atlantic, load_vp
 from netvlad_ros.offline.benchmarks.posed import load_baidu_mall, load_pose_topic
 from netvlad_ros.offline.benchmarks.shared_drives import (
     load_corridor_loop,
+    load_halves,
     load_michigan,
-    load_redkitchen,
+    load_pairs,
 )
 
 ROBOT_SETS = (
@@ -144,7 +145,7 @@ OWN_DRIVES = (
         'images/ and poses.csv',
         'within 0.5 m and 30 degrees of the query',
         'the folder of real drives beside the checkout',
-        load_redkitchen,
+        load_halves,
     ),
     entry(
         'michigan_12months',
@@ -153,5 +154,21 @@ OWN_DRIVES = (
         'the same place',
         'the folder of real drives beside the checkout',
         load_michigan,
+    ),
+    entry(
+        'pairs',
+        'any folder with pairs.csv',
+        'pairs.csv: query,db, and the images that it names',
+        'the pairs of pairs.csv; an image that is a query is not searched in',
+        'your own drives',
+        load_pairs,
+    ),
+    entry(
+        'posed_drive',
+        'any drive with poses.csv, second half in the first',
+        'images/ and poses.csv',
+        'within 0.5 m and 30 degrees of the query',
+        'your own drives',
+        load_halves,
     ),
 )

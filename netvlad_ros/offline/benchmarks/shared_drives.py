@@ -1,4 +1,4 @@
-"""The three real drives that this project measures on, under their own rules."""
+"""Drives in this project's own folders: three that it measures on, and anybody's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netvlad_ros.offline.poses_file import read_poses, relative_image
 from netvlad_ros.offline.table_file import read_table
 
 LAP = 40  # images of one lap of the corridor
-KITCHEN_M, KITCHEN_DEG = 0.5, 30.0
+NEAR_M, NEAR_DEG = 0.5, 30.0
 MICHIGAN_HEADER = ('image', 'place', 'month', 'dx_px_at_1024_wrt_month1')
 
 
@@ -34,14 +34,27 @@ def load_corridor_loop(origin: Origin, root: Path) -> Benchmark:
     return _of_names(origin, root, names[:LAP], names[LAP:], positives, unknown)
 
 
-def load_redkitchen(origin: Origin, root: Path) -> Benchmark:
+def load_pairs(origin: Origin, root: Path) -> Benchmark:
+    """Images of the query column searched in those of the db column that are no queries."""
+    path = origin.file(origin.folder(root) / 'pairs.csv')
+    pairs = read_pairs(path)
+    queries = sorted(pairs)
+    database = sorted({db for right in pairs.values() for db in right} - set(queries))
+    if not database:
+        raise NetvladError(f'{path}: every image of its db column is a query, too')
+    row = {name: i for i, name in enumerate(database)}
+    positives = [[row[db] for db in pairs[query] if db in row] for query in queries]
+    return _of_names(origin, root, database, queries, positives)
+
+
+def load_halves(origin: Origin, root: Path) -> Benchmark:
     """The second half of poses.csv searched in the first: within 0.5 m and 30 degrees."""
     rows = read_poses(origin.file(origin.folder(root) / 'poses.csv'))
     half = len(rows) // 2
     if not half:
         raise NetvladError(f'{root / "poses.csv"} names one image; {origin.title} has two halves')
     names, T = [row.image for row in rows], np.stack([row.T_map_cam for row in rows])
-    positives = [places_within(T[:half], T_query, KITCHEN_M, KITCHEN_DEG) for T_query in T[half:]]
+    positives = [places_within(T[:half], T_query, NEAR_M, NEAR_DEG) for T_query in T[half:]]
     return _of_names(origin, root, names[:half], names[half:], positives)
 
 

@@ -20,6 +20,7 @@ from netvlad_ros.cli import app
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import decode_image, read_image
+from netvlad_ros.offline.benchmark_evaluation import both_sides, evaluate_benchmark
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map
@@ -274,6 +275,11 @@ def test_pairs_that_were_decided(tmp_path, bundle):
         page.check_self_contained()
         assert len(page.all('img')) == 3 + 3  # recall, precision, similarity; one failure
         assert SavedRun.load(out, 'run').found.tolist() == [1, 0]
+    figures = evaluate_benchmark('pairs', tmp_path, bundle, pictures=out)
+    assert json.loads((out / 'metrics.json').read_text()) == figures
+    assert (figures['recall']['1'], figures['intervals']['recall@1']) == (0.5, [0.0, 1.0])
+    assert (figures['provider'], figures['both_sides']) == ('CPUExecutionProvider', 0)
+    assert figures['identical_images'] == 1  # d is a copy of a
 
 
 def test_a_benchmark_counts_ranks_without_junk(tmp_path):
@@ -292,6 +298,9 @@ def test_a_benchmark_counts_ranks_without_junk(tmp_path):
     ranking = Ranking(
         np.array([[0, 1, 2], [1, -1, -1]]), np.array([[0.9, 0.8, 0.7], [0.5, 0, 0]]), 4.0, {}
     )
+    (tmp_path / 'link.png').symlink_to(paths[1])
+    twice = replace(benchmark, queries=(paths[0], tmp_path / 'link.png'))
+    assert (both_sides(benchmark), both_sides(twice)) == (0, 1)  # junk may ask for itself
     run = benchmark_run(benchmark, tmp_path, ranking, {'method': 'm'}, {'model': 'x'})
     assert [query.first_right_rank for query in run.queries] == [2, None]
     assert [query.answerable for query in run.queries] == [True, False]

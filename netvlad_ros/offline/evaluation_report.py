@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from netvlad_ros.offline.command_options import one_line
 from netvlad_ros.offline.report.whole_file import write_whole
 
 
@@ -33,7 +34,7 @@ def report(result: dict[str, Any], json_file: Path | None) -> None:
     _print(result, '')
     for sentence in (*notices(result), interval_words(result)):
         if sentence:
-            typer.echo(sentence)
+            typer.echo(one_line(sentence))
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:
@@ -55,7 +56,7 @@ def _print(result: dict[str, Any], indent: str) -> None:
                 _print(value, indent + '  ')
                 continue
             value = '  '.join(f'{key}: {_number(number)}' for key, number in value.items())
-        typer.echo(f'{indent}{name + ":":<16} {_number(value)}')
+        typer.echo(one_line(f'{indent}{name + ":":<16} {_number(value)}'))
 
 
 def _number(value: Any) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK, INTERVALS
 
+NAMED = 5  # missing images
 NO_SPREAD = 'no spread'  # of an interval without width
 
 
 def notices(figures: Mapping[str, Any]) -> list[str]:
-    """Sentences on what makes figures too good; mostly none. figures: plain JSON."""
+    """Sentences on what makes figures too good or incomparable; mostly none. figures: JSON."""
     found = []
     if figures.get('same_recording') is True:
         found.append(
@@ -26,6 +27,11 @@ def notices(figures: Mapping[str, Any]) -> list[str]:
         found.append(
             f'{identical} queries are described exactly as a place is: copies, or rendered images.'
         )
+    missing = figures.get('missing')
+    if isinstance(missing, list) and missing:
+        more = f' and {len(missing) - NAMED} more' if len(missing) > NAMED else ''
+        names = ', '.join(str(name) for name in missing[:NAMED])
+        found.append(f'{len(missing)} images of the benchmark are missing: {names}{more}.')
     return found
 
 

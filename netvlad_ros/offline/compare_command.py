@@ -25,8 +25,8 @@ def compare(
     benchmarks: Annotated[
         list[str],
         typer.Argument(
-            metavar='BENCHMARK ROOT [BENCHMARK ROOT ...]',
-            help='Benchmarks that `netvlad benchmarks` lists, each with its folder.',
+            metavar='BENCHMARK ROOT',
+            help='One of those that `netvlad benchmarks` lists, and its folder; then the next.',
         ),
     ],
     out: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,18 @@ class Standings:
 
     def ahead(self, benchmark: str, method: str) -> Interval | None:
         """By how much more of the queries are right at once than by ours; None if none are."""
-        theirs, own = self.of(benchmark, method), self.of(benchmark, OURS)
-        if theirs is None or own is None:
-            return None
-        difference = paired_difference(_found(theirs), _found(own))
-        return difference if difference is not None and difference.estimate > 0 else None
+        return self._ahead.get((benchmark, method))
+
+    @cached_property
+    def _ahead(self) -> dict[tuple[str, str], Interval]:
+        found = {}
+        for figures in self.results:
+            own = self.of(figures['benchmark'], OURS)
+            if own is not None:
+                difference = paired_difference(_found(figures), _found(own))
+                if difference is not None and difference.estimate > 0:
+                    found[_name(figures)] = difference
+        return found
 
     def mark(self, benchmark: str, method: str) -> str:
         """`*` where a method beats ours, `**` where beyond the chance of the queries, else ''."""

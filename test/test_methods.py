@@ -21,9 +21,9 @@ from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 from netvlad_ros.offline.methods.feature_maps import FeatureMaps
 from netvlad_ros.offline.methods.fisher import Fisher, Mixture
 from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
-from netvlad_ros.offline.methods.local_source import SparseSift
+from netvlad_ros.offline.methods.local_source import DenseSift, SparseSift
 from netvlad_ros.offline.methods.method import ImageSet, MethodContext, ranked
-from netvlad_ros.offline.methods.pooled_maps import PooledMaps, gem, squares
+from netvlad_ros.offline.methods.pooled_maps import squares
 from netvlad_ros.offline.methods.product_quantisation import CodeIndex
 from netvlad_ros.offline.methods.query_expansion import ExpandingIndex
 from netvlad_ros.offline.methods.recipe import unit
@@ -105,39 +105,38 @@ def test_a_method_finds_its_own_images_again_twice_the_same(name, sides, cache):
     assert first.bytes_per_place == ALWAYS.get(name, first.bytes_per_place)
 
 
-def test_words_are_counted_as_postings(sides):
-    recipe = BagOfWords(SparseSift(ExtractionCache()), seed=0, verified=1)
+def test_words_are_counted_as_postings(sides, cache):
+    recipe = BagOfWords(SparseSift(cache), seed=0, verified=1)
     recipe.fit(sides[0])
     bags = [recipe.describe(rgb) for rgb in sides[0]]
     index = recipe.index(bags)
     distinct = sum(len(set(bag.words.tolist())) for bag in bags)
     features = sum(len(bag.words) for bag in bags)
     assert index.bytes_per_place == pytest.approx((8 * distinct + 12 * features) / PLACES)
-    assert BagOfWords(SparseSift(ExtractionCache()), 0).verified == 0
+    assert BagOfWords(SparseSift(cache), 0).verified == 0
     [own] = list(index.rows(bags[:1], np.arange(1)))
     assert own[0] > 8  # all of its features are inliers of itself
     assert own[1:].max() <= 1  # a cosine alone: only the first place was verified
 
 
-@pytest.mark.parametrize('make', [SparseSift, lambda cache: PooledMaps(maps_of(cache), gem)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda cache: SparseSift(cache).extract,
+        lambda cache: DenseSift(cache).extract,
+        lambda cache: FeatureMaps(replace(CONTEXT, cache=cache)).read,
+    ],
+    ids=['sparse', 'dense', 'maps'],
+)
 def test_what_is_kept_is_what_would_be_made(make, sides, tmp_path):
-    kept = ExtractionCache(tmp_path)
+    plain, kept = ExtractionCache(), ExtractionCache(tmp_path)
     rgb = sides[0][0]
-    answers = []
-    for cache in (ExtractionCache(), kept, kept, ExtractionCache(tmp_path)):
-        source = make(cache)
-        before, clock = cache.clock(), time.perf_counter()
-        found = source.extract(rgb) if isinstance(source, SparseSift) else (source.describe(rgb),)
-        answers.append(found)
-        assert cache.clock() - before > 0.2 * (time.perf_counter() - clock)
+    anew, source = make(plain), make(kept)
+    answers = [anew(rgb), source(rgb), source(rgb)]
     for answer in answers[1:]:
         for array, first in zip(answer, answers[0], strict=True):
             assert np.array_equal(array, first)
     assert len(list(tmp_path.iterdir())) == 1
-
-
-def maps_of(cache):
-    return FeatureMaps(replace(CONTEXT, cache=cache))
 
 
 def test_an_extraction_costs_each_the_same_and_a_full_cache_keeps_nothing_more(tmp_path):
@@ -280,10 +279,11 @@ def test_who_is_near_by_chance_falls_behind_mutual_neighbours(rng):
 
 @pytest.mark.parametrize('name', ['netvlad-pq', 'netvlad-reciprocal', 'fisher', 'bow', 'asmk'])
 def test_a_handful_of_images_is_a_database_or_one_sentence(name, sides, cache):
+    method = open_method(name, replace(CONTEXT, cache=cache))
     for count in (1, 2, 4):
         database = ImageSet(sides[0].paths[:count])
         try:
-            ranking = open_method(name, replace(CONTEXT, cache=cache)).rank(
+            ranking = method.rank(
                 database, ImageSet(sides[1].paths[:1]), 5, lambda done, total: None
             )
         except NetvladError as error:
@@ -329,8 +329,8 @@ def test_a_box_is_what_a_query_shows(sides):
         ImageSet([path], [(10.0, 20.0, 10.0, 80.0)])[0]
 
 
-def test_a_bundle_is_a_method_by_its_path(sides, model_path):
-    method = open_method(str(model_path), CONTEXT)
+def test_a_bundle_is_a_method_by_its_path(sides, cache, model_path):
+    method = open_method(str(model_path), replace(CONTEXT, cache=cache))
     assert method.name == 'mobilenetv2_netvlad_512.onnx'
     ranking = method.rank(*sides, 1, lambda done, total: None)
     assert ranking.indices[:, 0].tolist() == list(range(PLACES))

@@ -53,14 +53,21 @@ class SparseSift:
 class DenseSift:
     """Upright RootSIFT on a grid, of several sizes (Torii et al., CVPR 2015)."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: ExtractionCache) -> None:
         self._sift = cv2.SIFT.create()
+        self._cache = cache
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """Nothing to learn."""
 
     def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
         """Grid positions (n, 2) and unit descriptors (n, 128)."""
+        kind = f'dense SIFT {GRID_PX} {DENSE_BINS_PX} {DENSE_SIDE_PX}'
+        positions, found = self._cache.of(kind, rgb, lambda: self._found(rgb))
+        total = np.maximum(found.sum(axis=1, keepdims=True, dtype=np.float32), 1e-12)
+        return positions, unit(np.sqrt(found.astype(np.float32) / total))
+
+    def _found(self, rgb: NDArray[np.uint8]) -> Arrays:
         grey = shrunken_grey(rgb, DENSE_SIDE_PX)
         keypoints = [
             cv2.KeyPoint(float(x), float(y), width / BINS_OF_SIZE, 0.0)
@@ -69,8 +76,8 @@ class DenseSift:
             for x in range(GRID_PX, grey.shape[1] - GRID_PX + 1, GRID_PX)
         ]
         if not keypoints:
-            return np.empty((0, 2), np.float32), np.empty((0, 128), np.float32)
+            return np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8)
         kept, histograms = self._sift.compute(grey, keypoints)
-        total = np.maximum(histograms.sum(axis=1, keepdims=True), 1e-12)
         points = np.array([point.pt for point in kept], np.float32)
-        return points * (rgb.shape[1] / grey.shape[1]), unit(np.sqrt(histograms / total))
+        # OpenCV's histograms are whole numbers up to 255 already.
+        return points * np.float32(rgb.shape[1] / grey.shape[1]), histograms.astype(np.uint8)

@@ -91,7 +91,7 @@ _CLASSIC: dict[str, tuple[str, Make]] = {
     ),
     'densevlad': (
         'Torii et al., CVPR 2015',
-        lambda context: Vlad(DenseSift(), context.seed, DENSE_WORDS, intra=True),
+        lambda context: Vlad(DenseSift(context.cache), context.seed, DENSE_WORDS, intra=True),
     ),
     'fisher': (
         'Perronnin et al., ECCV 2010',

@@ -378,6 +378,7 @@ def test_a_report_appears_whole_or_not_at_all(tmp_path, bundle):
     assert kept.keys() == {'recall.png', 'matches.csv', 'metrics.json', 'report.html'}
     (out / 'map.png').write_bytes(b'of the run before')
     (out / 'notes.txt').write_bytes(b'mine')
+    (out / '.report.tmp-99999999').mkdir()  # of a process that was killed
     with pytest.raises(KeyboardInterrupt), report_folder(out) as staged:
         (staged / 'report.html').write_bytes(b'half')
         raise KeyboardInterrupt

@@ -31,6 +31,7 @@ def report_folder(out: Path) -> Iterator[Path]:
     try:
         with _explained(out):
             out.mkdir(parents=True, exist_ok=True)
+            _remove_orphans(out)
             staged.mkdir()
         for name in FILES:
             if (out / name).is_dir():
@@ -55,6 +56,13 @@ def _explained(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise NetvladError(f'--out: {out} cannot be written: {error.strerror}') from error
+
+
+def _remove_orphans(out: Path) -> None:
+    """Clear what killed processes left, and only theirs."""
+    for orphan in out.glob('.report.tmp-*'):
+        if not Path('/proc', orphan.name.rpartition('-')[2]).exists():
+            shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _folders_to_make(out: Path) -> list[Path]:

@@ -16,7 +16,7 @@ def notices(figures: Mapping[str, Any]) -> list[str]:
     found = []
     if figures.get('same_recording') is True:
         found.append(
-            'Queries and map are of the same recording: same light, same weather, same camera; '
+            'Queries and map are of the same recording: same light, same weather; '
             'another drive is harder.'
         )
     both = _count(figures, 'both_sides')

@@ -18,9 +18,9 @@ from netvlad_ros.offline.report.safe_text import plain
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --quiet: #5b6570;
-  --line: #d8dde2; --raised: #f4f6f8; --link: #1d5fbf; --bad: #b3261e; --good: #1b7a3d; }
+  --line: #d8dde2; --raised: #f4f6f8; --link: #1d5fbf; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e7ea; --paper: #15181b; --quiet: #9aa4ae;
-  --line: #343a40; --raised: #1f2428; --link: #82b1ff; --bad: #ff8a80; --good: #7bd99a; } }
+  --line: #343a40; --raised: #1f2428; --link: #82b1ff; --bad: #ff8a80; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 1rem 1rem 4rem; background: var(--paper);
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -32,13 +32,13 @@ p { margin: .5rem 0; }
 a { color: var(--link); }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0; }
 .quiet { color: var(--quiet); font-size: .9rem; }
-.bad { color: var(--bad); }
-.good { color: var(--good); }
-.tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
+.tiles { display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fit, minmax(10.25rem, 1fr)); }
 .tile { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem;
   padding: .6rem .8rem; }
 .tile b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-.tile .interval { display: block; font-size: .82rem; font-variant-numeric: tabular-nums; }
+.tile .interval { display: block; font-size: .82rem; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .notice { border-left: .3rem solid var(--bad); background: var(--raised); padding: .5rem .8rem;
   border-radius: .25rem; }
 .scroll { overflow-x: auto; }

@@ -56,7 +56,8 @@ def _failure(run: JudgedRun, row: int, near: int) -> Failure:
     query = run.queries[row]
     words = []
     if query.wrong:
-        off = '' if query.error_m is None else f', {query.error_m:.3g} m off'
+        metres = '.0f' if query.error_m is not None and query.error_m >= 100 else '.3g'
+        off = '' if query.error_m is None else f', {query.error_m:{metres}} m off'
         words.append(f'accepted and wrong{off}')
     elif query.status:
         words.append(f'retrieval is wrong, the verdict is {query.status}')

@@ -334,4 +334,6 @@ MINIATURES = {
     'corridor_loop': Miniature(corridor, 'pairs.csv'),
     'redkitchen': Miniature(kitchen, 'poses.csv'),
     'michigan_12months': Miniature(michigan, 'ground_truth.csv'),
+    'pairs': Miniature(corridor, 'pairs.csv'),
+    'posed_drive': Miniature(kitchen, 'poses.csv'),
 }

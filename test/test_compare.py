@@ -264,6 +264,17 @@ def test_benchmarks_come_in_pairs_and_one_may_come_twice(tiny, tmp_path):
         chosen_methods('x/a.onnx,y/a.onnx')
 
 
+def test_images_to_learn_from_are_no_queries(tiny, tmp_path):
+    root, *_ = tiny
+    shared = invoke('hog', 'tiny', root, '--training', root)
+    assert (
+        shared.exit_code == 1 and '4 of the images to fit on are queries of tiny' in shared.stderr
+    )
+    (tmp_path / 'empty').mkdir()
+    empty = invoke('hog', 'tiny', root, '--training', tmp_path / 'empty')
+    assert empty.exit_code == 1 and 'empty holds no image' in empty.stderr
+
+
 def test_an_unusable_image_ends_the_run_for_it_holds_for_all_methods(tiny):
     root, _, ran = tiny
     (root / 'db2.png').write_bytes(b'no picture')

@@ -75,7 +75,7 @@ def compare(
     for subject in subjects:
         if subject.benchmark.missing:
             _say(f'{subject.name}: {len(subject.benchmark.missing)} images are missing')
-    images = _images(training)
+    images = _images(training, subjects)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
@@ -110,8 +110,10 @@ def compare(
     _print(standings, subjects)
 
 
-def _images(training: Path | None) -> tuple[Path, ...] | None:
+def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] | None:
+    """Images to learn from; None = those of each database. Raises NetvladError as fit_images."""
     from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.offline.compression.sides import fit_images
     from netvlad_ros.offline.image_folder import image_names
 
     if training is None:
@@ -119,6 +121,8 @@ def _images(training: Path | None) -> tuple[Path, ...] | None:
     images = tuple(training / name for name in image_names(training))
     if not images:
         raise NetvladError(f'--training: {training} holds no image')
+    for subject in subjects:
+        fit_images(images, subject.benchmark)
     return images
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.compression.point import Point
 
 PICTURE = 'recall_over_bytes.png'
-WIDTH = 132  # columns: a narrower terminal breaks lines rather than lose figures
+WIDTH = 144  # columns: a narrower terminal breaks lines rather than lose figures
 
 
 def compress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from tiny_drive import pose
 
 from netvlad_ros.core.answer import answer
 from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
+from netvlad_ros.core.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.map_calibration import MapCalibration
 from netvlad_ros.core.model_metadata import Calibration
@@ -118,13 +120,26 @@ def test_a_rival_that_there_was_no_time_for_stays_one():
     assert alone(sight_of(similarity, in_haste)).probability[0] < 0.7
 
 
-@pytest.mark.parametrize(('landmarks', 'refuted'), [(60, True), (20, False)])
-def test_a_place_whose_landmarks_are_nowhere_to_be_seen_is_not_accepted(landmarks, refuted):
+@pytest.mark.parametrize(
+    ('has_landmarks', 'of_map', 'of_query', 'inliers', 'refuted'),
+    [
+        (True, 60, 0, 0, True),
+        (True, 20, 0, 0, False),
+        (False, 60, 60, 0, True),
+        (False, 20, 60, 0, False),  # a map image of a blank wall has nothing to share
+        (False, 60, 20, 0, False),  # nor has a picture of one
+        (False, 60, 60, 12, False),
+    ],
+)
+def test_a_place_that_is_looked_for_in_vain_is_not_accepted(
+    has_landmarks, of_map, of_query, inliers, refuted
+):
     """However alike: a picture can be made to be described as any place."""
     similarity = [0.99] * 5 + [0.2] * 5
     store = SimpleNamespace(
-        has_landmarks=True,
-        landmarks=lambda index: np.arange(200) * (np.arange(200) < landmarks) - 1,
+        has_landmarks=has_landmarks,
+        landmarks=lambda index: np.arange(200) * (np.arange(200) < of_map) - 1,
+        offsets=np.arange(11) * of_map,
     )
     place_map = SimpleNamespace(
         features=store,
@@ -138,7 +153,14 @@ def test_a_place_whose_landmarks_are_nowhere_to_be_seen_is_not_accepted(landmark
         model_id='model',
     )
     sight = sight_of(similarity)
-    seen = sight_of(similarity, verified(sight, {}, {0: 0, 1: 0}))
+    features = LocalFeatures(np.zeros((of_query, 2), np.float32), np.zeros((of_query, 128)))
+    verification = replace(
+        verified(sight, {}, {0: inliers, 1: 0}),
+        features=features,
+        is_pose_expected=has_landmarks,
+        views_needed=3,
+    )
+    seen = sight_of(similarity, verification)
     match = answer(seen, alone(seen), place_map, TRUST, LocalizerConfig())
     assert (match.prior is None) == refuted
     assert (match.probability < 0.95) == refuted

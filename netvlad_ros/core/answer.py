@@ -17,10 +17,10 @@ from netvlad_ros.core.sight import Sight
 from netvlad_ros.core.trust import Trust
 
 # However alike: a picture can be made to look like any place to a network (Tolias et al., ICCV
-# 2019). Where a place has landmarks to spare and the image shows them nowhere, likeness alone is
-# not enough for the 95 % of the default.
+# 2019). Where place and image have features to spare and share none, or where the place's landmarks
+# are nowhere to be seen, likeness alone is not enough for the 95 % of the default.
 MOST_REFUTED = 0.9
-RICH = 4  # times the inliers that a pose needs: landmarks of a map image
+RICH = 4  # times the inliers that a pose needs: features, or landmarks, of an image
 
 
 def answer(
@@ -92,15 +92,18 @@ def _candidates(
 
 
 def _is_refuted(sight: Sight, best: int, place_map: PlaceMap, min_inliers: int) -> bool:
-    """Whether the best place's own landmarks were looked for in the image and gave no pose."""
+    """Whether the best place was looked for in the image, and not found."""
     store, verification = place_map.features, sight.verification
-    if store is None or not store.has_landmarks or verification is None:
+    if store is None or verification is None or sight.pose_at(best) is not None:
         return False
-    if not verification.is_pose_expected or sight.pose_at(best) is not None:
-        return False
-    looked_at = [e.rank for e in verification.evidence if sight.leader[e.rank] == best]
+    ranks = [e.rank for e in verification.evidence if sight.leader[e.rank] == best]
+    images = sight.indices[ranks]
     rich = RICH * min_inliers
-    return any((store.landmarks(int(sight.indices[rank])) >= 0).sum() >= rich for rank in looked_at)
+    if store.has_landmarks and verification.is_pose_expected:
+        return any((store.landmarks(int(i)) >= 0).sum() >= rich for i in images)
+    if len(verification.features.keypoints) < rich or (sight.inliers()[ranks] > 0).any():
+        return False
+    return bool((np.diff(store.offsets)[images] >= rich).any())
 
 
 def _first(sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust) -> int:

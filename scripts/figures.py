@@ -58,7 +58,11 @@ class Measurement:
 
     def shown(self) -> str:
         """The commands as somebody with the same files would type them."""
-        text = '; '.join(self.run)
+        text = '; '.join(
+            command
+            for command in self.run
+            if not command.startswith(('cp ', 'rm ', 'ln ', 'mkdir '))
+        )
         for inner, outer in (
             (' --json $JSON', ''),
             (' > $JSON', ''),

@@ -45,11 +45,16 @@ class FiguresError(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """Commands that give figures; needs: measurements whose maps and the like they use."""
+    """Commands that give figures.
+
+    needs: measurements whose maps and the like they use. drop: figures of single images by name,
+    which are not kept.
+    """
 
     name: str
     run: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -101,7 +106,9 @@ class Measurement:
                     lines.append(line.rstrip())
             if process.returncode:
                 raise FiguresError(f'{self.name}: `{command}` ended with {process.returncode}')
-        figures = json.loads(fresh.read_text(encoding='utf-8')) if fresh.exists() else None
+        figures = json.loads(fresh.read_text(encoding='utf-8')) if fresh.exists() else {}
+        for name in self.drop:
+            figures.pop(name)
         kept = {
             'run': list(self.run),
             'commit': commit(),
@@ -127,7 +134,9 @@ def measurements() -> dict[str, Measurement]:
     """What docs/figures.yaml lists, in its order, by name."""
     listed = yaml.safe_load((DOCS / 'figures.yaml').read_text(encoding='utf-8'))
     return {
-        name: Measurement(name, tuple(entry['run']), tuple(entry.get('needs', ())))
+        name: Measurement(
+            name, *(tuple(entry.get(field, ())) for field in ('run', 'needs', 'drop'))
+        )
         for name, entry in listed.items()
     }
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.report.whole_file import write_whole
 
 
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a figure. Raises NetvladError if that fails."""
     data = io.BytesIO()
     figure.savefig(data, format='png', dpi=110)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data.getvalue())
-        temporary.replace(path)
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, data.getvalue())

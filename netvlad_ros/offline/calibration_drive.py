@@ -18,9 +18,14 @@ from netvlad_ros.core.uncertainty_metrics import pose_residuals
 from netvlad_ros.offline.calibration_fit import Trials
 from netvlad_ros.offline.evaluation import check_frame, place_radius
 from netvlad_ros.offline.map_builder import Progress, read_or_skip
+from netvlad_ros.offline.shared_recording import shared_recording
 from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 MIN_IMAGES = 30
+OTHER_IMAGES = (
+    'images that made a map, or came between them, are too easy for it: calibrate on another '
+    'drive, or on another part of this one (--slice)'
+)
 
 
 def localize_trials(
@@ -33,24 +38,18 @@ def localize_trials(
 ) -> Trials:
     """Localize every image of a drive alone, as if the map had no calibration.
 
-    An estimate is right if it lies within the localizer's place radius of the true pose.
-    Raises NetvladError if the drive made the map, is given in another
-    frame, or has fewer than MIN_IMAGES images with a pose.
+    An estimate is right if it lies within the localizer's place radius of the true pose. Raises
+    NetvladError if selected images of the drive made the map, by whatever name, if it is given in
+    another frame, or has fewer than MIN_IMAGES images with a pose.
     """
     check_frame(place_map, traverse)
     localizer = Localizer(bundle, replace(place_map, calibration=None))
     radius_m, radius_deg = place_radius(place_map, localizer.config)
-    places = set(zip(place_map.recordings, place_map.stamps_ns.tolist(), strict=True))
+    shared_recording(place_map, bundle, traverse).refuse(traverse, selection, OTHER_IMAGES)
     total = len(selected_indices(selection, len(traverse)))
     trials: list[tuple[Any, ...]] = []
     for done, frame in enumerate(traverse.frames(selection)):
         progress(done, total)
-        if (frame.recording, frame.stamp_ns) in places:
-            raise NetvladError(
-                f'{traverse.name}: the image {frame.image} is a place of the map; images that made '
-                'a map, or came between them, are too easy for it: calibrate on another drive, or '
-                'on another part of this one (--slice)'
-            )
         if frame.T_map_cam is None:
             continue
         rgb = read_or_skip(frame, traverse.skipped)

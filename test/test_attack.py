@@ -182,6 +182,28 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path
     assert len(calls) == 2 + PLACES - 1  # one was there already
 
 
+def test_ctrl_c_at_the_first_image_says_what_is_left(place, tmp_path, monkeypatch):
+    folder, *_ = place
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return attack_image(*arguments)
+
+    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    command = [
+        'attack', str(folder / 'drive'), '--network', str(folder / 'network'), '--bundle',
+        str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '1', '--out',
+        str(tmp_path / 'out'), '--stretch', '2', '--angle', '50',
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 130
+    assert 'interrupted: 0 images are judged' in done.output
+    assert [path.suffix for path in sorted((tmp_path / 'out').iterdir())] == ['.png', '.json']
+
+
 def test_what_was_damaged_is_attacked_anew(tmp_path):
     folder = AttackFolder(tmp_path / 'out', {'seed': 0})
     image = texture(0)

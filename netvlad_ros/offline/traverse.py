@@ -76,6 +76,12 @@ def selected_indices(selection: slice, length: int) -> range:
     return indices
 
 
+def slice_words(selection: slice | None) -> str:
+    """Write a slice as it is typed, START:STOP:STEP; of all images it is '::'."""
+    ends = (None,) * 3 if selection is None else (selection.start, selection.stop, selection.step)
+    return ':'.join('' if end is None else str(end) for end in ends)
+
+
 def skip_sentences(skips: Iterable[Skip], *, names: int = 5) -> list[str]:
     """One sentence for each reason, with the count and the first few names."""
     by_reason: dict[str, list[str]] = defaultdict(list)

@@ -105,6 +105,7 @@ def attack(
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.place_map import PlaceMap
     from netvlad_ros.offline.open_traverse import open_traverse
+    from netvlad_ros.offline.traverse import slice_words
 
     try:
         import torch
@@ -161,11 +162,11 @@ def attack(
         whole = True
     except KeyboardInterrupt:
         if not attempts:
-            raise
+            raise _interrupted(0, out) from None
     figures = attack_figures(attempts)
     settings = {
         'source': str(source),
-        'slice': _words(selection),
+        'slice': slice_words(selection),
         **settings,
         'network': str(network),
     }
@@ -176,14 +177,13 @@ def attack(
     report_skips(traverse)
     report(result, None)
     if not whole:
-        done = f'interrupted: the {len(attempts)} that were done are in {out}'
-        typer.echo(one_line(f'netvlad: {done}'), err=True)
-        raise typer.Exit(INTERRUPTED)
+        raise _interrupted(len(attempts), out)
 
 
-def _words(selection: slice | None) -> str:
-    ends = (None,) * 3 if selection is None else (selection.start, selection.stop, selection.step)
-    return ':'.join('' if end is None else str(end) for end in ends)
+def _interrupted(done: int, out: Path) -> typer.Exit:
+    sentence = f'interrupted: {done} images are judged, what is attacked of others is in {out}'
+    typer.echo(one_line(f'netvlad: {sentence}; the same command goes on'), err=True)
+    return typer.Exit(INTERRUPTED)
 
 
 def _sizes(text: str) -> tuple[float, ...]:

@@ -147,7 +147,8 @@ def main() -> None:
         figures = {**judged[0].figures, 'sequence': judged[1].figures}
         config = LocalizerConfig()
         write_report(
-            drive_run(figures, drive, judged, place_map, traverse, config, similarity), out
+            drive_run(figures, drive, judged, place_map, traverse, config, similarity, slice(None)),
+            out,
         )
         seconds['report'] = time.perf_counter() - started
         seconds['all'] = sum(seconds.values())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_bag import raw_image, write_bag
 from tiny_drive import picture, pose, write_drive, write_image
 from tiny_model import write_tiny_model
 from typer.testing import CliRunner
@@ -28,6 +29,7 @@ from netvlad_ros.offline.methods.method import Ranking
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
+from netvlad_ros.offline.report.notices import interval_words
 from netvlad_ros.offline.report.pooled_similarity import SIDE, PooledSimilarity
 from netvlad_ros.offline.report.ranked_run import benchmark_run, write_ranked_report
 from netvlad_ros.offline.report.report_folder import report_folder
@@ -160,6 +162,24 @@ def test_a_drive_of_nowhere_needs_no_truth(tmp_path, bundle, place_map):
     page.check_self_contained()
     assert any('no such place' in text for text in page.texts)
     assert not (out / 'map.png').exists()
+    assert not (out / 'recall.png').exists()
+
+
+def test_pictures_of_a_bag_are_read_in_one_pass(tmp_path, bundle, place_map, monkeypatch):
+    stamps = [10**9 * i for i in range(101, 107)]
+    images = [('/image', at, raw_image(at, picture(i % 4))) for i, at in enumerate(stamps)]
+    drive = open_traverse(write_bag(tmp_path / 'bag', images), without_poses=True)
+    opened = []
+    frames = drive.frames
+    monkeypatch.setattr(drive, 'frames', lambda *of: opened.append(of) or frames(*of))
+    out = tmp_path / 'out'
+    out.mkdir()
+    figures = evaluate_unmapped(place_map, bundle, drive, pictures=out)
+    assert figures['accepted_wrong'] == 6
+    page = Reader((out / 'report.html').read_text(encoding='utf-8'))
+    assert sum(image['alt'] == 'query' for image in page.all('img')) == 6
+    assert len(opened) == 3  # for the stamps, for the answers and for the pictures
+    assert drive.skipped == []
 
 
 def test_no_name_becomes_markup_or_formula(tmp_path):
@@ -227,11 +247,24 @@ def test_what_hurts_most_comes_first():
     assert [failure.query for failure in failures] == [2, 3, 1]
     assert [failure.right for failure in failures] == [None, 0, 0]
     assert 'rank 2' in failures[2].words
+    believed = replace(rows[0], status='accepted', sequence_wrong=True, sequence_error_m=7.0)
+    (failure,), total = worst_failures(run_of([rows[0], believed]))
+    assert (failure.query, total) == (1, 1)
+    assert 'retrieval is right' in failure.words
+    assert 'accepted and wrong as a sequence, 7 m off' in failure.words
     alike = [replace(rows[1], similarity=0.5 + i / 1000) for i in range(100)]
     failures, total = worst_failures(run_of(alike))
     assert (len(failures), total) == (24, 100)
     assert [failure.query for failure in failures[:3]] == [99, 97, 95]  # no two next to each other
     assert '2 more failures nearby' in failures[1].words
+
+
+def test_how_intervals_came_about_is_told():
+    figures = {'intervals': {'recall@1': [0.0, 1.0]}, 'queries': 50}
+    assert 'too narrow where these are neighbours' in interval_words(figures)
+    assert 'blocks of 5 succ' in interval_words(figures | {'images_per_block': 5})
+    assert 'so short a drive' not in interval_words(figures | {'images_per_block': 5})
+    assert 'so short a drive' in interval_words(figures | {'images_per_block': 10})
 
 
 def test_thumbnails_are_small(rng):
@@ -310,6 +343,11 @@ def test_a_benchmark_counts_ranks_without_junk(tmp_path):
     page.check_self_contained()
     assert len(page.all('img')) == 2 + 3
     assert 'query: images/3.png' in page.texts
+    # Of a database that is not ranked to its end, no query is told deeper than another.
+    many = replace(benchmark, database=tuple(paths[:1]) * 30, junk=(np.arange(5), np.arange(0)))
+    deep = Ranking(np.tile(np.arange(15), (2, 1)), np.ones((2, 15)), 4.0, {})
+    run = benchmark_run(many, tmp_path, deep, {'method': 'm'}, {})
+    assert [len(query.ranked) for query in run.queries] == [10, 10]
 
 
 def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
@@ -333,6 +371,12 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     page = Reader((tmp_path / 'both' / 'report.html').read_text(encoding='utf-8'))
     page.check_self_contained()
     assert 'recall@1, less that of strict' in page.texts
+    elsewhere = [pose(x) for x in (0, 11, 20, 31)]  # another drive that counts time alike
+    drive = open_traverse(write_drive(tmp_path / 'other', elsewhere, seeds=[0, 1, 3, 77]))
+    (tmp_path / 'third').mkdir()
+    evaluate_map(place_map, bundle, drive, pictures=tmp_path / 'third')
+    (note,) = compare_runs([tmp_path / 'loose', tmp_path / 'third'], tmp_path / 'three')
+    assert 'were taken elsewhere in third than in loose' in note
     assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.figures
 
 
@@ -354,7 +398,9 @@ def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):
     assert [text for text in texts if text.startswith('a: Queries and map are of the same')]
     (note,) = compare_runs([a, b, c], tmp_path / 'none')
     assert 'No query is common to all runs' in note
-    assert SavedRun.load(b, 'b').only([('5.png', '', 1), ('4.png', '', 1)]).found.tolist() == [0, 1]
+    whole = SavedRun.load(b, 'b')
+    assert whole.only([('5.png', '', 1), ('4.png', '', 1)]).found.tolist() == [0, 1]
+    assert (whole.images_per_block, whole.only([*whole.rows][:6]).images_per_block) == (2, 1)
 
 
 def test_a_report_appears_whole_or_not_at_all(tmp_path, bundle):
@@ -372,8 +418,12 @@ def test_a_report_appears_whole_or_not_at_all(tmp_path, bundle):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not (tmp_path / 'deep').exists()
 
+    out.mkdir(parents=True)
+    (out / 'map.png').write_bytes(b'of a folder that is no report')
     with report_folder(out) as staged:
         write_report(run, staged)
+    assert (out / 'map.png').read_bytes() == b'of a folder that is no report'
+    (out / 'map.png').unlink()
     kept = {path.name: path.read_bytes() for path in out.iterdir()}
     assert kept.keys() == {'recall.png', 'matches.csv', 'metrics.json', 'report.html'}
     (out / 'map.png').write_bytes(b'of the run before')

@@ -132,7 +132,8 @@ def evaluate_map(
         )
         judged = (alone, sequence)
         write_report(
-            drive_run(figures, drive, judged, place_map, traverse, config, similarity), pictures
+            drive_run(figures, drive, judged, place_map, traverse, config, similarity, selection),
+            pictures,
         )
     return figures
 
@@ -178,7 +179,8 @@ def evaluate_unmapped(
         from netvlad_ros.offline.report.run_report import write_report
 
         write_report(
-            drive_run(figures, drive, None, place_map, traverse, config, similarity), pictures
+            drive_run(figures, drive, None, place_map, traverse, config, similarity, selection),
+            pictures,
         )
     return figures
 
@@ -218,6 +220,7 @@ def _acceptances(answers: tuple[Answer, ...], drive: LocalizedDrive) -> dict[str
     images = [image for image, taken in zip(drive.images, accepted, strict=True) if taken]
     return {
         'accepted': len(images),
+        'accepted_wrong': len(images),
         'accepted_share': float(accepted.mean()),
         'wrong_per_1000': per_1000(len(images), len(answers)),
         **intervals_json({'accepted_share': accepted.astype(float)}, block_length(drive.stamps_ns)),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -17,7 +16,7 @@ from netvlad_ros.offline.answer_judgement import Judgement
 from netvlad_ros.offline.localized_drive import LocalizedDrive
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
-from netvlad_ros.offline.traverse import Traverse
+from netvlad_ros.offline.traverse import Frame, Traverse, slice_words
 
 PICTURES = {
     'precision_recall.png': 'Precision and recall over the acceptance threshold',
@@ -34,11 +33,13 @@ def drive_run(
     traverse: Traverse,
     config: LocalizerConfig,
     similarity: PooledSimilarity,
+    selection: slice,
 ) -> JudgedRun:
     """Bring a localized drive into the shape of a report.
 
     figures: plain JSON of the evaluation. judged: every image alone, and as a sequence; None if
-    the drive shows nothing of the map, so that every accepted answer is wrong.
+    the drive shows nothing of the map, so that every accepted answer is wrong. selection: what was
+    asked for of the drive's images.
     """
     nothing = np.zeros(0, dtype=np.int64)
     right = repeat(nothing) if judged is None else judged[0].right_places
@@ -81,6 +82,7 @@ def drive_run(
         figures=figures,
         configuration={
             'drive': traverse.name,
+            'slice': slice_words(selection),
             'map': str(place_map.directory or ''),
             'map source': place_map.source,
             'map created': place_map.created,
@@ -91,7 +93,7 @@ def drive_run(
         places=place_map.images,
         T_places=place_map.T_map_cam,
         similarity=similarity.matrix(),
-        read_query=partial(_read, traverse, drive.frames),
+        read_query=_Queries(traverse, drive.frames),
         read_place=place_map.thumbnail,
         pictures={} if judged is None else PICTURES,
     )
@@ -115,8 +117,23 @@ class _Verdicts:
         return self._judgement is not None and bool(self._judgement.shows_place[row])
 
 
-def _read(traverse: Traverse, frames: tuple[int, ...], row: int) -> NDArray[np.uint8] | None:
-    """Read a query again: pixels of a whole drive would not fit."""
-    index = frames[row]
-    found = next(iter(traverse.frames(slice(index, index + 1))), None)
-    return None if found is None else found.read()
+class _Queries:
+    """Reads queries again: pixels of a whole drive would not fit.
+
+    A bag is read from its beginning to get at an image: in ascending order, all take one pass.
+    """
+
+    def __init__(self, traverse: Traverse, frames: tuple[int, ...]) -> None:
+        self._traverse, self._frames = traverse, frames
+        self._ahead: Iterator[Frame] = iter(())
+        self._next = len(traverse)
+
+    def __call__(self, row: int) -> NDArray[np.uint8] | None:
+        index = self._frames[row]
+        if index < self._next:
+            self._ahead = self._traverse.frames(slice(index, None))
+        skipped = list(self._traverse.skipped)
+        found = next((frame for frame in self._ahead if frame.index >= index), None)
+        self._traverse.skipped[:] = skipped
+        self._next = index + 1
+        return None if found is None or found.index > index else found.read()

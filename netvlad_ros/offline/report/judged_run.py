@@ -72,7 +72,8 @@ class JudgedRun:
     figures: plain JSON, what metrics.json holds. configuration: what was asked for, by name.
     queries: in order. places: names of the map's images, N. T_places: (N, 4, 4), their camera
     poses. similarity: (rows, columns), largest cosine of each block of queries and places.
-    read_query, read_place: pixels of one of them, uint8 (H, W, 3) RGB, None where they are gone.
+    read_query, read_place: pixels of one of them, uint8 (H, W, 3) RGB, None where they are gone;
+    queries are fastest in ascending order.
     pictures: file names in the report's folder, drawn by the evaluation itself, and their titles.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netvlad_ros.core.block_bootstrap import LEAST_BLOCKS
 from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK, INTERVALS
 
 NAMED = 5  # missing images
@@ -40,11 +41,12 @@ def interval_words(figures: Mapping[str, Any]) -> str:
     if not figures.get(INTERVALS):
         return ''
     block = _count(figures, IMAGES_PER_BLOCK)
-    drawn = (
-        f'of blocks of {block} successive images, which are not independent'
-        if block > 1
-        else 'of single queries'
-    )
+    images = _count(figures, 'queries') or _count(figures, 'images')
+    drawn = 'of single queries, too narrow where these are neighbours on a drive'
+    if block > 1:
+        drawn = f'of blocks of {block} successive images, which are not independent'
+        if images <= LEAST_BLOCKS * (block + 1):
+            drawn += ', rather too narrow for so short a drive'
     return (
         f'Intervals: 95 % of repetitions with other queries of the kind, by a bootstrap {drawn}; '
         f'“{NO_SPREAD}”: all queries were alike, which says little where they are few.'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad_ros.core.acceptance_metrics import precision_recall
+from netvlad_ros.offline.answer_judgement import RECALL_AT
 from netvlad_ros.offline.evaluation_pictures import draw_precision_recall
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.run_report import write_report
@@ -46,13 +47,16 @@ def benchmark_run(
     """Bring a method's ranking of a benchmark in `root` into the shape of a report.
 
     What does not count by the protocol (Benchmark.counted) is taken out before ranks are counted.
+    Where not all of the database was ranked, more was than is asked for, and of some queries more
+    of it is left than of others: then ranks are told as deep as recall is.
     """
     from netvlad_ros.offline.methods.method import ImageSet
 
+    deepest = None if ranking.indices.shape[1] == len(benchmark.database) else max(RECALL_AT)
     ranked, scores = [], []
     for query, (rows, values) in enumerate(zip(ranking.indices, ranking.scores, strict=True)):
         kept = benchmark.counted(query, rows)
-        ranked.append(rows[kept].tolist())
+        ranked.append(rows[kept][:deepest].tolist())
         scores.append(float(values[kept[0]]) if len(kept) else None)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     database = ImageSet(benchmark.database)

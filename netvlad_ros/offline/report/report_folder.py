@@ -21,7 +21,8 @@ FILES = (
 def report_folder(out: Path) -> Iterator[Path]:
     """Give an empty folder inside `out` whose files take their places when the block succeeds.
 
-    They replace a report that lies there, all of it; other files stay. If the block raises (Ctrl-C
+    They replace a report that lies there, all of it; other files stay, and where no page says that
+    it is a report, so do those that only have a name of FILES. If the block raises (Ctrl-C
     included) `out` is as it was before. Raises NetvladError, at once, if `out` cannot be written.
     """
     if out.exists() and not out.is_dir():
@@ -37,11 +38,12 @@ def report_folder(out: Path) -> Iterator[Path]:
             if (out / name).is_dir():
                 raise NetvladError(f'--out: {out / name} is a folder; a file belongs there')
         yield staged
+        is_report = (out / FILES[-1]).exists()
         with _explained(out):
             for name in FILES:
                 if (staged / name).exists():
                     (staged / name).replace(out / name)
-                else:
+                elif is_report:
                     (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(staged, ignore_errors=True)

@@ -20,7 +20,7 @@ from netvlad_ros.offline.report.safe_text import label
 from netvlad_ros.offline.report.saved_run import SavedRun
 from netvlad_ros.offline.report.whole_file import write_whole
 
-BOUNDS = ('radius_m', 'angle_deg')  # by which the runs counted what is right
+BOUNDS = ('radius_m', 'angle_deg', 'benchmark')  # by which the runs counted what is right
 
 
 def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
@@ -98,6 +98,13 @@ def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
             f'Plots and differences are over the {common} queries that all runs have ({counts}); '
             'the summary and all figures are those of each run over its own.'
         )
+    for run in runs[1:]:
+        if run.is_of_other_places(runs[0]):
+            notes.append(
+                f'Queries of the same name and time were taken elsewhere in {run.name} than in '
+                f'{runs[0].name}: differences mean nothing if these are two drives, rather than '
+                'one in two frames.'
+            )
     for what in BOUNDS:
         values = [words(run.figures.get(what)) for run in runs]
         if len(set(values)) > 1:

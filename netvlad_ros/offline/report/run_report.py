@@ -30,7 +30,7 @@ def write_report(run: JudgedRun, folder: Path) -> None:
     """
     pictures = dict(run.pictures)
     answerable = sum(query.answerable is True for query in run.queries)
-    if any(query.right is not None for query in run.queries):
+    if answerable:
         depth = min(MOST_RANKS, max(len(query.ranked) for query in run.queries))
         ranks = [query.first_right_rank for query in run.queries]
         draw_recall({'recall': recall_curve(ranks, answerable, depth)}, folder / 'recall.png')
@@ -66,8 +66,10 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
         if failures
         else 'None: every answerable query found its place first, and nothing wrong was accepted.'
     )
+    rows = sorted(failure.query for failure in failures)  # see JudgedRun.read_query
+    pictures_of = {row: _jpeg(run.read_query, row) for row in rows}
     for number, failure in enumerate(failures, 1):
-        _triplet(page, run, failure, number)
+        _triplet(page, run, failure, number, pictures_of[failure.query])
     page.section('All figures')
     _figures(page, run.figures)
     page.section('Configuration')
@@ -111,14 +113,16 @@ def _figures(page: Page, figures: Mapping[str, Any]) -> None:
         page.table(('figure', *figures['settings']), side_by_side([*figures['settings'].values()]))
 
 
-def _triplet(page: Page, run: JudgedRun, failure: Failure, number: int) -> None:
+def _triplet(
+    page: Page, run: JudgedRun, failure: Failure, number: int, query_jpeg: bytes | None
+) -> None:
     query = run.queries[failure.query]
     right = failure.right
     page.triplet(
         f'{number}. {query.image}',
         failure.words,
         (
-            ('query', query.image, _jpeg(run.read_query, failure.query)),
+            ('query', query.image, query_jpeg),
             ('retrieved', run.places[failure.retrieved], _jpeg(run.read_place, failure.retrieved)),
             (
                 'right',

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.acceptance_metrics import PrecisionRecall, precision_recall
+from netvlad_ros.core.block_bootstrap import LEAST_BLOCKS
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK
@@ -21,8 +22,9 @@ from netvlad_ros.offline.report.run_curves import MOST_RANKS, recall_curve
 from netvlad_ros.offline.table_file import read_table
 
 MAX_METRICS_BYTES = 2**26
+TRUE = ('true_x', 'true_y', 'true_z')
+SAME_PLACE_M = 0.001
 _LEAST_DEPTH = 10
-
 
 Query = tuple[str, str, int]  # image and time stamp as matches.csv has them, and which of these
 _Row = dict[str, float | None]
@@ -109,14 +111,25 @@ class SavedRun:
 
     @property
     def images_per_block(self) -> int:
-        """In blocks of how many images the run's own intervals were drawn; 1 if it does not say."""
+        """In blocks of how many images the run's own intervals were drawn; 1 if it does not say.
+
+        Fewer where LEAST_BLOCKS of them are not left.
+        """
         block = self.figures.get(IMAGES_PER_BLOCK)
-        return block if isinstance(block, int) and 1 <= block <= len(self.rows) else 1
+        return max(1, min(block, len(self.rows) // LEAST_BLOCKS)) if isinstance(block, int) else 1
+
+    def is_of_other_places(self, other: SavedRun) -> bool:
+        """Whether queries of both were taken elsewhere in one than in the other [m]."""
+        return any(
+            mine is not None and its is not None and abs(mine - its) > SAME_PLACE_M
+            for query in self.rows.keys() & other.rows.keys()
+            for mine, its in ((self.rows[query][axis], other.rows[query][axis]) for axis in TRUE)
+        )
 
 
 _READ = (
     *('answerable', 'first_right_rank', 'similarity', 'probability', 'shows_place'),
-    *('error_m', 'error_deg'),
+    *('error_m', 'error_deg', *TRUE),
 )
 
 

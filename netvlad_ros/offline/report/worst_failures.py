@@ -29,9 +29,10 @@ class Failure:
 def worst_failures(run: JudgedRun, most: int = MOST) -> tuple[list[Failure], int]:
     """Wrong answers that were accepted, then right places that were missed; the surest first.
 
-    Sure: by probability, or where none is stated by the similarity of the best candidate. Queries
-    next to each other fail for one reason, so of a stretch, the 2 * most-th part of all, there is
-    one. Answers how many failures there are in all, too.
+    Wrong: by itself, or as one of a sequence. Sure: by probability, or where none is stated by the
+    similarity of the best candidate. Queries next to each other fail for one reason, so of a
+    stretch, the 2 * most-th part of all, there is one. Answers how many failures there are in all,
+    too.
     """
     failed = [i for i, query in enumerate(run.queries) if len(query.ranked) and _is_failure(query)]
     failed.sort(key=lambda i: _severity(run.queries[i]), reverse=True)
@@ -45,22 +46,30 @@ def worst_failures(run: JudgedRun, most: int = MOST) -> tuple[list[Failure], int
 
 
 def _is_failure(query: JudgedQuery) -> bool:
-    return bool(query.wrong or (query.answerable and query.first_right_rank != 1))
+    return bool(query.wrong or query.sequence_wrong or _is_missed(query))
 
 
-def _severity(query: JudgedQuery) -> tuple[bool, float, float]:
-    return bool(query.wrong), query.probability or 0.0, query.similarity or 0.0
+def _is_missed(query: JudgedQuery) -> bool:
+    return bool(query.answerable) and query.first_right_rank != 1
+
+
+def _severity(query: JudgedQuery) -> tuple[bool, bool, float, float]:
+    return (
+        *(bool(query.wrong), bool(query.sequence_wrong)),
+        *(query.probability or 0.0, query.similarity or 0.0),
+    )
 
 
 def _failure(run: JudgedRun, row: int, near: int) -> Failure:
     query = run.queries[row]
     words = []
     if query.wrong:
-        metres = '.0f' if query.error_m is not None and query.error_m >= 100 else '.3g'
-        off = '' if query.error_m is None else f', {query.error_m:{metres}} m off'
-        words.append(f'accepted and wrong{off}')
+        words.append(f'accepted and wrong{_off(query.error_m)}')
     elif query.status:
-        words.append(f'retrieval is wrong, the verdict is {query.status}')
+        retrieval = 'wrong' if _is_missed(query) else 'right'
+        words.append(f'retrieval is {retrieval}, the verdict is {query.status}')
+    if query.sequence_wrong:
+        words.append(f'accepted and wrong as a sequence{_off(query.sequence_error_m)}')
     if query.probability is not None and math.isfinite(query.probability):
         words.append(f'probability {query.probability:.3f}')
     if query.similarity is not None:
@@ -77,6 +86,12 @@ def _failure(run: JudgedRun, row: int, near: int) -> Failure:
     if near:
         words.append(f'{near} more {"failures" if near > 1 else "failure"} nearby')
     return Failure(row, int(query.ranked[0]), _right_place(run, query), '; '.join(words))
+
+
+def _off(error_m: float | None) -> str:
+    if error_m is None:
+        return ''
+    return f', {error_m:{".0f" if error_m >= 100 else ".3g"}} m off'
 
 
 def _right_place(run: JudgedRun, query: JudgedQuery) -> int | None:

@@ -21,7 +21,7 @@ from netvlad_ros.offline.decided_pairs import decide_pairs
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.pairs_evaluation import evaluate_pairs, read_pairs
+from netvlad_ros.offline.pairs_evaluation import evaluate_pairs, rank_pairs, read_pairs
 
 
 @pytest.fixture(scope='module')
@@ -199,6 +199,15 @@ def test_pairs(pairs, bundle):
     assert result['intervals'].keys() == {'recall@1', 'recall@5', 'recall@10'}
 
 
+def test_no_pair_is_ranked_deeper_than_another(tmp_path, bundle):
+    for i in range(20):
+        write_image(tmp_path / f'images/{i:02d}.png', picture(i))
+    lines = ['query,db', *(f'images/{(i + 1) % 20:02d}.png,images/{i:02d}.png' for i in range(20))]
+    (tmp_path / 'pairs.csv').write_text('\n'.join(lines) + '\n')
+    ranked = rank_pairs(tmp_path, bundle, [])
+    assert {len(places) for places in ranked.ranked} == {10}  # whoever is in the database, too
+
+
 def test_pairs_within_slices(pairs, bundle):
     result = evaluate_pairs(pairs, bundle, [], queries=slice(3, 6), database=slice(0, 3))
     # Queries d, f of d, e, f, as e is none; database a, b, c; e is gone, so f has no answer.
@@ -295,7 +304,7 @@ def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
     elsewhere = open_traverse(tmp_path / 'elsewhere', without_poses=True)
     result = evaluate_unmapped(place_map, bundle, elsewhere, config=LocalizerConfig(belief=False))
     assert (result['images'], result['accepted'], result['no_match']) == (3, 1, 2)
-    assert result['accepted_images'] == ['deep/b.png']
+    assert (result['accepted_images'], result['accepted_wrong']) == (['deep/b.png'], 1)
     assert result['wrong_per_1000'] == pytest.approx(1000 / 3)
     assert result['highest_probability'] > 0.95
     assert result['sequence'].keys() >= {'accepted', 'wrong_per_1000', 'highest_probability'}
@@ -326,7 +335,13 @@ def test_pairs_are_decided(pairs, bundle, tmp_path):
     alone = result['settings']['no verification, no belief']
     assert (alone['accepted'], alone['accepted_wrong']) == (2, 1)
     assert result['sequence'].keys() >= {'accepted', 'accepted_wrong', 'wrong_per_1000'}
+    assert result['mapped'] == 3
     assert read_image(out / 'precision_recall.png').std() > 10
     json.dumps(result, allow_nan=False)
     with pytest.raises(NetvladError, match=r'3 images, images/a\.png first, are queries and in'):
         decide_pairs(pairs, bundle)
+    # Positions of features would be of another camera, so the map goes without it, and says so.
+    write_image(tmp_path / 'images' / 'b.png', picture(0, 96, 128))
+    skipped = []
+    assert decide_pairs(pairs, bundle, skipped=skipped, **slices)['mapped'] == 2
+    assert skipped == [('images/b.png', 'of another size than the first')]

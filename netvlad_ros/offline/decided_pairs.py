@@ -25,6 +25,7 @@ from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import Progress, build_map
 from netvlad_ros.offline.pairs_evaluation import chosen_pairs
+from netvlad_ros.offline.traverse import Skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def decide_pairs(
     config: LocalizerConfig | None = None,
     pictures: Path | None = None,
     decided: dict[str, DecidedPair] | None = None,
+    skipped: list[Skip] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Localize the queries on a temporary map of the database, with SIFT features; plain JSON.
@@ -56,8 +58,9 @@ def decide_pairs(
     of every image alone; `sequence` has those of the same images with belief over time, and
     `settings` compares verification and belief, on and off. pictures: a folder that gets
     precision_recall.png. decided: gets the verified answers, by the query's name. Slices as in
-    evaluate_pairs; unreadable images are left out. Raises NetvladError where an image would be
-    localized on a map that holds it, or nothing is left.
+    evaluate_pairs; unreadable images, and those of the database that are of another size than its
+    first, are left out and added to `skipped`: `mapped` are on the map. Raises NetvladError where
+    an image would be localized on a map that holds it, or nothing is left.
     """
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
     both = sorted(set(query_names) & set(database_names))
@@ -77,6 +80,9 @@ def decide_pairs(
             thumbnails=False,
             feature_spec=FeatureSpec.built_in('sift'),
         )
+        if skipped is not None:
+            known = set(skipped)
+            skipped += [skip for skip in mapped.skipped if skip not in known]
         for verification, word in ((True, 'verification'), (False, 'no verification')):
             asked = ImageTraverse(folder, query_names)
             localizer = Localizer(
@@ -100,6 +106,7 @@ def decide_pairs(
         )
     return {
         **ways['verification, no belief'][0],
+        'mapped': len(place_map),
         'sequence': ways['verification, belief'][0],
         'settings': {
             name: {key: figures[key] for key in COMPARED} for name, (figures, _) in ways.items()

@@ -117,7 +117,7 @@ def rank_pairs(
         itself = index_of.get(name, -1)
         indices, similarity = search.search(descriptors[name], max(RECALL_AT) + 1)
         others = indices != itself
-        ranked.append(indices[others].tolist())
+        ranked.append(indices[others][: max(RECALL_AT)].tolist())
         scores.append(float(similarity[others][0]) if others.any() else None)
         right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
     recall = recall_at_n(ranked, right, RECALL_AT)

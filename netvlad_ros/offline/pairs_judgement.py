@@ -11,7 +11,7 @@ from netvlad_ros.offline.decided_pairs import DecidedPair, decide_pairs
 from netvlad_ros.offline.figure_intervals import INTERVALS
 from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.pairs_evaluation import rank_pairs
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.traverse import Skip, slice_words
 
 
 def judge_pairs(
@@ -43,12 +43,17 @@ def judge_pairs(
             config=decide,
             pictures=pictures,
             decided=decided,
+            skipped=skipped,
             progress=progress,
         )
         figures |= {**accepted, INTERVALS: figures[INTERVALS] | accepted[INTERVALS]}
     if pictures is not None:
         from netvlad_ros.offline.report.pairs_run import report_pairs
 
-        asked = {'queries': queries, 'database': database, 'model': bundle.metadata.name}
+        asked = {
+            'queries': slice_words(queries),
+            'database': slice_words(database),
+            'model': bundle.metadata.name,
+        }
         report_pairs(folder, ranked, decided, figures, asked, pictures)
     return figures

@@ -68,13 +68,15 @@ class Measurement:
             for command in self.run
             if not command.startswith(('cp ', 'rm ', 'ln ', 'mkdir '))
         )
-        for inner, outer in (
-            (' --json $JSON', ''),
-            (' > $JSON', ''),
-            ('$DATA/', ''),
-            ('$WORK/', ''),
+        for unneeded in (
+            ' --overwrite',
+            ' --json > $JSON',
+            ' > $JSON',
+            ' --json $JSON',
+            '$DATA/',
+            '$WORK/',
         ):
-            text = text.replace(inner, outer)
+            text = text.replace(unneeded, '')
         return text
 
     def measure(self) -> None:

@@ -412,11 +412,13 @@ def test_a_name_that_is_no_image_or_leads_out_is_missing(tmp_path):
         BENCHMARKS['sped'].load(tmp_path / 'root')
 
 
-def test_one_city_of_msls_and_the_utm_form_of_a_listed_set(tmp_path):
+def test_one_city_of_msls_and_the_utm_form_of_a_listed_set(tmp_path, monkeypatch):
     right = msls(tmp_path / 'msls')
     city = tmp_path / 'msls/train_val/sf'
     read = found(BENCHMARKS['msls'].load(city), tmp_path / 'msls')
     assert read == {query: rows for query, rows in right.items() if '/sf/' in query}
+    monkeypatch.chdir(city)
+    assert len(BENCHMARKS['msls'].load(Path()).queries) == len(read)
     right = utm_folders(tmp_path / 'pitts')
     assert found(BENCHMARKS['pitts30k'].load(tmp_path / 'pitts'), tmp_path / 'pitts') == right
 

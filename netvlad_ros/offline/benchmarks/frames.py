@@ -74,9 +74,10 @@ def _names(path: Path) -> list[str]:
     if path.stat().st_size > MAX_LIST_BYTES:
         raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
     try:
-        lines = path.read_text(encoding='utf-8-sig').split()
+        text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise NetvladError(f'{path} is not a text file in UTF-8') from error
+    lines = filter(None, map(str.strip, text.splitlines()))
     names = [line.replace('\\', '/').rsplit('/', maxsplit=1)[-1] for line in lines]
     if not names:
         raise NetvladError(f'{path} names no image')

@@ -41,7 +41,7 @@ def read_msls(folder: Path, *, task: str | None = None) -> PlaceImages:
         cities = sorted(p for p in root.iterdir() if (p / 'query').is_dir())
     if not cities:
         raise NetvladError(f'{folder} holds no city: a folder with query/ and database/')
-    finder = ImageFinder(root.parent if cities == [root] else root)
+    finder = ImageFinder(root)
     images: list[Path] = []
     rows: list[tuple[float, float, float]] = []
     recordings: list[str] = []
@@ -60,7 +60,7 @@ def read_msls(folder: Path, *, task: str | None = None) -> PlaceImages:
                     continue
                 east, north = position.number('easting'), position.number('northing')
                 bearing = raw.number('ca')
-                image = finder.find(f'{city.name}/{side}/images/{key}.jpg')
+                image = finder.find(f'{city.relative_to(root) / side}/images/{key}.jpg')
                 if image is None:
                     continue
                 images.append(image)

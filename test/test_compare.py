@@ -225,6 +225,20 @@ def test_a_folder_that_is_not_ours_is_left_alone(tiny):
     assert (out / 'tiny' / 'hog' / 'thesis.txt').read_text() == 'dear'
 
 
+def test_what_cannot_be_kept_ends_the_run_at_once(tiny):
+    root, out, ran = tiny
+    out.write_text('a file')
+    before = invoke('hog', 'tiny', root, '--out', out / 'deeper')
+    assert before.exit_code == 1 and f'{out} is a file' in before.stderr and not ran
+    out.unlink()
+    out.mkdir()
+    (out / 'tiny').write_text('a file')
+    result = invoke('hog,thumbnail', 'tiny', root, '--out', out)
+    assert result.exit_code == 1
+    assert f'{out / "tiny" / "hog"} cannot be written: ' in result.stderr
+    assert len(result.stderr.splitlines()) == len(ran) == 1
+
+
 def test_an_interrupt_leaves_what_is_finished(tiny, monkeypatch):
     root, out, ran = tiny
     work = comparison_run.compare_apart

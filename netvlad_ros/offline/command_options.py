@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -229,6 +230,27 @@ def progress_bars(*titles: str) -> Iterator[list[Progress]]:
             return lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
         yield [shown(task) for task in tasks]
+
+
+def check_out_folder(out: Path | None) -> None:
+    """Raise NetvladError, before hours are spent, unless files can be written into a folder."""
+    from netvlad_ros.core.errors import NetvladError
+
+    if out is None:
+        return
+    there = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not there.is_dir():
+        raise NetvladError(f'--out: {out} cannot be written: {there} is a file; name a folder')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise NetvladError(f'--out: {out} cannot be written: no files may be written in {there}')
+
+
+def report_missing(missing: Sequence[str], where: str) -> None:
+    """Say on stderr how many images a benchmark lacks, and which is the first."""
+    if missing:
+        what = '1 image is' if len(missing) == 1 else f'{len(missing)} images are'
+        sentence = f'{where}: {what} missing, the first is {missing[0][:120]}'
+        typer.echo(one_line(f'netvlad: {sentence}'), err=True)
 
 
 def report_skips(traverse: Traverse) -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.offline.command_options import Model, one_line, progress_bar
+from netvlad_ros.offline.command_options import (
+    Model,
+    check_out_folder,
+    one_line,
+    progress_bar,
+    report_missing,
+)
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.methods.comparison_run import Subject
@@ -71,13 +77,11 @@ def compare(
     from netvlad_ros.offline.methods.standings import Standings
 
     names = chosen_methods(methods)
+    check_out_folder(out)
     subjects = open_subjects(benchmarks)
     for subject in subjects:
-        if subject.benchmark.missing:
-            _say(f'{subject.name}: {len(subject.benchmark.missing)} images are missing')
+        report_missing(subject.benchmark.missing, subject.name)
     images = _images(training, subjects)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     try:
         for subject in subjects:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from netvlad_ros.offline.command_options import AsJson, Model, one_line, progress_bars
+from netvlad_ros.offline.command_options import (
+    AsJson,
+    Model,
+    check_out_folder,
+    one_line,
+    progress_bars,
+    report_missing,
+)
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.compression.point import Point
@@ -78,6 +85,7 @@ def compress(
     from netvlad_ros.offline.report.whole_file import write_whole
 
     info = benchmark_info(benchmark)
+    check_out_folder(out)
     if fit is not None and not fit.is_dir():
         raise NetvladError(f'--fit: {fit} is no folder')
     grid = Grid(_words(whitenings) or WHITENINGS, _sizes(dimensions), _words(codes) or CODES)
@@ -86,8 +94,7 @@ def compress(
     if fit is not None:
         images = fit_images([fit / name for name in image_names(fit)], judged)
     context = MethodContext(model, seed, threads, images)
-    if judged.missing:
-        typer.echo(one_line(f'netvlad: {len(judged.missing)} images are missing'), err=True)
+    report_missing(judged.missing, judged.name)
     with progress_bars('describe', 'compress') as (describing, trying):
         sides = describe_sides(judged, context, describing)
         result = study(sides, judged, grid, context, trying)

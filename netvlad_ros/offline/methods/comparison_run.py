@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.methods.comparison import Figures
-from netvlad_ros.offline.methods.finished_run import find_finished, save_finished
+from netvlad_ros.offline.methods.finished_run import SavingError, find_finished, save_finished
 from netvlad_ros.offline.methods.method import ImageError, MethodContext, Ranking
 from netvlad_ros.offline.methods.registry import METHODS
 from netvlad_ros.offline.methods.separate_process import compare_apart
@@ -52,8 +52,8 @@ class ComparisonRun:
     def judge(self, subject: Subject) -> Iterator[Figures]:
         """Yield the figures of every method that works, as soon as it is finished.
 
-        Raises NetvladError if an image is unusable, for that holds for all methods, or the only
-        method fails.
+        Raises NetvladError if an image is unusable or a result cannot be kept, for that holds for
+        all methods, or the only method fails.
         """
         images: Settings = {}
         if self.out is not None:
@@ -62,7 +62,7 @@ class ComparisonRun:
         for name in self.methods:
             try:
                 yield self._judged(name, subject, images)
-            except ImageError:
+            except (ImageError, SavingError):
                 raise
             except NetvladError as error:
                 if len(self.methods) == 1:

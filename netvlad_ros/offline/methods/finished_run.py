@@ -23,6 +23,10 @@ MARK = 'finished.json'
 MOST_BYTES = 2**26  # of the mark
 
 
+class SavingError(NetvladError):
+    """A result cannot be kept: nor can that of any other method."""
+
+
 def find_finished(folder: Path, settings: Settings) -> tuple[Figures | None, str]:
     """The figures that a folder holds, if they are of these settings and nobody changed them.
 
@@ -57,7 +61,7 @@ def save_finished(
 ) -> None:
     """Write what `netvlad eval --out` writes, the ranking (ranking.npz) and the mark, in one go.
 
-    A result that is there already is replaced. Raises NetvladError if it cannot be written.
+    A result that is there already is replaced. Raises SavingError if it cannot be written.
     """
     temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
     replaced = folder.with_name(f'.{folder.name}.{os.getpid()}.old')
@@ -77,7 +81,9 @@ def save_finished(
             folder.rename(replaced)
         temporary.rename(folder)
     except OSError as error:
-        raise NetvladError(f'{folder} cannot be written: {error.strerror}') from error
+        raise SavingError(f'{folder} cannot be written: {error.strerror}') from error
+    except NetvladError as error:
+        raise SavingError(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)

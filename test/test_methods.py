@@ -114,7 +114,7 @@ def test_words_are_counted_as_postings(sides, cache):
     features = sum(len(bag.words) for bag in bags)
     assert index.bytes_per_place == pytest.approx((8 * distinct + 12 * features) / PLACES)
     assert BagOfWords(SparseSift(cache), 0).verified == 0
-    [own] = list(index.rows(bags[:1], np.arange(1)))
+    [own] = list(index.rows(bags[:1]))
     assert own[0] > 8  # all of its features are inliers of itself
     assert own[1:].max() <= 1  # a cosine alone: only the first place was verified
 
@@ -206,7 +206,7 @@ def test_the_inverted_file_is_searched_as_feature_by_feature(rng, monkeypatch):
     places = [image(features) for features in (4, 0, 6, 3)] * 8
     queries = [image(5), image(0)]
     index = AsmkIndex(places, words, dim)
-    for (word_of, bits), scores in zip(queries, index.rows(queries, np.arange(2)), strict=True):
+    for (word_of, bits), scores in zip(queries, index.rows(queries), strict=True):
         by_hand = np.zeros(len(places))
         for row, (theirs, their_bits) in enumerate(places):
             for i, j in zip(*np.nonzero(word_of[:, None] == theirs), strict=True):
@@ -228,7 +228,7 @@ def test_signatures_match_within_the_threshold():
     other = np.ones(1, np.int64)
     index = SignatureIndex([(word, near), (word, far), (other, zeros)], words=2)
     assert index.bytes_per_place == 12
-    [scores] = index.rows([(word, zeros)], np.arange(1))
+    [scores] = index.rows([(word, zeros)])
     assert scores == pytest.approx([np.log(3 / 2) ** 2, 0, 0])
 
 
@@ -253,7 +253,7 @@ def test_the_squares_of_rmac_are_those_of_the_paper():
 def test_expansion_leans_towards_the_neighbours():
     vectors = unit(np.array([[1, 0.2, 0], [1, -0.1, 0.9], [0, 0, 1], [0, 1, 0]]))
     [plain] = [vectors @ unit(np.array([1.0, 0, 0]))]
-    [expanded] = ExpandingIndex(list(vectors)).rows([unit(np.array([1.0, 0, 0]))], np.arange(1))
+    [expanded] = ExpandingIndex(list(vectors)).rows([unit(np.array([1.0, 0, 0]))])
     weights = np.maximum(plain, 0) ** 3
     by_hand = vectors @ unit(np.array([1.0, 0, 0]) + weights @ vectors)
     assert expanded == pytest.approx(by_hand, abs=1e-3)
@@ -273,8 +273,23 @@ def test_who_is_near_by_chance_falls_behind_mutual_neighbours(rng):
     database = [*clouds, stray]
     plain = np.array(database) @ query
     assert (plain[:24] < plain[48]).any()
-    [similarity] = ReciprocalIndex(database).rows([query], np.arange(1))
+    [similarity] = ReciprocalIndex(database).rows([query])
     assert similarity[:24].min() > similarity[24:].max()
+
+
+def test_places_are_known_by_their_mutual_neighbours_and_by_theirs(rng):
+    """Zhong et al., CVPR 2017, equations 3 to 5, set by set."""
+    vectors = unit(rng.normal(size=(60, 8)))
+    near = np.argsort(-(vectors @ vectors.T), axis=1)
+
+    def mutual(row, k):
+        return {other for other in near[row, : k + 1] if row in near[other, : k + 1]}
+
+    index = ReciprocalIndex(list(vectors))
+    for row in range(60):
+        own = mutual(row, 20)
+        taken = [s for s in (mutual(other, 10) for other in own) if 3 * len(s & own) > 2 * len(s)]
+        assert set(index._single[[row]].indices.tolist()) == own.union(*taken)
 
 
 @pytest.mark.parametrize('name', ['netvlad-pq', 'netvlad-reciprocal', 'fisher', 'bow', 'asmk'])
@@ -303,16 +318,22 @@ def test_sequences_beat_single_images_where_these_are_ambiguous(rng):
     drive = rng.normal(size=(60, 128)).astype(np.float32)
     again = drive[10:40] + 4.0 * rng.normal(size=(30, 128)).astype(np.float32)
     order = np.arange(30)
-    scores = np.array(list(StampIndex(drive).rows(list(again), order)))
+    scores = np.array(list(StampIndex(drive).rows(list(again))))
     found = scores.argmax(axis=1)
     alone = np.abs(again[:, None] - drive).mean(axis=2).argmin(axis=1)
     late = order[10:]
     assert (np.abs(found - (order + 10)) <= 1)[late].mean() > (alone == order + 10)[late].mean()
-    # The same drive listed in another order, which is told.
-    shuffled = rng.permutation(30)
-    back = np.argsort(shuffled)
-    listed = StampIndex(drive).rows([again[i] for i in shuffled], back)
-    assert np.allclose(np.array(list(listed)), scores[shuffled])
+
+
+def test_queries_that_are_not_listed_by_time_are_searched_by_time(sides):
+    method = open_method('seqslam', CONTEXT)
+    database, queries = sides
+    plain = method.rank(database, queries, 3, lambda done, total: None)
+    back = np.arange(PLACES)[::-1]
+    listed = ImageSet([queries.paths[row] for row in back], order=back)
+    ranking = method.rank(database, listed, 3, lambda done, total: None)
+    assert np.array_equal(ranking.indices[back], plain.indices)
+    assert np.array_equal(ranking.scores[back], plain.scores)
 
 
 def test_short_databases_are_filled_up_and_ties_keep_their_order():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -75,27 +74,33 @@ def study(
     """Try a grid on descriptors. Raises NetvladError where nothing can be judged."""
     if not any(map(len, benchmark.positives)):
         raise NetvladError(f'no query of {benchmark.name} has an answer: there is no recall')
-    faiss.omp_set_num_threads(context.threads or os.cpu_count() or 1)
+    faiss.omp_set_num_threads(context.thread_count)
     seed = context.seed
     rotations = fitted_rotations(grid.whitenings, sides.fit, seed)
     dimensions = grid.dimensions_of(sides.database.shape[1])
-    tried = list(product(grid.whitenings, dimensions, grid.codes))
+    turned = list(product(grid.whitenings, dimensions))
+    total = len(turned) * len(grid.codes)
     k = benchmark.depth(max(RECALL_AT))
     whole = find(EXACT, sides.fit, sides.database, sides.queries, k, seed)
     exact = _hits(whole.rows, benchmark)
     points: list[Point] = []
     left_out: dict[str, str] = {}
-    for number, (name, dim, code) in enumerate(tried):
-        progress(number, len(tried))
+    for name, dim in turned:
         rotation = rotations[name]
         try:
             fit, database, queries = (
                 rotation(side, dim) for side in (sides.fit, sides.database, sides.queries)
             )
-            found = find(code, fit, database, queries, k, seed)
         except NetvladError as error:
-            left_out[f'{name} {dim} {code}'] = str(error)
-        else:
+            left_out |= {f'{name} {dim} {code}': str(error) for code in grid.codes}
+            continue
+        for code in grid.codes:
+            progress(len(points) + len(left_out), total)
+            try:
+                found = find(code, fit, database, queries, k, seed)
+            except NetvladError as error:
+                left_out[f'{name} {dim} {code}'] = str(error)
+                continue
             hits = _hits(found.rows, benchmark)
             points.append(
                 Point(
@@ -110,7 +115,7 @@ def study(
                     fitted=name in LEARNED_WHITENINGS or code in LEARNED_CODES,
                 )
             )
-    progress(len(tried), len(tried))
+    progress(total, total)
     if not points:
         raise NetvladError(f'nothing of this could be tried: {next(iter(left_out.values()))}')
     return Study(marked(points), float(np.nanmean(exact[1])), left_out)

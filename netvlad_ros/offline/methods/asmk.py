@@ -61,7 +61,7 @@ class AsmkIndex:
         total = (PLACE_BYTES + -(-dim // 8)) * len(self._lists.word_of)
         self.bytes_per_place = total / max(len(database), 1)
 
-    def rows(self, queries: list[Signed], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Signed]) -> Iterable[NDArray[Any]]:
         """Yield kernels, 1 for an image and itself."""
         # What agreement counts, by the number of bits that differ.
         agreement = 1 - 2 * np.arange(self._dim + 1) / self._dim

@@ -73,7 +73,7 @@ class WordIndex:
         total = POSTING_BYTES * counts.nnz + VERIFIED_BYTES * kept
         self.bytes_per_place = total / max(len(database), 1)
 
-    def rows(self, queries: list[Bag], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Bag]) -> Iterable[NDArray[Any]]:
         """Yield cosines; verified places have the number of their inliers on top."""
         for query in queries:
             weights = self._weighed(_counts([query], len(self._idf)))

@@ -70,7 +70,7 @@ class SignatureIndex:
         self._norms = np.sqrt(np.maximum(self._lists.counts, 1))
         self.bytes_per_place = POSTING_BYTES * len(self._lists.word_of) / max(len(database), 1)
 
-    def rows(self, queries: list[Signed], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Signed]) -> Iterable[NDArray[Any]]:
         """Yield scores."""
         for query in queries:
             words = query[0]

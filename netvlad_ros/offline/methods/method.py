@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,11 @@ class MethodContext:
     threads: int = 0
     training: tuple[Path, ...] | None = None
     cache: ExtractionCache = field(default_factory=ExtractionCache)
+
+    @property
+    def thread_count(self) -> int:
+        """How many threads that is: one per core that this process may use, where none are told."""
+        return self.threads or len(os.sched_getaffinity(0))
 
 
 class Stopwatch:

@@ -64,7 +64,10 @@ def gem(maps: Vector) -> Vector:
 
 
 def rmac(maps: Vector) -> Vector:
-    """Sum of unit MACs over a grid of squares of three sizes (C,): Tolias et al., ICLR 2016."""
+    """Sum of unit MACs over a grid of squares of three sizes (C,).
+
+    Tolias et al., ICLR 2016, without their PCA whitening.
+    """
     total = np.zeros(len(maps), np.float32)
     for top, left, side in squares(*maps.shape[1:]):
         total += unit(maps[:, top : top + side, left : left + side].max(axis=(1, 2)))

@@ -57,7 +57,7 @@ class CodeIndex:
         self._index.add(vectors)
         self.bytes_per_place = float(self._index.pq.code_size)
 
-    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
         """Yield dot products with the decoded database."""
         for query in queries:
             found, rows = self._index.search(query[np.newaxis], self._index.ntotal)

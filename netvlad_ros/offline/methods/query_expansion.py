@@ -37,7 +37,7 @@ class QueryExpanded(GlobalRecipe):
 class ExpandingIndex(CosineIndex):
     """The query plus its neighbours, each weighed by its cosine to the power of alpha."""
 
-    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
         """Yield cosines to the expanded queries."""
         for query in queries:
             cosines = self.vectors @ query

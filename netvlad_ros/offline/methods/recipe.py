@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,11 +29,8 @@ class Index(Protocol):
 
     bytes_per_place: float
 
-    def rows(self, queries: list[Any], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
-        """Yield the similarities (N,) of each query, as listed, to the database.
-
-        order: rows of the queries by time.
-        """
+    def rows(self, queries: list[Any]) -> Iterable[NDArray[Any]]:
+        """Yield the similarities (N,) of each query to the database; queries come by time."""
 
 
 class Recipe(Protocol):
@@ -61,7 +57,7 @@ class RecipeMethod:
 
     def rank(self, database: ImageSet, queries: ImageSet, k: int, progress: Progress) -> Ranking:
         """Fit, describe both sides, index the one and search it for the other."""
-        faiss.omp_set_num_threads(self.context.threads or os.cpu_count() or 1)
+        faiss.omp_set_num_threads(self.context.thread_count)
         training = database if self.context.training is None else ImageSet(self.context.training)
         clock = self.context.cache.clock
         fit, describing, searching = Stopwatch(clock), Stopwatch(clock), Stopwatch(clock)
@@ -78,10 +74,12 @@ class RecipeMethod:
         with fit:
             index = self.recipe.index(described[: len(database)])
         with searching:
-            indices, scores = ranked(index.rows(described[len(database) :], queries.order), k)
+            by_time = [described[len(database) + row] for row in queries.order]
+            indices, scores = ranked(index.rows(by_time), k)
+        listed = np.argsort(queries.order)
         return Ranking(
-            indices,
-            scores,
+            indices[listed],
+            scores[listed],
             index.bytes_per_place,
             {
                 'fit': fit.seconds,
@@ -98,7 +96,7 @@ class CosineIndex:
         self.vectors = np.array(database, np.float32)
         self.bytes_per_place = float(self.vectors.shape[1] * self.vectors.itemsize)
 
-    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
         """Yield cosines."""
         return (self.vectors @ query for query in queries)
 

@@ -52,17 +52,16 @@ class ReciprocalIndex(CosineIndex):
         plain = faiss.IndexFlatIP(self.vectors.shape[1])
         plain.add(self.vectors)
         # Each place is among its own neighbours, as in the paper.
-        cosines, self._near = plain.search(self.vectors, min(self._k1 + 1, count))
-        self._farthest = {k: cosines[:, min(k, count - 1)] for k in (self._k1, -(-self._k1 // 2))}
-        own = [
-            self._encoded(self.vectors @ vector, self._near[row])
-            for row, vector in enumerate(self.vectors)
-        ]
+        cosines, near = plain.search(self.vectors, min(self._k1 + 1, count))
+        self._farthest = cosines[:, -1]
+        half = -(-self._k1 // 2)
+        self._closest = [_mutual(near[:, : half + 1], row) for row in range(count)]
+        own = [self._encoded(vector, _mutual(near, row)) for row, vector in enumerate(self.vectors)]
         columns = np.concatenate([names for names, _ in own])
         weights = np.concatenate([shares for _, shares in own])
         ends = np.cumsum([0, *(len(names) for names, _ in own)])
         single = csr_array((weights, columns, ends), shape=(count, count))
-        lenders = self._near[:, : self._k2]
+        lenders = near[:, : self._k2]
         mean = csr_array(
             (
                 np.full(lenders.size, 1 / self._k2),
@@ -73,14 +72,15 @@ class ReciprocalIndex(CosineIndex):
         )
         self._single = single
         self._sets = csr_array(mean @ single)
+        self._sums = np.asarray(self._sets.sum(axis=1)).ravel()
         self.bytes_per_place += POSTING_BYTES * self._sets.nnz / count
 
-    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
         """Yield 1 - (0.7 Jaccard + 0.3 squared distance / largest)."""
         for query in queries:
             cosines = self.vectors @ query
             near = np.argsort(-cosines, kind='stable')[: self._k1]
-            names, shares = self._encoded(cosines, near)
+            names, shares = self._encoded(query, near[cosines[near] >= self._farthest[near]])
             mine = np.zeros(len(cosines))
             mine[names] = shares
             if self._k2 > 1:
@@ -90,29 +90,26 @@ class ReciprocalIndex(CosineIndex):
             held.data = np.minimum(held.data, mine[held.indices])
             least = np.asarray(held.sum(axis=1)).ravel()
             # max = a + b - min, and sums of sets are known.
-            most = mine.sum() + np.asarray(self._sets.sum(axis=1)).ravel() - least
+            most = mine.sum() + self._sums - least
             jaccard = 1 - least / np.maximum(most, 1e-12)
             distance = 2 - 2 * cosines
             distance = distance / max(float(distance.max()), 1e-12)
             yield 1 - ((1 - OF_DISTANCE) * jaccard + OF_DISTANCE * distance)
 
     def _encoded(
-        self, cosines: NDArray[Any], near: NDArray[np.int64]
+        self, vector: Vector, mutual: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Names (n,) and weights (n,), sum 1, of the mutual neighbours of one vector."""
-        half = -(-self._k1 // 2)
-        mutual = self._mutual(cosines, near, self._k1)
+        """Names (n,) and weights (n,), sum 1, of a vector's mutual neighbours and theirs."""
         names = set(mutual.tolist())
-        for other in mutual:
-            others = self._mutual(
-                self.vectors @ self.vectors[other], self._near[other, : half + 1], half
-            )
-            if len(np.intersect1d(others, mutual)) > SHARED * len(others):
-                names |= set(others.tolist())
+        for closest in (self._closest[other] for other in mutual):
+            if len(np.intersect1d(closest, mutual)) > SHARED * len(closest):
+                names |= set(closest.tolist())
         found = np.array(sorted(names), np.int64)
-        weights = np.exp(-(2 - 2 * cosines[found]).astype(np.float64))
+        cosines = self.vectors[found] @ vector
+        weights = np.exp(-(2 - 2 * cosines).astype(np.float64))
         return found, weights / max(float(weights.sum()), 1e-12)
 
-    def _mutual(self, cosines: NDArray[Any], near: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-        """Those of near (n,) that have what the cosines are of among their own k."""
-        return near[cosines[near] >= self._farthest[k][near]]
+
+def _mutual(near: NDArray[np.int64], row: int) -> NDArray[np.int64]:
+    """Those of the neighbours of a row of near (N, k) that have the row among theirs."""
+    return near[row][(near[near[row]] == row).any(axis=1)]

@@ -36,7 +36,7 @@ def compare_apart(
     Raises NetvladError too if that process dies. It ends with this one, and at Ctrl-C.
     """
     ours, theirs = Pipe()
-    threads = str(thread_count(context.threads))
+    threads = str(context.thread_count)
     process = subprocess.Popen(
         [sys.executable, '-m', __name__, str(theirs.fileno())],
         # Python looks for modules here first: never where the user's data lies.
@@ -65,11 +65,6 @@ def compare_apart(
         ours.close()
 
 
-def thread_count(asked: int) -> int:
-    """How many threads that is; 0 = one per core that this process may use."""
-    return asked or len(os.sched_getaffinity(0))
-
-
 def _end(code: int) -> str:
     if code == -signal.SIGKILL:
         return 'was killed, as the system does where memory runs out'
@@ -84,7 +79,7 @@ def _work(connection: Connection) -> None:
     except EOFError:
         return  # interrupted before it was asked for anything
     os.chdir(folder)
-    cv2.setNumThreads(thread_count(context.threads))
+    cv2.setNumThreads(context.thread_count)
     try:
         figures, ranking = compare_method(
             name, benchmark, context, lambda done, total: connection.send((done, total))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from netvlad_ros.offline.methods.thumbnail import HEIGHT, WIDTH, grey_stamp
 PATCH = 8  # px, normalised one by one
 CONTRAST_WINDOW = 10  # database images about one, that it must stand out from
 SEQUENCE = 10  # images, the query the last of them: what comes later is not known on a robot
+AT_ONCE = 2**12  # places: some 30 MB, however many there are
 SPEEDS = np.arange(0.8, 1.25, 0.1)  # database images per query image
 
 
@@ -44,26 +46,32 @@ class StampIndex:
         self._stamps = stamps
         self.bytes_per_place = float(stamps.shape[1] * stamps.itemsize)
 
-    def rows(self, queries: list[Vector], order: NDArray[np.int64]) -> Iterable[NDArray[Any]]:
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
         """Yield the negative mean of contrast-enhanced differences along the best line."""
-        count = len(self._stamps)
-        enhanced = np.empty((len(queries), count))
-        scores = np.empty((len(queries), count))
-        ends = np.arange(count)
-        for now, row in enumerate(order):
-            difference = np.abs(self._stamps - queries[row]).mean(axis=1, dtype=np.float64)
-            window = min(CONTRAST_WINDOW + 1, count)
-            mean = uniform_filter1d(difference, window, mode='nearest')
-            squared = uniform_filter1d(difference**2, window, mode='nearest')
-            deviation = np.sqrt(np.maximum(squared - mean**2, 1e-12))
-            enhanced[now] = (difference - mean) / deviation
-            back = np.arange(min(SEQUENCE, now + 1))
-            best = np.full(count, np.inf)
+        ends = np.arange(len(self._stamps))
+        recent: deque[NDArray[np.float64]] = deque(maxlen=SEQUENCE)  # the query's own comes first
+        for query in queries:
+            recent.appendleft(self._enhanced(query))
+            enhanced, back = np.array(recent), np.arange(len(recent))
+            best = np.full(len(ends), np.inf)
             for speed in SPEEDS:
                 places = np.rint(ends[:, None] - speed * back).astype(int)
                 # Before the first place there is none: the line ends there.
                 inside = places >= 0
-                along = np.where(inside, enhanced[now - back, np.maximum(places, 0)], 0)
+                along = np.where(inside, enhanced[back, np.maximum(places, 0)], 0)
                 best = np.minimum(best, along.sum(axis=1) / inside.sum(axis=1))
-            scores[row] = -best
-        return iter(scores)
+            yield -best
+
+    def _enhanced(self, query: Vector) -> NDArray[np.float64]:
+        """Differences (N,) of a query to all places, each against those of the places about it."""
+        difference = np.concatenate(
+            [
+                np.abs(self._stamps[start : start + AT_ONCE] - query).mean(axis=1, dtype=np.float64)
+                for start in range(0, len(self._stamps), AT_ONCE)
+            ]
+        )
+        window = min(CONTRAST_WINDOW + 1, len(difference))
+        mean = uniform_filter1d(difference, window, mode='nearest')
+        squared = uniform_filter1d(difference**2, window, mode='nearest')
+        deviation = np.sqrt(np.maximum(squared - mean**2, 1e-12))
+        return np.asarray((difference - mean) / deviation)

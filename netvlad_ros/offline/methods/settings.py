@@ -18,14 +18,13 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.default_model import default_model
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.registry import METHODS, runs_model
-from netvlad_ros.offline.methods.separate_process import thread_count
 from netvlad_ros.offline.report.environment import environment
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.map_builder import Progress
 
 Settings = dict[str, Any]
-_CODE = ('core', 'offline/methods')  # of the package: what rankings are made by
+_CODE = ('core', 'offline')  # of the package: what rankings and figures are made by
 
 
 def settings_of(name: str, context: MethodContext, images: Settings) -> Settings:
@@ -44,7 +43,7 @@ def settings_of(name: str, context: MethodContext, images: Settings) -> Settings
         'method': name if name in METHODS else Path(name).name,
         'model': None if model is None else _digest([_content(model)]),
         'seed': context.seed,
-        'threads': thread_count(context.threads),
+        'threads': context.thread_count,
         'environment': known,
         'code': _code(),
     }
@@ -69,18 +68,23 @@ def images_of(
             done += 1
             progress(done, total)
 
-    truth = {
-        entry.name: getattr(benchmark, entry.name)
-        for entry in fields(benchmark)
-        if entry.name not in ('database', 'queries')
-    }
     return {
         'benchmark': benchmark.name,
         'protocol': benchmark.protocol,
-        'ground truth': _digest([json.dumps(truth, default=np.ndarray.tolist).encode()]),
+        'ground truth': _digest(_truth(benchmark)),
         'images': _digest(contents(sides)),
         'training images': None if training is None else _digest(contents(training)),
     }
+
+
+def _truth(benchmark: Benchmark) -> Iterable[bytes]:
+    """All but the images, query by query: what is junk to each may be long."""
+    for entry in fields(benchmark):
+        if entry.name not in ('database', 'queries'):
+            value = getattr(benchmark, entry.name)
+            yield entry.name.encode()
+            for part in value if isinstance(value, tuple) else (value,):
+                yield json.dumps(part, default=np.ndarray.tolist).encode()
 
 
 @cache

@@ -25,9 +25,9 @@ def spatial_inliers(
 ) -> int:
     """Pairs of features of equal words (n,), (m,) that one similarity transform explains.
 
-    query_px (n, 2), px (m, 2) [px]; query_size: width, height [px]. The transform is the second of
-    the three of Philbin et al., CVPR 2007, section 4: coarser than two views' true geometry, but
-    two pairs fix it, so that it is found among many wrong ones.
+    query_px (n, 2), px (m, 2) [px]; query_size: width, height [px]. The transform is, as those of
+    Philbin et al., CVPR 2007, section 4, coarser than two views' true geometry, but two pairs fix
+    it, so that it is found among many wrong ones; theirs come from one pair of affine regions.
     """
     pairs = _pairs(query_words, words)
     if len(pairs) < MIN_INLIERS:

@@ -24,6 +24,7 @@ COLOURS = (
 _plain = FuncFormatter(lambda value, position: f'{value:g}')
 STYLES = ('-', '--', '-.', ':')  # curves that lie on each other are still seen
 MOST_LABELLED = 1e3  # beyond three decades, labels between the decades run into each other
+LONGEST_NAME = 50
 MOST_CURVES = len(COLOURS) * len(STYLES)
 
 
@@ -31,6 +32,11 @@ def look_of(number: int) -> dict[str, Any]:
     """Colour and style of a curve; no two of the first MOST_CURVES are alike."""
     turn = number + number // len(COLOURS)
     return {'color': COLOURS[number % len(COLOURS)], 'linestyle': STYLES[turn % len(STYLES)]}
+
+
+def shortened(name: str) -> str:
+    """Keep the end of a name that a legend has no room for: paths differ there."""
+    return name if len(name) <= LONGEST_NAME else f'…{name[1 - LONGEST_NAME :]}'
 
 
 def draw_judgements(judgements: Mapping[str, Judgement], folder: Path) -> None:
@@ -48,18 +54,18 @@ def draw_judgements(judgements: Mapping[str, Judgement], folder: Path) -> None:
 
 def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> None:
     """Draw curves, MOST_CURVES at most, over the acceptance threshold in one picture."""
-    figure = Figure(figsize=(7, 5.2), layout='constrained')
+    figure = Figure(figsize=(7, 4.5 + 0.17 * len(curves)), layout='constrained')
     axes = figure.add_subplot()
     lowest = 0.9  # or the axis of a flawless run would tell thousandths
     for number, (name, curve) in enumerate(curves.items()):
         look = look_of(number)
         if not len(curve.recall) or np.isnan(curve.recall).any():
-            axes.plot([], [], label=f'{name}: nothing to find', **look)
+            axes.plot([], [], label=f'{shortened(name)}: nothing to find', **look)
             continue
         full = curve.recall_at_full_precision
         recall = np.concatenate([[0.0], curve.recall])
         precision = np.concatenate([curve.precision[:1], curve.precision])
-        label = f'{name}: recall {full:.2f} without a wrong one'
+        label = f'{shortened(name)}: recall {full:.2f} without a wrong one'
         axes.plot(recall, precision, label=label, **look)
         axes.plot(recall[-1], precision[-1], 'o', color=look['color'], markersize=4)
         lowest = min(lowest, float(precision.min()))
@@ -69,7 +75,7 @@ def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> 
     axes.set_ylabel('precision: right, of the accepted images')
     axes.set_title('Precision and recall over the acceptance threshold')
     axes.grid(alpha=0.3)
-    figure.legend(loc='outside lower center', ncols=1 + (len(curves) > 4), fontsize=9)
+    figure.legend(loc='outside lower center', fontsize=9)
     write_figure(figure, path)
 
 
@@ -112,6 +118,9 @@ def _draw_errors(judgements: Mapping[str, Judgement], path: Path) -> None:
     error_axis(metres, 'position error [m]')
     error_axis(degrees, 'rotation error [deg]')
     error_axis(normalised, 'normalised error squared (NEES); dotted: 95 % bound')
+    figure.legend(
+        *normalised.get_legend_handles_labels(), loc='outside lower center', ncols=3, fontsize=8
+    )
     metres.set_ylabel('share of the accepted priors below')
     write_figure(figure, path)
 
@@ -127,7 +136,6 @@ def error_axis(axes: Axes, title: str) -> None:
     axes.tick_params(axis='x', which='both', labelsize=8)
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
-    axes.legend(loc='upper left', fontsize=8)
 
 
 def cumulate(axes: Axes, values: Array, look: dict[str, Any]) -> None:

@@ -15,7 +15,12 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.offline.evaluation_pictures import cumulate, error_axis, look_of
+from netvlad_ros.offline.evaluation_pictures import (
+    cumulate,
+    error_axis,
+    look_of,
+    shortened,
+)
 from netvlad_ros.offline.figure_file import write_figure
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.safe_text import label
@@ -26,10 +31,10 @@ _RIGHT, _WRONG, _REFUSED = '#2a9d4a', '#d62828', '#9aa0a6'
 
 def draw_recall(curves: Mapping[str, Array], path: Path) -> None:
     """Draw recall@1 .. recall@N of evaluations, by name; empty curves are named only."""
-    figure = Figure(figsize=(7, 4.6), layout='constrained')
+    figure = Figure(figsize=(7, 4.5 + 0.17 * len(curves)), layout='constrained')
     axes = figure.add_subplot()
     for number, (name, curve) in enumerate(curves.items()):
-        shown = label(name) if len(curve) else f'{label(name)}: nothing to find'
+        shown = shortened(label(name)) + ('' if len(curve) else ': nothing to find')
         n = np.arange(1, len(curve) + 1)
         marker = 'o' if len(curve) <= 20 else ''
         axes.plot(n, curve, marker=marker, markersize=4, label=shown, **look_of(number))
@@ -39,21 +44,24 @@ def draw_recall(curves: Mapping[str, Array], path: Path) -> None:
     axes.set_ylabel('recall@N, of the answerable queries')
     axes.set_title('A right place among the first N')
     axes.grid(alpha=0.3)
-    axes.legend(loc='lower right', fontsize=9)
+    if len(curves) > 1:
+        figure.legend(loc='outside lower center', fontsize=9)
     write_figure(figure, path)
 
 
 def draw_errors(errors: Mapping[str, tuple[Array, Array]], path: Path) -> None:
     """Draw the distribution of pose errors [m], [deg] of accepted priors, by evaluation."""
-    figure = Figure(figsize=(10, 4.4), layout='constrained')
+    figure = Figure(figsize=(10, 4.1 + 0.16 * len(errors)), layout='constrained')
     metres, degrees = figure.subplots(1, 2)
     for number, (name, (errors_m, errors_deg)) in enumerate(errors.items()):
-        look = {**look_of(number), 'label': f'{label(name)} ({len(errors_m)})'}
-        cumulate(metres, errors_m, look)
+        look = look_of(number)
+        named = {**look, 'label': f'{shortened(label(name))} ({len(errors_m)})'}
+        cumulate(metres, errors_m, named)
         cumulate(degrees, errors_deg, look)
     error_axis(metres, 'position error [m]')
     error_axis(degrees, 'rotation error [deg]')
     metres.set_ylabel('share of the accepted priors below')
+    figure.legend(loc='outside lower center', fontsize=8)
     write_figure(figure, path)
 
 

@@ -161,6 +161,8 @@ def attack(
                     shown.append(Shown(attempt, carrier, image, target))
         whole = True
     except KeyboardInterrupt:
+        if not out.exists():
+            raise
         if not attempts:
             raise _interrupted(0, out) from None
     figures = attack_figures(attempts)

@@ -53,9 +53,9 @@ figcaption { color: var(--quiet); font-size: .85rem; margin-top: .25rem; }
 .triplet { border: 1px solid var(--line); border-radius: .5rem; background: var(--raised);
   padding: .75rem; margin: 0 0 1rem; }
 .triplet h3 { margin-top: 0; }
-.three { display: grid; gap: .75rem; grid-template-columns: repeat(3, minmax(0, 1fr)); }
-.three figure { margin: 0; }
-.three img { width: 100%; max-width: 200px; }
+.row { display: grid; gap: .75rem; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); }
+.row figure { margin: 0; }
+.row img { width: 100%; max-width: 200px; }
 .none { color: var(--quiet); border: 1px dashed var(--line); border-radius: .5rem; padding: 1rem;
   max-width: 200px; min-height: 5rem; font-size: .85rem; }
 """
@@ -141,9 +141,9 @@ class Page:
         """Add pictures side by side: what each one is, its name, and its JPEG or None."""
         box = ET.SubElement(self._section, 'div', {'class': 'triplet'})
         self._say(box, 'h3', title)
-        three = ET.SubElement(box, 'div', {'class': 'three'})
+        row = ET.SubElement(box, 'div', {'class': 'row'})
         for what, name, jpeg in pictures:
-            figure = ET.SubElement(three, 'figure')
+            figure = ET.SubElement(row, 'figure')
             if jpeg is None:
                 self._say(figure, 'div', 'no picture', 'none')
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.compression import report
 from netvlad_ros.offline.compression.code import CODES, find
 from netvlad_ros.offline.compression.point import Point, marked
 from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
@@ -261,3 +263,16 @@ def test_the_command_on_the_corridor(shared_data, tmp_path):
     result = CliRunner().invoke(app, [*command, '--dimensions', '64'])
     assert result.exit_code == 1
     assert 'dimensions must lie in 1..32' in result.output
+
+
+def test_a_full_disk_leaves_no_half_of_a_report(shared_data, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(report, 'compression_page', full)
+    model, out = write_tiny_model(tmp_path / 'tiny.onnx'), tmp_path / 'out'
+    command = ['compress', 'corridor_loop', str(shared_data / 'corridor_loop')]
+    grid = ['--model', str(model), '--codes', 'float32', '--dimensions', '8']
+    result = CliRunner().invoke(app, [*command, *grid, '--out', str(out)])
+    assert result.exit_code == 1 and 'No space left on device' in result.stderr
+    assert not out.exists()

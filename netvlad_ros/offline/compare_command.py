@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.methods.comparison_run import Subject
     from netvlad_ros.offline.methods.standings import Standings
 
+PICTURE = 'comparison.png'
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
@@ -61,7 +62,8 @@ def compare(
     retrieval is judged by mean average precision too. Each method runs in a process of its own:
     memory is the peak of that process, libraries included. Times are wall-clock, reading files
     left out; what methods share is extracted once, and its time counts for each of them. A method
-    that fails says why, and the others go on.
+    that fails says why, and the others go on. seqslam takes the order in which a benchmark lists
+    its images for that of time: where it is another, its figures say nothing.
     """
     import tempfile
 
@@ -133,11 +135,11 @@ def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] 
 def _write(
     standings: Standings, subjects: list[Subject], settings: dict[str, Any], out: Path
 ) -> None:
-    import json
-
+    from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.methods.comparison_page import comparison_page
     from netvlad_ros.offline.methods.comparison_picture import draw_comparison
     from netvlad_ros.offline.report.environment import environment
+    from netvlad_ros.offline.report.report_folder import report_folder
     from netvlad_ros.offline.report.whole_file import write_whole
 
     figures = {
@@ -158,10 +160,12 @@ def _write(
         'beats_ours': standings.as_json(),
         'environment': environment(),
     }
-    write_whole(out / 'metrics.json', json.dumps(figures, indent=2, allow_nan=False).encode())
-    draw_comparison(standings, out / 'comparison.png')
-    page = comparison_page(standings, subjects, settings, out / 'comparison.png')
-    write_whole(out / 'report.html', page)
+    with report_folder(out) as staged:
+        write_json(figures, staged / 'metrics.json')
+        draw_comparison(standings, staged / PICTURE)
+        page = comparison_page(standings, subjects, settings, staged / PICTURE)
+        write_whole(staged / 'report.html', page)
+        (staged / PICTURE).replace(out / PICTURE)
 
 
 def _print(standings: Standings, subjects: list[Subject]) -> None:

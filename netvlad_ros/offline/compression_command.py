@@ -82,6 +82,7 @@ def compress(
     from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.image_folder import image_names
     from netvlad_ros.offline.methods.method import MethodContext
+    from netvlad_ros.offline.report.report_folder import report_folder
     from netvlad_ros.offline.report.whole_file import write_whole
 
     info = benchmark_info(benchmark)
@@ -123,12 +124,13 @@ def compress(
     }
     source = 'the database itself' if fit is None else str(fit)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(figures, out / 'metrics.json')
-        title = f'{judged.name}: {figures["answerable"]} queries; fitted on {source}'
-        draw(result, one_line(title), out / PICTURE)
-        page = compression_page(result, figures, (out / PICTURE).read_bytes())
-        write_whole(out / 'report.html', page)
+        with report_folder(out) as staged:
+            write_json(figures, staged / 'metrics.json')
+            title = f'{judged.name}: {figures["answerable"]} queries; fitted on {source}'
+            draw(result, one_line(title), staged / PICTURE)
+            page = compression_page(result, figures, (staged / PICTURE).read_bytes())
+            write_whole(staged / 'report.html', page)
+            (staged / PICTURE).replace(out / PICTURE)
     if warning is not None:
         typer.echo(f'netvlad: warning: {warning}', err=True)
     if as_json:

@@ -57,7 +57,9 @@ class ImageSet(Sequence[NDArray[np.uint8]]):
         try:
             rgb = read_image(path)
         except NetvladError as error:
-            raise ImageError(str(error)) from error
+            raise ImageError(
+                f'{error}; get it again, or remove it: what is missing is counted and left out'
+            ) from error
         if box is not None:
             height, width = rgb.shape[:2]
             x0, y0, x1, y1 = box

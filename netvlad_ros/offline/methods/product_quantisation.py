@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.methods.recipe import GlobalRecipe, Index, Vector
+from netvlad_ros.offline.methods.recipe import Index, OtherIndex, Vector
 
 PART = 8  # dimensions of a part
 MAX_BITS = 8  # of a part's code
@@ -19,22 +19,13 @@ PER_CENTRE = 2  # vectors that a centre needs at least
 
 
 @dataclass
-class ProductQuantised(GlobalRecipe):
+class ProductQuantised(OtherIndex):
     """Jegou, Douze and Schmid, PAMI 2011: a byte for every 8 dimensions, queries kept whole.
 
     Codebooks are learned from the database itself; one of fewer than 512 images gets shorter codes.
     """
 
-    inner: GlobalRecipe
     seed: int
-
-    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Let the descriptor learn."""
-        self.inner.fit(images)
-
-    def describe(self, rgb: NDArray[np.uint8]) -> Vector:
-        """Describe as the inner descriptor does."""
-        return self.inner.describe(rgb)
 
     def index(self, database: list[Vector]) -> Index:
         """Codes of the database. Raises NetvladError where it is too small to learn any."""

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.offline.methods.recipe import CosineIndex, GlobalRecipe, Index, Vector, unit
+from netvlad_ros.offline.methods.recipe import CosineIndex, Index, OtherIndex, Vector, unit
 
 NEIGHBOURS = 5
 ALPHA = 3.0
 
 
-@dataclass
-class QueryExpanded(GlobalRecipe):
+class QueryExpanded(OtherIndex):
     """alpha-QE: Radenovic et al., PAMI 2019, after Chum et al., ICCV 2007."""
-
-    inner: GlobalRecipe
-
-    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Let the descriptor learn."""
-        self.inner.fit(images)
-
-    def describe(self, rgb: NDArray[np.uint8]) -> Vector:
-        """Describe as the inner descriptor does."""
-        return self.inner.describe(rgb)
 
     def index(self, database: list[Vector]) -> Index:
         """Searched twice for each query."""

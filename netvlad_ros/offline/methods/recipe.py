@@ -116,6 +116,21 @@ class GlobalRecipe:
         return CosineIndex(database)
 
 
+@dataclass
+class OtherIndex(GlobalRecipe):
+    """The vectors of another recipe; subclasses search them in a way of their own."""
+
+    inner: GlobalRecipe
+
+    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        """Let the inner recipe learn."""
+        self.inner.fit(images)
+
+    def describe(self, rgb: NDArray[np.uint8]) -> Vector:
+        """Describe as the inner recipe does."""
+        return self.inner.describe(rgb)
+
+
 def unit(vectors: NDArray[Any]) -> Vector:
     """Vectors along the last axis, float32 of length 1; zeros stay zeros."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)

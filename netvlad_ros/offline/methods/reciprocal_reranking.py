@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import faiss
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from netvlad_ros.offline.methods.recipe import CosineIndex, GlobalRecipe, Index, Vector
+from netvlad_ros.offline.methods.recipe import CosineIndex, Index, OtherIndex, Vector
 
 K1, K2 = 20, 6  # neighbours that must be mutual, and that lend each other their sets
 OF_DISTANCE = 0.3  # share of the plain distance in the final one
@@ -19,23 +18,12 @@ SHARED = 2 / 3  # of a neighbour's set, for it to be taken over
 POSTING_BYTES = 8  # of a set: who, and how near
 
 
-@dataclass
-class ReciprocalReranked(GlobalRecipe):
+class ReciprocalReranked(OtherIndex):
     """k-reciprocal encoding: Zhong et al., CVPR 2017.
 
     Each query is ranked as if it were alone with the database, as a robot's is; the paper lets
     queries be neighbours of one another.
     """
-
-    inner: GlobalRecipe
-
-    def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Let the descriptor learn."""
-        self.inner.fit(images)
-
-    def describe(self, rgb: NDArray[np.uint8]) -> Vector:
-        """Describe as the inner descriptor does."""
-        return self.inner.describe(rgb)
 
     def index(self, database: list[Vector]) -> Index:
         """Sets of mutual neighbours of the database."""

@@ -178,7 +178,7 @@ def test_mat_files_that_are_none(tmp_path, monkeypatch):
     scipy.io.savemat(source, {'net': np.zeros(10**4)})
     for content, words in (
         (b'', 'not a readable .mat'),
-        (b'MATLAB 7.3 MAT-file' + bytes(105) + b'\0\2IM', 'version 7.3; save it again'),
+        (b'MATLAB 7.3 MAT-file' + bytes(105) + b'\0\2IM', r'version 7\.3 \(HDF5\); save it again'),
         (np.random.default_rng(0).bytes(4000), 'not a readable .mat'),
         (source.read_bytes()[:5000], 'ends in the middle'),
         (source.read_bytes(), 'net is no struct'),

@@ -122,6 +122,7 @@ class Measurement:
         }
         MEASURED.mkdir(exist_ok=True)
         text = json.dumps(kept, indent=1, ensure_ascii=False) + '\n'
+        text = text.replace(f'{ROOT}/', '')  # where the checkout lies is nobody's business
         self.file.write_text(text, encoding='utf-8')
 
     def done(self) -> bool:

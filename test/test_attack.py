@@ -151,8 +151,8 @@ def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
         AttackRun(network, bundle, place_map, config, stretch=51)
 
 
-def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path, monkeypatch):
-    folder, *_ = place
+def interrupted_at_the_second(monkeypatch):
+    """The second image that is attacked meets Ctrl-C; the list of all that were."""
     calls = []
 
     def interrupted(*arguments):
@@ -161,6 +161,13 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path
             raise KeyboardInterrupt
         return attack_image(*arguments)
 
+    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    return calls
+
+
+def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path, monkeypatch):
+    folder, *_ = place
+    calls = interrupted_at_the_second(monkeypatch)
     out = tmp_path / 'out'
 
     def attacked():
@@ -172,7 +179,6 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path
         code = CliRunner().invoke(app, command).exit_code
         return code, json.loads((out / 'metrics.json').read_text())['attempts']
 
-    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
     code, [attempt] = attacked()
     assert code == 130 and (out / 'attack.png').is_file() and (out / 'report.html').is_file()
     written = (out / attempt['image']).stat().st_mtime_ns
@@ -184,15 +190,7 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(place, tmp_path
 
 def test_ctrl_c_at_the_first_image_says_what_is_left(place, tmp_path, monkeypatch):
     folder, *_ = place
-    calls = []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return attack_image(*arguments)
-
-    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    interrupted_at_the_second(monkeypatch)
     command = [
         'attack', str(folder / 'drive'), '--network', str(folder / 'network'), '--bundle',
         str(folder / 'bundle.onnx'), '--map', str(folder / 'map'), '--steps', '1', '--out',

@@ -58,7 +58,7 @@ def decide_pairs(
     of every image alone; `sequence` has those of the same images with belief over time, and
     `settings` compares verification and belief, on and off. pictures: a folder that gets
     precision_recall.png. decided: gets the verified answers, by the query's name. Slices as in
-    evaluate_pairs; unreadable images, and those of the database that are of another size than its
+    rank_pairs; unreadable images, and those of the database that are of another size than its
     first, are left out and added to `skipped`: `mapped` are on the map. Raises NetvladError where
     an image would be localized on a map that holds it, or nothing is left.
     """

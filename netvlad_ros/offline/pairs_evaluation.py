@@ -30,7 +30,7 @@ HEADER = ['query', 'db']
 
 @dataclass(frozen=True, eq=False)
 class RankedPairs:
-    """A database ranked for queries. figures: plain JSON, what evaluate_pairs answers.
+    """A database ranked for queries. figures: plain JSON, what is judged of it.
 
     queries, database: names of the images. ranked: per query rows of the database, best first;
     right: the right ones; scores: (Q,), cosine of the best, None where there is none.
@@ -47,30 +47,6 @@ class RankedPairs:
     database_descriptors: NDArray[np.float32]
 
 
-def evaluate_pairs(
-    folder: Path,
-    bundle: ModelBundle,
-    skipped: list[Skip],
-    *,
-    queries: slice | None = None,
-    database: slice | None = None,
-    progress: Progress = lambda done, total: None,
-) -> dict[str, Any]:
-    """Rank the database for every query by descriptor alone; the answer is plain JSON.
-
-    By default the queries are the images named in the `query` column, the database those in the
-    `db` column. Slices over the sorted list of all images in the folder keep, of the queries, those
-    inside `queries`, and make the database the images of `database`. An image never answers itself.
-    A query without a right image in the database is unanswerable. No decision is taken (see
-    decided_pairs) and no pose is known, so `accepted` and the pose errors are None.
-    Unreadable images are left out and added to `skipped`. Raises NetvladError if pairs.csv is
-    broken or nothing is left to judge.
-    """
-    return rank_pairs(
-        folder, bundle, skipped, queries=queries, database=database, progress=progress
-    ).figures
-
-
 def rank_pairs(
     folder: Path,
     bundle: ModelBundle,
@@ -80,7 +56,16 @@ def rank_pairs(
     database: slice | None = None,
     progress: Progress = lambda done, total: None,
 ) -> RankedPairs:
-    """Rank as evaluate_pairs does; the answer has the ranking itself too."""
+    """Rank the database for every query by descriptor alone.
+
+    By default the queries are the images named in the `query` column, the database those in the
+    `db` column. Slices over the sorted list of all images in the folder keep, of the queries, those
+    inside `queries`, and make the database the images of `database`. An image never answers itself.
+    A query without a right image in the database is unanswerable. No decision is taken (see
+    decided_pairs) and no pose is known, so `accepted` and the pose errors are None.
+    Unreadable images are left out and added to `skipped`. Raises NetvladError if pairs.csv is
+    broken or nothing is left to judge.
+    """
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
 
     # Describe every image once.
@@ -152,7 +137,7 @@ def chosen_pairs(
 ) -> tuple[dict[str, set[str]], list[str], list[str]]:
     """Right images of every query of pairs.csv, and the names of queries and database images.
 
-    Slices as in evaluate_pairs. Raises NetvladError if pairs.csv is broken.
+    Slices as in rank_pairs. Raises NetvladError if pairs.csv is broken.
     """
     positives = read_pairs(folder / 'pairs.csv')
     query_names, database_names = sorted(positives), sorted(set().union(*positives.values()))

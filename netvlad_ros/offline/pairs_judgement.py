@@ -25,7 +25,7 @@ def judge_pairs(
     pictures: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """The figures of evaluate_pairs and, with a configuration to decide by, of decide_pairs.
+    """The figures of rank_pairs and, with a configuration to decide by, of decide_pairs.
 
     pictures: a folder that gets all that report_pairs writes. Skips and errors as in both.
     """

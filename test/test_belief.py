@@ -10,8 +10,7 @@ import pytest
 
 from netvlad_ros.core.belief import Belief
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.place_hypotheses import around
+from netvlad_ros.core.geometry import around, invert
 from netvlad_ros.core.view import DOUBT
 
 PLACES, SPACING_M = 400, 0.5

@@ -97,3 +97,10 @@ def mean_pose(T: Array, weights: ArrayLike) -> Array:
     mean[:3, 3] = shares @ T[:, :3, 3]
     mean[:3, :3] = Rotation.from_matrix(T[:, :3, :3]).mean(shares).as_matrix()
     return mean
+
+
+def around(T_map_cam: Array, T: Array, radius_m: float, radius_deg: float) -> NDArray[np.bool_]:
+    """Which of the poses (k, 4, 4) lie within radius_m [m] and radius_deg [deg] of T (4, 4)."""
+    near = distance_m(T_map_cam, T) <= radius_m
+    near[near] = rotation_angle_deg(T_map_cam[near], T[np.newaxis]) <= radius_deg
+    return np.asarray(near)

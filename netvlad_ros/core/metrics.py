@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,4 +79,17 @@ def percentiles(values: ArrayLike) -> dict[str, float | None]:
     return {
         name: float(np.percentile(array, share)) if array.size else None
         for name, share in shares.items()
+    }
+
+
+RECALL_AT = (1, 5, 10)
+
+
+def recall_json(recall: Recall) -> dict[str, Any]:
+    """The part of the answer that every evaluation has: counts, and recall as shares in 0..1."""
+    return {
+        'queries': recall.queries,
+        'answerable': recall.answerable,
+        'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
+        'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+from netvlad_ros.core.geometry import Array, around
 from netvlad_ros.core.model_metadata import Calibration
 
 MAX_PLACES = 50  # an image that resembles more places equally says nothing about any of them
@@ -91,10 +91,3 @@ def weigh(
         supporters=np.flatnonzero(leader == best),
         rival=int(rivals[np.argmax(score[rivals])]) if len(rivals) else None,
     )
-
-
-def around(T_map_cam: Array, T: Array, radius_m: float, radius_deg: float) -> NDArray[np.bool_]:
-    """Which of the poses (k, 4, 4) lie within radius_m [m] and radius_deg [deg] of T (4, 4)."""
-    near = distance_m(T_map_cam, T) <= radius_m
-    near[near] = rotation_angle_deg(T_map_cam[near], T[np.newaxis]) <= radius_deg
-    return np.asarray(near)

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from netvlad_ros.core.belief import MAX_CAMERAS, Belief
-from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
+from netvlad_ros.core.geometry import Array, around, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.other_camera import OtherCamera
-from netvlad_ros.core.place_hypotheses import Hypotheses, around
+from netvlad_ros.core.place_hypotheses import Hypotheses
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.sight import Sight
 from netvlad_ros.core.trust import Trust

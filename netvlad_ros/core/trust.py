@@ -8,11 +8,11 @@ import numpy as np
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.geometry import Array, around
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.map_calibration import MapCalibration
 from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.place_hypotheses import Hypotheses, around, weigh
+from netvlad_ros.core.place_hypotheses import Hypotheses, weigh
 from netvlad_ros.core.sight import Sight
 
 

@@ -15,9 +15,9 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import FeatureExtractor, no_features
 from netvlad_ros.core.feature_matching import match_features
 from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
+from netvlad_ros.core.geometry import around
 from netvlad_ros.core.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_hypotheses import around
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.place_solver import Candidate, PlaceSolver
 from netvlad_ros.core.verification_budget import VerificationBudget, candidates_to_verify

@@ -20,7 +20,7 @@ from netvlad_ros.demo.visit import Visit, plan_visits
 from netvlad_ros.demo.visit_folder import write_visit
 from netvlad_ros.demo.visited_rooms import VisitedRooms
 from netvlad_ros.demo.visited_town import VisitedTown
-from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.progress import Progress, no_progress
 
 _SUPERSAMPLING = 1.5  # a third faster than the demo's 2, and as smooth after the sensor's noise
 
@@ -57,7 +57,7 @@ def render_place(
     spacing_m: float,
     shelf: PhotoShelf | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> int:
     """Render one place into folder/visit0, folder/visit1, ...; returns the number of images.
 

@@ -21,12 +21,13 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.map_calibration import METHODS
 from netvlad_ros.core.match import Status
 from netvlad_ros.core.metrics import (
-    Recall,
+    RECALL_AT,
     median_and_p90,
     percentiles,
     places_within,
     pose_errors,
     recall_at_n,
+    recall_json,
 )
 from netvlad_ros.core.uncertainty_metrics import (
     BINS,
@@ -42,8 +43,6 @@ from netvlad_ros.offline.figure_intervals import (
     recall_columns,
 )
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
-
-RECALL_AT = (1, 5, 10)
 
 
 @dataclass(frozen=True)
@@ -157,16 +156,6 @@ def judge_answers(
         right_places=right_places,
         shows_place=shows_place,
     )
-
-
-def recall_json(recall: Recall) -> dict[str, Any]:
-    """The part of the answer that every evaluation has: counts, and recall as shares in 0..1."""
-    return {
-        'queries': recall.queries,
-        'answerable': recall.answerable,
-        'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
-        'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
-    }
 
 
 def acceptance_json(

@@ -8,7 +8,8 @@ from netvlad_ros.core.camera_info import camera_model_of, is_rectified, is_trans
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bag_file import BagFile
-from netvlad_ros.offline.traverse import NO_CALIBRATION, Skip
+from netvlad_ros.offline.progress import Skip
+from netvlad_ros.offline.traverse import NO_CALIBRATION
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 MAX_MESSAGES = 100  # that are looked at until a sound one comes: each may lie in a chunk of its own

@@ -17,8 +17,8 @@ from netvlad_ros.offline.bag_writer import (
     write_bag_to,
 )
 from netvlad_ros.offline.camera_file import CameraFile, read_camera
-from netvlad_ros.offline.map_builder import Progress, read_or_skip
-from netvlad_ros.offline.traverse import Traverse, selected_indices, skip_sentences
+from netvlad_ros.offline.progress import Progress, no_progress, skip_sentences
+from netvlad_ros.offline.traverse import Traverse, read_or_skip, selected_indices
 
 
 def write_bag(
@@ -30,7 +30,7 @@ def write_bag(
     size: tuple[int, int] | None = None,
     storage: str = 'mcap',
     compressed: bool = False,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> int:
     """Write the frames of a drive as a rosbag2 with the drive's own stamps; returns their number.
 

@@ -14,8 +14,8 @@ from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import DEFAULT_BASE_FRAME, DEFAULT_MAP_FRAME, BagOptions
 from netvlad_ros.offline.bag_storage import Topic
 from netvlad_ros.offline.pose_track import PoseTrack
+from netvlad_ros.offline.progress import Skip
 from netvlad_ros.offline.transform_tree import TransformTree
-from netvlad_ros.offline.traverse import Skip
 
 TF_TYPE = 'tf2_msgs/msg/TFMessage'
 POSE_TYPES = (

@@ -18,7 +18,8 @@ from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME, BagOptions
 from netvlad_ros.offline.bag_poses import CameraPoses, read_camera_poses, stamp_ns
 from netvlad_ros.offline.camera_file import read_camera_model
 from netvlad_ros.offline.no_poses import NoPoses
-from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
+from netvlad_ros.offline.progress import Skip
+from netvlad_ros.offline.traverse import Frame, selected_indices
 
 DECODERS: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
     'sensor_msgs/msg/Image': rgb_from_image,

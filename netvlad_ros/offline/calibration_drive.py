@@ -16,10 +16,9 @@ from netvlad_ros.core.metrics import places_within
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.uncertainty_metrics import pose_residuals
 from netvlad_ros.offline.calibration_fit import Trials
-from netvlad_ros.offline.evaluation import check_frame, place_radius
-from netvlad_ros.offline.map_builder import Progress, read_or_skip
-from netvlad_ros.offline.shared_recording import shared_recording
-from netvlad_ros.offline.traverse import Traverse, selected_indices
+from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.offline.shared_recording import check_frame, place_radius, shared_recording
+from netvlad_ros.offline.traverse import Traverse, read_or_skip, selected_indices
 
 MIN_IMAGES = 30
 OTHER_IMAGES = (
@@ -34,7 +33,7 @@ def localize_trials(
     traverse: Traverse,
     *,
     selection: slice = slice(None),
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Trials:
     """Localize every image of a drive alone, as if the map had no calibration.
 

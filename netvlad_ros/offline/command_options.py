@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from netvlad_ros.offline.progress import no_progress
+
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
     from netvlad_ros.offline.traverse import Traverse
 
 
@@ -215,7 +217,7 @@ def progress_bars(*titles: str) -> Iterator[list[Progress]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield [lambda done, total: None] * len(titles)
+        yield [no_progress] * len(titles)
         return
     columns = (
         TextColumn('{task.description}'),
@@ -255,7 +257,7 @@ def report_missing(missing: Sequence[str], where: str) -> None:
 
 def report_skips(traverse: Traverse) -> None:
     """Say on stderr what was left out of a drive, and why."""
-    from netvlad_ros.offline.traverse import skip_sentences
+    from netvlad_ros.offline.progress import skip_sentences
 
     for sentence in [*getattr(traverse, 'notes', []), *skip_sentences(traverse.skipped)]:
         typer.echo(one_line(f'netvlad: {traverse.name}: {sentence}'), err=True)

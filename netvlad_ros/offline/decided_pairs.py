@@ -23,9 +23,9 @@ from netvlad_ros.offline.evaluation import COMPARED
 from netvlad_ros.offline.figure_intervals import acceptance_columns, intervals_json
 from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
-from netvlad_ros.offline.map_builder import Progress, build_map
+from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.pairs_evaluation import chosen_pairs
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def decide_pairs(
     pictures: Path | None = None,
     decided: dict[str, DecidedPair] | None = None,
     skipped: list[Skip] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Localize the queries on a temporary map of the database, with SIFT features; plain JSON.
 

@@ -114,15 +114,15 @@ def evaluate(
 
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.localizer_config import LocalizerConfig
+    from netvlad_ros.core.metrics import RECALL_AT
     from netvlad_ros.core.place_map import PlaceMap
-    from netvlad_ros.offline.answer_judgement import RECALL_AT
     from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.pairs_judgement import judge_pairs
+    from netvlad_ros.offline.progress import Skip, skip_sentences
     from netvlad_ros.offline.report.report_folder import report_folder
-    from netvlad_ros.offline.traverse import Skip, skip_sentences
 
     config = LocalizerConfig(top_k=max(RECALL_AT), verification=verification, belief=belief)
     if accept_probability is not None:

@@ -15,9 +15,9 @@ from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import (
-    RECALL_AT,
     Bounds,
     Judgement,
     counts_json,
@@ -26,16 +26,20 @@ from netvlad_ros.offline.answer_judgement import (
 )
 from netvlad_ros.offline.figure_intervals import intervals_json
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
-from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
-from netvlad_ros.offline.shared_recording import shared_recording
+from netvlad_ros.offline.shared_recording import check_frame, place_radius, shared_recording
 from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 DEFAULT_RADIUS_M = 1.0
+
+
 OTHER_IMAGES = (
     'choose another drive, or a part of this one without them (--slice), or pass --same-recording '
     'to judge by the other images of the recording'
 )
+
+
 COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_precision')
 
 
@@ -51,7 +55,7 @@ def evaluate_map(
     compare: bool = False,
     same_recording: bool = False,
     pictures: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Localize every image of a drive and compare with its poses; the answer is plain JSON.
 
@@ -146,7 +150,7 @@ def evaluate_unmapped(
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
     pictures: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Localize images that show nothing of the map, so that every acceptance is wrong; plain JSON.
 
@@ -199,20 +203,6 @@ def compared(settings: Mapping[str, Judgement]) -> dict[str, dict[str, Any]]:
         name: {key: judgement.figures[key] for key in COMPARED}
         for name, judgement in settings.items()
     }
-
-
-def check_frame(place_map: PlaceMap, traverse: Traverse) -> None:
-    """Raise NetvladError unless the poses of map and drive can be compared."""
-    if traverse.frame_id != place_map.frame_id:
-        raise NetvladError(
-            f"the poses of {traverse.name} are in the frame '{traverse.frame_id}', the map's in "
-            f"'{place_map.frame_id}'; they can only be compared in one frame (--map-frame)"
-        )
-
-
-def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, float]:
-    """Distance [m] and angle [deg] within which the localizer takes images for one place."""
-    return config.radius_m(place_map.spacing_m), config.place_radius_deg
 
 
 def _acceptances(answers: tuple[Answer, ...], drive: LocalizedDrive) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from netvlad_ros.offline.bag_options import (
 from netvlad_ros.offline.camera_file import read_camera_model
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.poses_file import read_poses
-from netvlad_ros.offline.traverse import NO_CALIBRATION, Frame, Skip, selected_indices
+from netvlad_ros.offline.progress import Skip
+from netvlad_ros.offline.traverse import NO_CALIBRATION, Frame, selected_indices
 
 
 class FolderTraverse:

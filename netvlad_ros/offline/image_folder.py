@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from netvlad_ros.core.errors import NetvladError
 
 SUFFIXES = frozenset(('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp'))
 
@@ -30,3 +32,15 @@ def image_names(folder: Path, *, below: str = '.') -> list[str]:
             if Path(file).suffix.lower() in SUFFIXES and not file.startswith('.')
         ]
     return sorted(names)
+
+
+def relative_image(name: str, where: str) -> str:
+    """Check that an image's name stays inside its folder; the file may come from anyone.
+
+    Only the words are looked at: an `images` folder that the user linked to another disk is fine.
+    """
+    path = PurePosixPath(name)
+    inside = name and not path.is_absolute() and '..' not in path.parts
+    if not inside or '\\' in name or '\0' in name or path == PurePosixPath('.'):
+        raise NetvladError(f'{where}: image "{name[:120]}" is not a path inside the folder')
+    return str(path)

@@ -14,7 +14,8 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME
 from netvlad_ros.offline.image_folder import image_names
-from netvlad_ros.offline.traverse import Frame, Skip, selected_indices
+from netvlad_ros.offline.progress import Skip
+from netvlad_ros.offline.traverse import Frame, selected_indices
 
 STEP_NS = 500_000_000  # a robot at walking pace that keeps an image every half a metre
 

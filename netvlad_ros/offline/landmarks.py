@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.feature_matching import match_features
 from netvlad_ros.core.geometry import Array, distance_m, invert
 from netvlad_ros.offline.covisible_pairs import covisible_pairs
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.offline.self_calibration import refine_camera
 from netvlad_ros.offline.triangulation import Observations, parallax_deg, triangulate
 
@@ -45,7 +45,7 @@ def find_landmarks(
     T_map_cam: Array,
     camera: CameraModel,
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Landmarks:
     """Triangulate what the keyframes see, T_map_cam (N, 4, 4) in the map frame, by one camera.
 

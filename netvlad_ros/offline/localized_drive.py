@@ -12,9 +12,9 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.match import Match, Status
 from netvlad_ros.core.pose_prior import PosePrior
-from netvlad_ros.offline.map_builder import Progress, read_or_skip
+from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
-from netvlad_ros.offline.traverse import Skip, Traverse, selected_indices, skip_sentences
+from netvlad_ros.offline.traverse import Traverse, read_or_skip, selected_indices
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def localize_drive(
     needs_poses: bool = True,
     leave_out: Collection[int] = (),
     similarity: PooledSimilarity | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> LocalizedDrive:
     """Localize the images of a drive, from a cold start.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,23 +14,20 @@ from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.image import check_rgb
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.map_files import INDEX_NAME
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.feature_writer import FeatureWriter
 from netvlad_ros.offline.keyframes import KeyframeSelector
+from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 from netvlad_ros.offline.thumbnail_store import ThumbnailStore
 from netvlad_ros.offline.traverse import (
     NO_CALIBRATION,
     Frame,
-    Skip,
     Traverse,
+    read_or_skip,
     selected_indices,
-    skip_sentences,
 )
-
-Progress = Callable[[int, int], None]  # frames looked at, frames in all
 
 
 def build_map(
@@ -47,8 +43,8 @@ def build_map(
     feature_spec: FeatureSpec | None = None,
     feature_model: Path | None = None,
     landmarks: bool = False,
-    progress: Progress = lambda done, total: None,
-    landmark_progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
+    landmark_progress: Progress = no_progress,
 ) -> PlaceMap:
     """Describe the keyframes of a drive and write them as a map, whole or not at all.
 
@@ -129,17 +125,6 @@ def build_map(
             stated_camera=stated,
         )
         return place_map.save(out, thumbnails=store, overwrite=overwrite)
-
-
-def read_or_skip(frame: Frame, skipped: list[Skip]) -> NDArray[np.uint8] | None:
-    """Pixels of a frame, uint8 (H, W, 3) RGB; None, and an entry in `skipped`, if unreadable."""
-    try:
-        rgb = frame.read()
-        check_rgb(rgb)
-    except NetvladError as error:
-        skipped.append(Skip(f'{frame.image} ({error})', 'unreadable'))
-        return None
-    return rgb
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

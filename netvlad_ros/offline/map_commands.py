@@ -100,7 +100,7 @@ def build(
     from netvlad_ros.offline.map_builder import build_map, check_output
     from netvlad_ros.offline.map_facts import camera_words, map_facts, print_facts
     from netvlad_ros.offline.open_traverse import open_traverse
-    from netvlad_ros.offline.traverse import skip_sentences
+    from netvlad_ros.offline.progress import skip_sentences
 
     check_output(out, overwrite=overwrite)
     spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.map_builder import Progress
+from netvlad_ros.offline.progress import Progress, no_progress
 
 MIN_PATCH_PX, MIN_STRIDE_PX = 8, 4
 _BATCH = 8
@@ -36,7 +36,7 @@ def occlusion_map(
     *,
     patch_px: int | None = None,
     stride_px: int | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> OcclusionMap:
     """Slide a blurred patch over rgb, uint8 (H, W, 3) (Zeiler and Fergus, ECCV 2014, section 4.2).
 

@@ -17,7 +17,7 @@ from netvlad_ros.offline.layouts.pittsburgh_mat import read_pittsburgh_mat
 from netvlad_ros.offline.layouts.traverses import read_bag, read_folder_traverse, read_visits
 from netvlad_ros.offline.layouts.utm_folders import read_utm_folders
 from netvlad_ros.offline.place_images import PlaceImages
-from netvlad_ros.offline.traverse import skip_sentences
+from netvlad_ros.offline.progress import skip_sentences
 
 _READERS: dict[str, Callable[[Path], PlaceImages]] = {
     'folder': read_folder_traverse,

@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
-from netvlad_ros.core.metrics import median_and_p90, recall_at_n
+from netvlad_ros.core.metrics import RECALL_AT, median_and_p90, recall_at_n, recall_json
 from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
 from netvlad_ros.offline.figure_intervals import intervals_json, recall_columns
-from netvlad_ros.offline.image_folder import image_names
-from netvlad_ros.offline.map_builder import Progress
-from netvlad_ros.offline.poses_file import relative_image
+from netvlad_ros.offline.image_folder import image_names, relative_image
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.offline.shared_recording import identical_images
 from netvlad_ros.offline.table_file import read_table
-from netvlad_ros.offline.traverse import Skip, selected_indices
+from netvlad_ros.offline.traverse import selected_indices
 
 HEADER = ['query', 'db']
 
@@ -54,7 +52,7 @@ def rank_pairs(
     *,
     queries: slice | None = None,
     database: slice | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> RankedPairs:
     """Rank the database for every query by descriptor alone.
 

@@ -9,9 +9,9 @@ from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.offline.decided_pairs import DecidedPair, decide_pairs
 from netvlad_ros.offline.figure_intervals import INTERVALS
-from netvlad_ros.offline.map_builder import Progress
 from netvlad_ros.offline.pairs_evaluation import rank_pairs
-from netvlad_ros.offline.traverse import Skip, slice_words
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
+from netvlad_ros.offline.traverse import slice_words
 
 
 def judge_pairs(
@@ -23,7 +23,7 @@ def judge_pairs(
     database: slice | None = None,
     decide: LocalizerConfig | None = None,
     pictures: Path | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """The figures of rank_pairs and, with a configuration to decide by, of decide_pairs.
 

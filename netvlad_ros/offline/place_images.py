@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.progress import Skip
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import check_pose, pose_matrix
+from netvlad_ros.offline.image_folder import relative_image
 from netvlad_ros.offline.table_file import read_table
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
+
+
 MAX_STAMP_S = Decimal(2**31)  # a larger "second" is a nanosecond or junk
 
 
@@ -65,15 +68,3 @@ def _row(cells: list[str], where: str) -> PoseRow:
         raise NetvladError(f'{where}: {error}') from error
     image = relative_image(cells[0], where)
     return PoseRow(image, round(stamp_s * 10**9), pose_matrix(numbers[:3], numbers[3:]))
-
-
-def relative_image(name: str, where: str) -> str:
-    """Check that an image's name stays inside its folder; the file may come from anyone.
-
-    Only the words are looked at: an `images` folder that the user linked to another disk is fine.
-    """
-    path = PurePosixPath(name)
-    inside = name and not path.is_absolute() and '..' not in path.parts
-    if not inside or '\\' in name or '\0' in name or path == PurePosixPath('.'):
-        raise NetvladError(f'{where}: image "{name[:120]}" is not a path inside the folder')
-    return str(path)

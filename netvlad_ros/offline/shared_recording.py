@@ -12,13 +12,22 @@ from numpy.typing import NDArray
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb
+from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.traverse import Frame, Traverse, selected_indices
 
 SAME_STAMP_NS = 1_000_000  # files round stamps; no camera takes two images in a millisecond
+
+
 WALL_CLOCK_NS = 10**18  # September 2001; clocks that begin anew with every drive never get there
+
+
 TRIED = 5  # images whose pixels are looked at
+
+
 LOOKS_THE_SAME = 0.98  # cosine; a copy that was shrunk or compressed again is still a copy
+
+
 IDENTICAL = 1 - 1e-5  # cosine; beyond it only rounding is left
 
 
@@ -115,3 +124,17 @@ def _looks_like(frame: Frame, descriptors: NDArray[np.float32], bundle: ModelBun
     except NetvladError:
         return False
     return bool((descriptors @ bundle.describe(rgb)).max() >= LOOKS_THE_SAME)
+
+
+def check_frame(place_map: PlaceMap, traverse: Traverse) -> None:
+    """Raise NetvladError unless the poses of map and drive can be compared."""
+    if traverse.frame_id != place_map.frame_id:
+        raise NetvladError(
+            f"the poses of {traverse.name} are in the frame '{traverse.frame_id}', the map's in "
+            f"'{place_map.frame_id}'; they can only be compared in one frame (--map-frame)"
+        )
+
+
+def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, float]:
+    """Distance [m] and angle [deg] within which the localizer takes images for one place."""
+    return config.radius_m(place_map.spacing_m), config.place_radius_deg

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.image import check_rgb
+from netvlad_ros.offline.progress import Skip
 
 NO_CALIBRATION = 'no camera calibration of use'
 
@@ -32,13 +33,6 @@ class Frame:
     recording: str
     T_map_cam: NDArray[np.float64] | None
     read: Callable[[], NDArray[np.uint8]] = field(repr=False)
-
-
-class Skip(NamedTuple):
-    """An image, or another part of a drive, that was left out, and why."""
-
-    image: str
-    reason: str
 
 
 class Traverse(Protocol):
@@ -82,13 +76,12 @@ def slice_words(selection: slice | None) -> str:
     return ':'.join('' if end is None else str(end) for end in ends)
 
 
-def skip_sentences(skips: Iterable[Skip], *, names: int = 5) -> list[str]:
-    """One sentence for each reason, with the count and the first few names."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for skip in skips:
-        by_reason[skip.reason].append(skip.image)
-    sentences = []
-    for reason, images in by_reason.items():
-        more = f' and {len(images) - names} more' if len(images) > names else ''
-        sentences.append(f'{len(images)} skipped, {reason}: {", ".join(images[:names])}{more}')
-    return sentences
+def read_or_skip(frame: Frame, skipped: list[Skip]) -> NDArray[np.uint8] | None:
+    """Pixels of a frame, uint8 (H, W, 3) RGB; None, and an entry in `skipped`, if unreadable."""
+    try:
+        rgb = frame.read()
+        check_rgb(rgb)
+    except NetvladError as error:
+        skipped.append(Skip(f'{frame.image} ({error})', 'unreadable'))
+        return None
+    return rgb

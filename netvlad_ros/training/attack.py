@@ -6,7 +6,6 @@ the Tower", ICCV 2019: the loss on the global descriptor, at several sizes of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -16,9 +15,8 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
-
-Progress = Callable[[int, int], None]  # steps done, steps in all
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def attack_image(
     carrier: NDArray[np.uint8],
     target: NDArray[np.float32],
     config: AttackConfig,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> NDArray[np.uint8]:
     """Perturbs an image until it is described as the target, as far as its bounds allow.
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.geometry import Array, around
 from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_hypotheses import around
 from netvlad_ros.training.attack_robot import DRIVING, RETRIEVAL, WAYS
 
 CONFIDENCE = 0.95

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_hypotheses import around
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.offline.evaluation import check_frame, place_radius
-from netvlad_ros.offline.map_builder import read_or_skip
-from netvlad_ros.offline.traverse import Frame, Skip, Traverse, selected_indices
-from netvlad_ros.training.attack import AttackConfig, Progress, attack_image
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
+from netvlad_ros.offline.shared_recording import check_frame, place_radius
+from netvlad_ros.offline.traverse import Frame, Traverse, read_or_skip, selected_indices
+from netvlad_ros.training.attack import AttackConfig, attack_image
 from netvlad_ros.training.attack_folder import AttackFolder
 from netvlad_ros.training.attack_judgement import Answered, Attempt, change_of, worst
 from netvlad_ros.training.attack_robot import RETRIEVAL, Robot
@@ -85,7 +84,7 @@ class AttackRun:
         selection: slice,
         folder: AttackFolder,
         targets: int = 1,
-        progress: Progress = lambda done, total: None,
+        progress: Progress = no_progress,
     ) -> Iterator[tuple[Attempt, NDArray[np.uint8], NDArray[np.uint8]]]:
         """Yield attempt after attempt with the carrier and what was stored, uint8 (H, W, 3) RGB.
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from netvlad_ros.core.image import read_image
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.graph_session import GraphSession
 from netvlad_ros.training.image_view import ImageView
-from netvlad_ros.training.images import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
 
 EXPORT_FROM = 200  # images; exporting to onnxruntime takes as long as some hundred of them save

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from netvlad_ros.core.image import Preprocessing, read_image
-
-Progress = Callable[[int, int], None]  # images done, images in all
-
-
-def no_progress(done: int, total: int) -> None:
-    """Shows nothing."""
 
 
 def batches(

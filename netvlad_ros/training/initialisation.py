@@ -11,8 +11,9 @@ import torch
 from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.backbone_weights import load_backbone_weights
-from netvlad_ros.training.images import Progress, batches, no_progress
+from netvlad_ros.training.images import batches
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.poolings.netvlad import NetVLAD
 from netvlad_ros.training.whitening_fit import initialise_linear

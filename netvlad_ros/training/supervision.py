@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.place_images import PlaceImages
-from netvlad_ros.offline.traverse import skip_sentences
+from netvlad_ros.offline.progress import skip_sentences
 from netvlad_ros.training.groups import Groups
 from netvlad_ros.training.source import Source
 from netvlad_ros.training.supervision_cells import place_cells

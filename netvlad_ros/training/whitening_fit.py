@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.describer import pooled_descriptors
 from netvlad_ros.training.image_view import ImageView
-from netvlad_ros.training.images import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.pca_whitening import pca_whitening
 from netvlad_ros.training.supervised_whitening import supervised_whitening

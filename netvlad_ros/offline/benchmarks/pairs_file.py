@@ -26,8 +26,7 @@ from netvlad_ros.offline.benchmarks.slots import (
     natural,
     numbered_from_zero,
 )
-from netvlad_ros.offline.image_folder import image_names
-from netvlad_ros.offline.poses_file import relative_image
+from netvlad_ros.offline.image_folder import image_names, relative_image
 from netvlad_ros.offline.table_file import read_table
 
 CSV, HEADER = 'ground_truth.csv', ('query', 'reference')

@@ -13,8 +13,9 @@ from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.slots import named_slots
+from netvlad_ros.offline.image_folder import relative_image
 from netvlad_ros.offline.pairs_evaluation import read_pairs
-from netvlad_ros.offline.poses_file import read_poses, relative_image
+from netvlad_ros.offline.poses_file import read_poses
 from netvlad_ros.offline.table_file import read_table
 
 LAP = 40  # images of one lap of the corridor

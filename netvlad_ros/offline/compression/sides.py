@@ -16,7 +16,7 @@ from netvlad_ros.offline.methods.method import ImageSet, MethodContext
 from netvlad_ros.offline.methods.recipe import Vector
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from netvlad_ros.offline.compression.sides import Sides
 from netvlad_ros.offline.methods.method import MethodContext
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 RECALL_AT = (1, 5)
 DIMENSIONS = (512, 256, 128, 64, 32)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.image_folder import SUFFIXES
-from netvlad_ros.offline.poses_file import relative_image
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.image_folder import SUFFIXES, relative_image
+from netvlad_ros.offline.progress import Skip
 
 
 class ImageFinder:

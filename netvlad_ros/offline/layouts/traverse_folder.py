@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from netvlad_ros.core.atomic_directory import atomic_directory
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import pose_vector
-from netvlad_ros.offline.map_builder import read_or_skip
 from netvlad_ros.offline.poses_file import HEADER
-from netvlad_ros.offline.traverse import Traverse, skip_sentences
+from netvlad_ros.offline.progress import skip_sentences
+from netvlad_ros.offline.traverse import Traverse, read_or_skip
 
 SKIPPED_FILE = 'skipped.csv'
 JPEG_QUALITY = 95

@@ -19,7 +19,7 @@ from netvlad_ros.offline.layouts.traverse_folder import SKIPPED_FILE, write_trav
 from netvlad_ros.offline.layouts.viewing_direction import ground_axes, headings_deg
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.place_images import PlaceImages
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.progress import Skip
 
 
 def read_folder_traverse(folder: Path) -> PlaceImages:

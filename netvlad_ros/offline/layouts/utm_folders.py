@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.image_folder import image_names
 from netvlad_ros.offline.layouts.utm import heading_of_bearing
 from netvlad_ros.offline.place_images import PlaceImages
-from netvlad_ros.offline.traverse import Skip
+from netvlad_ros.offline.progress import Skip
 
 # Fields between the @ signs, as the field's downloaders write them; the first is empty.
 EAST, NORTH, ZONE, LETTER, HEADING, TIMESTAMP = 1, 2, 3, 4, 9, 13

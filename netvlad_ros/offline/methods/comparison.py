@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netvlad_ros.core.bootstrap import bootstrap_interval
-from netvlad_ros.core.metrics import recall_at_n
-from netvlad_ros.offline.answer_judgement import RECALL_AT, recall_json
+from netvlad_ros.core.metrics import RECALL_AT, recall_at_n, recall_json
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.methods.method import ImageSet, Method, MethodContext, Ranking
 from netvlad_ros.offline.methods.peak_memory import forget_peak, peak_bytes
@@ -18,7 +17,7 @@ from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 Figures = dict[str, Any]  # plain JSON
 

@@ -19,7 +19,7 @@ from netvlad_ros.offline.methods.separate_process import compare_apart
 from netvlad_ros.offline.methods.settings import Settings, images_of, settings_of
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 Bar = Callable[[str], 'AbstractContextManager[Progress]']
 

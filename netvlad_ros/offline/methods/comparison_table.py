@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netvlad_ros.offline.answer_judgement import RECALL_AT
+from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.offline.methods.comparison import Figures
 from netvlad_ros.offline.methods.standings import OURS, Standings
 

@@ -17,7 +17,7 @@ from netvlad_ros.core.image import check_rgb, read_image
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 Box = tuple[float, float, float, float]
 

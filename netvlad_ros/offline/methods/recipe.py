@@ -19,7 +19,7 @@ from netvlad_ros.offline.methods.method import (
 )
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 Vector = NDArray[np.float32]
 

@@ -22,7 +22,7 @@ from netvlad_ros.offline.methods.comparison import Figures, compare_method
 from netvlad_ros.offline.methods.method import MethodContext, Ranking
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 _SOURCES = Path(__file__).resolve().parents[3]  # where Python finds this package
 _BLAS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')  # read as they are loaded

@@ -21,7 +21,7 @@ from netvlad_ros.offline.methods.registry import METHODS, runs_model
 from netvlad_ros.offline.report.environment import environment
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.map_builder import Progress
+    from netvlad_ros.offline.progress import Progress
 
 Settings = dict[str, Any]
 _CODE = ('core', 'offline')  # of the package: what rankings and figures are made by

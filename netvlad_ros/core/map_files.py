@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import write_whole
 
 FORMAT_VERSION = 1
 INDEX_NAME = 'map.yaml'
@@ -84,23 +84,7 @@ def replace_entry(directory: Path, map_id: str, name: str, value: Any) -> None:
     index = read_index(directory, where)
     if index.get('map_id') != map_id:
         raise NetvladError(f'{where} was replaced by another map in the meantime; start again')
-    path = directory / INDEX_NAME
-    temporary = directory / f'.{INDEX_NAME}.{os.getpid()}.tmp'
-    try:
-        with temporary.open('xb') as file:
-            file.write(_sealed({**index, name: value}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(directory / INDEX_NAME, _sealed({**index, name: value}))
 
 
 def _sealed(index: dict[str, Any]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnx
@@ -10,6 +9,7 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import write_durably
 
 MAX_MODEL_BYTES = 2**30  # VGG16-NetVLAD with its 4096-D whitening is 600 MB
 PROVIDERS = {
@@ -46,12 +46,7 @@ def parse_model(data: bytes, where: str) -> onnx.ModelProto:
 def write_model(model: onnx.ModelProto, path: Path) -> None:
     """Write a model, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(model.SerializeToString())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_durably(path, lambda temporary: temporary.write_bytes(model.SerializeToString()))
 
 
 def open_session(data: bytes, device: str, threads: int, where: str) -> ort.InferenceSession:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.atomic_directory import atomic_directory
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FeatureStore
+from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import (
     Array,
     distance_m,

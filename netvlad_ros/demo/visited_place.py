@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.atomic_directory import atomic_directory
+from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.demo.camera import Camera
 from netvlad_ros.demo.photo_shelf import PhotoShelf
 from netvlad_ros.demo.quad import Quad

@@ -19,8 +19,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from netvlad_ros.core.atomic_directory import atomic_directory
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.offline.bag_messages import BagMessages, Link
 from netvlad_ros.offline.camera_file import CameraFile
 

@@ -135,12 +135,12 @@ def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] 
 def _write(
     standings: Standings, subjects: list[Subject], settings: dict[str, Any], out: Path
 ) -> None:
+    from netvlad_ros.core.files import write_whole
     from netvlad_ros.offline.evaluation_report import write_json
     from netvlad_ros.offline.methods.comparison_page import comparison_page
     from netvlad_ros.offline.methods.comparison_picture import draw_comparison
     from netvlad_ros.offline.report.environment import environment
     from netvlad_ros.offline.report.report_folder import report_folder
-    from netvlad_ros.offline.report.whole_file import write_whole
 
     figures = {
         **settings,

@@ -71,6 +71,7 @@ def compress(
     leave out how the random rotations and codebooks fell, which --seed shows.
     """
     from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.core.files import write_whole
     from netvlad_ros.offline.benchmarks.registry import benchmark_info
     from netvlad_ros.offline.compression.code import CODES
     from netvlad_ros.offline.compression.picture import draw
@@ -83,7 +84,6 @@ def compress(
     from netvlad_ros.offline.image_folder import image_names
     from netvlad_ros.offline.methods.method import MethodContext
     from netvlad_ros.offline.report.report_folder import report_folder
-    from netvlad_ros.offline.report.whole_file import write_whole
 
     info = benchmark_info(benchmark)
     check_out_folder(out)

@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
+from netvlad_ros.core.files import write_whole
 from netvlad_ros.offline.command_options import one_line
-from netvlad_ros.offline.report.whole_file import write_whole
 
 
 def check_json_file(json_file: Path | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from netvlad_ros.offline.report.whole_file import write_whole
+from netvlad_ros.core.files import write_whole
 
 
 def write_figure(figure: Figure, path: Path) -> None:

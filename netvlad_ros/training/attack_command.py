@@ -121,7 +121,7 @@ def attack(
         raise NetvladError(
             f"an attack needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
         ) from error
-    from netvlad_ros.offline.report.whole_file import write_whole
+    from netvlad_ros.core.files import write_whole
 
     config = AttackConfig(steps, rate, fidelity, max_change, _sizes(sizes))
     path = network / 'network' if network.is_dir() else network

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import write_whole
 from netvlad_ros.core.image import read_image
-from netvlad_ros.offline.report.whole_file import write_whole
 
 SETTINGS = 'settings.json'
 MOST_BYTES = 1 << 20  # of the settings

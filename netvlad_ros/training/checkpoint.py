@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.durable_file import write_durably
+from netvlad_ros.core.files import write_durably
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.whole_state import take_whole_state
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.durable_file import write_durably
+from netvlad_ros.core.files import write_durably
 from netvlad_ros.training.network import PlaceNetwork
 from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.whole_state import take_whole_state

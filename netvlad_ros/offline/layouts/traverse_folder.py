@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.atomic_directory import atomic_directory
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.offline.poses_file import HEADER
 from netvlad_ros.offline.progress import skip_sentences

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netvlad_ros.core.block_bootstrap import block_bootstrap_interval
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import write_whole
 from netvlad_ros.offline.evaluation_pictures import MOST_CURVES, draw_precision_recall
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.report.environment import environment
@@ -18,7 +19,6 @@ from netvlad_ros.offline.report.report_folder import report_folder
 from netvlad_ros.offline.report.run_pictures import draw_errors, draw_recall
 from netvlad_ros.offline.report.safe_text import label
 from netvlad_ros.offline.report.saved_run import SavedRun
-from netvlad_ros.offline.report.whole_file import write_whole
 
 BOUNDS = ('radius_m', 'angle_deg', 'benchmark')  # by which the runs counted what is right
 

@@ -1,4 +1,4 @@
-"""A directory that appears whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
 
 AT_FDCWD = -100
+
+
 RENAME_EXCHANGE = 2
 
 
@@ -35,7 +37,8 @@ def atomic_directory(target: Path, *, overwrite: bool) -> Iterator[Path]:
         raise NetvladError(f'{target} cannot be written: {error.strerror}') from error
     try:
         yield temporary
-        _sync(temporary)
+        for path in [*temporary.rglob('*'), temporary]:
+            _sync(path)
         _put_in_place(temporary, target)
     except OSError as error:
         raise NetvladError(f'{target} cannot be written: {error.strerror}') from error
@@ -68,14 +71,13 @@ def _exchange(a: Path, b: Path) -> bool:
     raise OSError(code, os.strerror(code))
 
 
-def _sync(directory: Path) -> None:
-    """Bring every file to the disk: a rename must not outrun what it renames."""
-    for path in [*directory.rglob('*'), directory]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk before a rename relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_orphans(target: Path) -> None:
@@ -84,3 +86,33 @@ def _remove_orphans(target: Path) -> None:
         pid = orphan.name.rpartition('-')[2]
         if pid.isdigit() and not Path(f'/proc/{pid}').exists():
             shutil.rmtree(orphan, ignore_errors=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file.
+
+    Raises:
+        NetvladError: the file cannot be written; what was there before stays.
+    """
+    try:
+        write_durably(path, lambda temporary: temporary.write_bytes(data))
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
+
+
+def write_durably(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file, bring it to the disk and give it its name.
+
+    A crash, a full disk or a killed process leaves the file that was there before, or none.
+
+    Raises:
+        OSError: from the system, such as a full disk; nothing is left behind.
+    """
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        write(temporary)
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)  # the name, too, must survive a power cut
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.map_storage import load_map
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, record
@@ -254,7 +255,7 @@ def rendered(out: Path, bundle: ModelBundle, console: Console) -> tuple[PlaceMap
                 lambda *_: None,
             )
     if (out / 'map').exists():
-        return PlaceMap.load(out / 'map'), two
+        return load_map(out / 'map'), two
     with console.status('map drive one'):
         return build_map(open_traverse(one), bundle, out / 'map', landmarks=True), two
 
@@ -283,7 +284,7 @@ def main() -> int:
         if options.map is None:
             place_map, query = rendered(options.out, bundle, console)
         else:
-            place_map, query = PlaceMap.load(options.map), options.query
+            place_map, query = load_map(options.map), options.query
         drive = Drive(open_traverse(query), place_map)
         config = LocalizerConfig(verification=not options.no_verification)
         localizer = Localizer(bundle, place_map, config)

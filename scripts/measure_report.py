@@ -17,6 +17,7 @@ import numpy as np
 
 from netvlad_ros.core.geometry import pose_matrix
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.map_storage import save_map
 from netvlad_ros.core.match import Status
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.pose_prior import PosePrior
@@ -108,8 +109,10 @@ def main() -> None:
 
         place_map = synthetic_map(options.places, rng)
         thumbnail = cv2.imencode('.jpg', cv2.resize(noise, (160, 120)))[1].tobytes()
-        place_map = place_map.save(
-            Path(scratch) / 'map', thumbnails=dict.fromkeys(range(options.places), thumbnail)
+        place_map = save_map(
+            place_map,
+            Path(scratch) / 'map',
+            thumbnails=dict.fromkeys(range(options.places), thumbnail),
         )
         truth = lap(options.queries, 0.3)
         drive = LocalizedDrive(

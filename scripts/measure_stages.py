@@ -23,6 +23,7 @@ from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FeatureStore
 from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.map_storage import load_map, save_map
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.command_options import parse_size
 from netvlad_ros.offline.default_model import default_model
@@ -98,10 +99,10 @@ def main() -> None:
     traverse = open_traverse(options.drive)
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        large = multiply(PlaceMap.load(options.map), options.keyframes).save(Path(folder) / 'map')
+        large = save_map(multiply(load_map(options.map), options.keyframes), Path(folder) / 'map')
         size = sum(file.stat().st_size for file in Path(folder).rglob('*') if file.is_file())
         started = time.perf_counter()
-        large = PlaceMap.load(Path(folder) / 'map')
+        large = load_map(Path(folder) / 'map')
         loaded_s = time.perf_counter() - started
         localizer = Localizer(bundle, large)
         camera = traverse.camera

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netvlad_ros.core.map_storage import save_map
+
 pytest.importorskip('rclpy', reason='needs ROS 2: source .venv/ros_env.sh')
 import rclpy
 
@@ -68,7 +70,7 @@ def write_map(folder: Path, model: Path, *, first: int = 0, T_base_cam=T_BASE_CA
         camera_frame='camera',
     )
     jpegs = {i: cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes() for i, rgb in enumerate(pictures)}
-    place_map.save(folder, thumbnails=jpegs)
+    save_map(place_map, folder, thumbnails=jpegs)
     return folder
 
 

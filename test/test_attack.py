@@ -12,13 +12,14 @@ from tiny_network import METADATA, make_network
 from tiny_training import write_weights
 from typer.testing import CliRunner
 
+from netvlad_ros.core.map_storage import load_map
+
 torch = pytest.importorskip('torch')
 
 from netvlad_ros.cli import app  # noqa: E402
 from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.image import read_image  # noqa: E402
-from netvlad_ros.core.place_map import PlaceMap  # noqa: E402
 from netvlad_ros.offline.map_builder import build_map  # noqa: E402
 from netvlad_ros.offline.open_traverse import open_traverse  # noqa: E402
 from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402
@@ -111,7 +112,7 @@ def test_a_drive_is_attacked_and_what_was_stored_is_judged(place, tmp_path):
     assert result['carrier']['verification']['accepted_wrong'] == 0
     assert result['attack']['retrieval']['at_target'] == 2
     assert result['attack']['retrieval']['accepted_wrong'] == 2
-    place_map = PlaceMap.load(folder / 'map')
+    place_map = load_map(folder / 'map')
     for attempt in result['attempts']:
         stored = read_image(out / attempt['image'])
         found = bundle.describe(stored) @ place_map.descriptors[attempt['target']]
@@ -132,7 +133,7 @@ def test_a_drive_is_attacked_and_what_was_stored_is_judged(place, tmp_path):
 
 def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
     folder, network, bundle = place
-    place_map = PlaceMap.load(folder / 'map')
+    place_map = load_map(folder / 'map')
     config = AttackConfig(steps=1)
     run = AttackRun(network, bundle, place_map, config, radius_deg=50.0, stretch=2)
     drive = open_traverse(folder / 'drive')
@@ -218,7 +219,7 @@ def test_what_was_damaged_is_attacked_anew(tmp_path):
 def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
     folder, _, bundle = place
     other = make_network(whitening='none', dim=384)
-    run = AttackRun(other, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1))
+    run = AttackRun(other, bundle, load_map(folder / 'map'), AttackConfig(steps=1))
     with pytest.raises(NetvladError, match='exported from'):
         next(run.attempts(open_traverse(folder / 'drive'), slice(None), AttackFolder(tmp_path, {})))
 
@@ -226,7 +227,7 @@ def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
 def test_a_map_of_one_place_has_no_target(place, tmp_path):
     folder, network, bundle = place
     run = AttackRun(
-        network, bundle, PlaceMap.load(folder / 'map'), AttackConfig(steps=1), radius_deg=90.0
+        network, bundle, load_map(folder / 'map'), AttackConfig(steps=1), radius_deg=90.0
     )
     out = AttackFolder(tmp_path / 'out', {})
     with pytest.raises(NetvladError, match='no image is left to attack'):

@@ -10,7 +10,7 @@ from tiny_drive import picture, pose, write_drive, write_image
 from tiny_model import write_tiny_model
 
 from netvlad_ros import cli
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.map_storage import load_map
 from netvlad_ros.offline import calibration_drive
 
 PLACES = 40
@@ -40,7 +40,7 @@ def room(tmp_path_factory):
 def place_map(room, tmp_path):
     model = room / 'model.onnx'
     assert run('map', 'build', room / 'mapped', '--model', model, '--out', tmp_path / 'map') == 0
-    return PlaceMap.load(tmp_path / 'map')
+    return load_map(tmp_path / 'map')
 
 
 def run(*arguments):
@@ -66,7 +66,7 @@ def test_a_map_is_calibrated(room, place_map, capsys):
         'fitted': True,
     }
     assert facts['methods']['landmarks']['fitted'] is False
-    calibration = PlaceMap.load(place_map.directory).calibration
+    calibration = load_map(place_map.directory).calibration
     assert (calibration.images, calibration.source) == (40, 'drive')
     assert calibration.midpoint == facts['similarity']['midpoint']
     assert 0.5 < calibration.midpoint < 1.0

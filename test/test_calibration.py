@@ -11,6 +11,7 @@ import yaml
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.map_calibration import MapCalibration
 from netvlad_ros.core.map_files import write_index
+from netvlad_ros.core.map_storage import load_map, save_map, store_calibration
 from netvlad_ros.core.model_metadata import Calibration
 from netvlad_ros.core.place_map import PlaceMap
 
@@ -86,7 +87,7 @@ def place_map(tmp_path):
         T_map_cam=np.tile(np.eye(4), (3, 1, 1)),
         source='2026-11-21',
     )
-    return made.save(tmp_path / 'map')
+    return save_map(made, tmp_path / 'map')
 
 
 def contents(folder):
@@ -97,9 +98,9 @@ def test_a_map_keeps_its_calibration_and_all_else(place_map, tmp_path):
     before = contents(place_map.directory)
     first = MapCalibration(midpoint=0.3, slope=20.0, source='first')
     second = MapCalibration(midpoint=0.4, slope=25.0, source='second')
-    assert place_map.with_calibration(first).calibration == first
-    place_map.with_calibration(second)
-    loaded = PlaceMap.load(place_map.directory)
+    assert store_calibration(place_map, first).calibration == first
+    store_calibration(place_map, second)
+    loaded = load_map(place_map.directory)
     assert (loaded.calibration, loaded.map_id) == (second, place_map.map_id)
     after = contents(place_map.directory)
     assert after.keys() == before.keys()
@@ -108,7 +109,7 @@ def test_a_map_keeps_its_calibration_and_all_else(place_map, tmp_path):
     assert fresh.pop('calibration') == second.to_dict()
     assert {**fresh, 'sha256': ''} == {**entries, 'sha256': ''}
     # A map written anew takes it along.
-    assert PlaceMap.load(loaded.save(tmp_path / 'copy').directory).calibration == second
+    assert load_map(save_map(loaded, tmp_path / 'copy').directory).calibration == second
 
 
 def test_a_write_that_fails_leaves_the_map(place_map, monkeypatch):
@@ -119,13 +120,13 @@ def test_a_write_that_fails_leaves_the_map(place_map, monkeypatch):
 
     monkeypatch.setattr('os.fsync', fail)
     with pytest.raises(NetvladError, match='No space left'):
-        place_map.with_calibration(MapCalibration())
+        store_calibration(place_map, MapCalibration())
     assert contents(place_map.directory) == before
 
 
 def test_another_map_by_now_is_not_calibrated(place_map):
     with pytest.raises(NetvladError, match='replaced by another map'):
-        replace(place_map, map_id='f' * 64).with_calibration(MapCalibration())
+        store_calibration(replace(place_map, map_id='f' * 64), MapCalibration())
 
 
 def test_a_calibration_from_elsewhere_is_checked(place_map):
@@ -134,8 +135,8 @@ def test_a_calibration_from_elsewhere_is_checked(place_map):
     broken = {**MapCalibration().to_dict(), 'slope': -1.0}
     write_index(place_map.directory, {**index, 'calibration': broken})
     with pytest.raises(NetvladError, match=r'calibration: slope is -1\.0'):
-        PlaceMap.load(place_map.directory)
+        load_map(place_map.directory)
     broken.pop('slope')
     write_index(place_map.directory, {**index, 'calibration': broken})
     with pytest.raises(NetvladError, match="calibration lacks 'slope'"):
-        PlaceMap.load(place_map.directory)
+        load_map(place_map.directory)

@@ -20,7 +20,7 @@ from tiny_model import tiny_graph, write_tiny_model
 
 from netvlad_ros import __version__, cli
 from netvlad_ros.core.map_files import SEAL, sha256
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.map_storage import load_map
 
 FACTS = {'map_id', 'model_id', 'places', 'dim', 'recordings', 'frame_id', 'spacing_m', 'created'}
 
@@ -109,7 +109,7 @@ def test_overwrite_is_asked_for(room, tmp_path, capsys):
     assert run(*again, tmp_path / 'map') == 1
     assert '--overwrite' in complaint(capsys)
     assert run(*again, tmp_path / 'map', '--overwrite', '--slice', ':1') == 0
-    assert len(PlaceMap.load(tmp_path / 'map')) == 1
+    assert len(load_map(tmp_path / 'map')) == 1
 
 
 def test_eval_writes_the_agreed_keys(room, tmp_path, capsys):
@@ -144,7 +144,7 @@ def test_a_folder_becomes_a_bag_becomes_a_map(room, tmp_path, capsys):
     assert run(*build, '--out', tmp_path / 'map', '--json') == 0
     assert json.loads(capsys.readouterr().out)['base_frame'] == 'base_link'
     np.testing.assert_allclose(
-        PlaceMap.load(tmp_path / 'map').T_map_cam, PlaceMap.load(room / 'map').T_map_cam, atol=1e-9
+        load_map(tmp_path / 'map').T_map_cam, load_map(room / 'map').T_map_cam, atol=1e-9
     )
 
 
@@ -406,11 +406,11 @@ def test_broken_drives(room, tmp_path, capsys, name):
     source = tmp_path / 'source'
     spoil(source)
     shutil.copytree(room / 'map', tmp_path / 'map')
-    before = PlaceMap.load(tmp_path / 'map').map_id
+    before = load_map(tmp_path / 'map').map_id
     build = ('map', 'build', source, '--model', room / 'model.onnx', '--out', tmp_path / 'map')
     assert run(*build, '--overwrite') == 1
     assert words in complaint(capsys)
-    assert PlaceMap.load(tmp_path / 'map').map_id == before
+    assert load_map(tmp_path / 'map').map_id == before
 
 
 def test_a_bag_without_the_topic(tmp_path, room, capsys):
@@ -447,7 +447,7 @@ def test_as_a_process_of_its_own(room, tmp_path, case):
 
 
 def test_bugs_are_reported_in_one_line_too(room, capsys, monkeypatch):
-    monkeypatch.setattr(PlaceMap, 'load', lambda directory: 1 / 0)
+    monkeypatch.setattr('netvlad_ros.core.map_storage.load_map', lambda directory: 1 / 0)
     assert run('map', 'info', room / 'map') == 1
     assert 'unforeseen ZeroDivisionError' in capsys.readouterr().err
 

@@ -11,11 +11,14 @@ from tiny_feature_model import CENTRES, DIM, METADATA, SIDE, SPOTS_METADATA, cel
 
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_bundle import (
+    METADATA_KEY,
+    read_feature_metadata,
+    write_feature_bundle,
+)
 from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.feature_metadata import METADATA_KEY
 from netvlad_ros.core.image import read_image
 from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.onnx_extractor import read_feature_metadata, write_feature_bundle
 
 SIFT, ORB = FeatureSpec.built_in('sift'), FeatureSpec.built_in('orb')
 

@@ -20,12 +20,12 @@ from tiny_model import write_tiny_model
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.feature_bundle import write_feature_bundle
 from netvlad_ros.core.feature_extractor import open_extractor
 from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.map_files import read_index
-from netvlad_ros.core.onnx_extractor import write_feature_bundle
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.map_storage import load_map, read_thumbnail
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 
@@ -46,7 +46,7 @@ def test_a_map_holds_what_the_robot_would_compute(tmp_path, bundle):
     poses = [pose(x=i, yaw_deg=5 * i) for i in range(6)]
     drive = open_traverse(write_drive(tmp_path / 'drive', poses))
     build_map(drive, bundle, tmp_path / 'map', selection=slice(1, None))
-    place_map = PlaceMap.load(tmp_path / 'map')
+    place_map = load_map(tmp_path / 'map')
     assert place_map.model_id == bundle.metadata.model_id
     assert place_map.recordings == ('drive',) * 5
     assert place_map.images == tuple(f'images/{i:03d}.png' for i in range(1, 6))
@@ -55,7 +55,7 @@ def test_a_map_holds_what_the_robot_would_compute(tmp_path, bundle):
     expected = [bundle.describe(picture(i)) for i in range(1, 6)]
     np.testing.assert_array_equal(place_map.descriptors, expected)
     assert (place_map.spacing_m, round(place_map.spacing_deg, 6)) == (1.0, 5.0)
-    thumbnail = place_map.thumbnail(2)
+    thumbnail = read_thumbnail(place_map, 2)
     assert np.abs(thumbnail.astype(int) - picture(3)).mean() < 12
 
 
@@ -114,13 +114,13 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
     messages.append(('/image', late, raw_image(late, picture(9), frame_id='cam')))
     drive = open_traverse(write_bag(tmp_path / 'bag', messages))
     build_map(drive, bundle, tmp_path / 'map', thumbnails=False)
-    place_map = PlaceMap.load(tmp_path / 'map')
+    place_map = load_map(tmp_path / 'map')
     assert (len(place_map), place_map.base_frame, place_map.camera_frame) == (5, 'base_link', 'cam')
     np.testing.assert_allclose(place_map.T_base_cam, T_base_cam, atol=1e-9)
     np.testing.assert_allclose(
         place_map.T_map_cam, [pose(x=i) @ T_base_cam for i in range(5)], atol=1e-9
     )
-    assert place_map.thumbnail(0) is None
+    assert read_thumbnail(place_map, 0) is None
     assert len(drive.skipped) == 1
 
 
@@ -129,7 +129,7 @@ def test_a_folder_is_told_where_the_camera_sits(tmp_path, bundle):
     assert build_map(open_traverse(folder), bundle, tmp_path / 'bare').T_base_cam is None
     drive = open_traverse(folder, T_base_cam=pose(x=0.3), camera_frame='front')
     build_map(drive, bundle, tmp_path / 'map')
-    place_map = PlaceMap.load(tmp_path / 'map')
+    place_map = load_map(tmp_path / 'map')
     np.testing.assert_allclose(place_map.T_base_cam, pose(x=0.3), atol=1e-9)
     assert (place_map.base_frame, place_map.camera_frame) == ('base_link', 'front')
 
@@ -149,7 +149,7 @@ def test_what_is_there_is_kept(tmp_path, bundle):
     with pytest.raises(NetvladError, match='cannot be written'):
         build_map(drive, bundle, tmp_path / 'file' / 'map')
     assert list(precious.iterdir()) == [precious / 'thesis.tex']
-    assert PlaceMap.load(tmp_path / 'map').map_id == first.map_id
+    assert load_map(tmp_path / 'map').map_id == first.map_id
 
 
 CAMERA = CameraModel.create(320, 240, [250, 0, 159.5, 0, 250, 119.5, 0, 0, 1], 'plumb_bob', [])
@@ -173,7 +173,7 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
     drive.camera = CAMERA.resized(640, 480)
     spec = FeatureSpec.built_in(kind, max_keypoints=100)
     build_map(drive, bundle, tmp_path / 'map', feature_spec=spec, selection=slice(1, None))
-    place_map = PlaceMap.load(tmp_path / 'map')
+    place_map = load_map(tmp_path / 'map')
     assert place_map.features.spec == spec
     assert not place_map.features.has_landmarks
     assert place_map.camera.to_dict() == CAMERA.to_dict()  # of these images, half as large
@@ -211,7 +211,7 @@ def test_features_of_a_bundle_on_the_command_line(tmp_path, model):
     facts = json.loads(done.stdout)
     assert (facts['features'], facts['feature_model']) == ('onnx', model_id)
     assert (facts['keypoints_per_place'], facts['landmarks']) == (7, None)
-    spec = PlaceMap.load(tmp_path / 'map').features.spec
+    spec = load_map(tmp_path / 'map').features.spec
     assert spec == FeatureSpec('onnx', DIM, 7, 480, model_id)
     assert len(open_extractor(spec, model=features).extract(picture(0, 240, 320))) == 7
 
@@ -253,7 +253,7 @@ def test_landmarks_of_a_real_kitchen(tmp_path, bundle, shared_data):
         landmark_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1][0] == seen[-1][1] > 0
-    place_map = PlaceMap.load(tmp_path / 'map')
+    place_map = load_map(tmp_path / 'map')
     features = place_map.features
     assert features.spec == FeatureSpec.built_in('sift')
     assert len(features.points) > 200
@@ -329,12 +329,12 @@ def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, l
     process = start_build(long_drive, model, out, tmp_path)
     process.kill()
     process.communicate()
-    assert PlaceMap.load(out).map_id == old.map_id
+    assert load_map(out).map_id == old.map_id
     # The next build works, and clears what the killed one may have left.
     new = build_map(
         open_traverse(write_drive(tmp_path / 'again', [pose(3)])), bundle, out, overwrite=True
     )
-    assert PlaceMap.load(out).map_id == new.map_id != old.map_id
+    assert load_map(out).map_id == new.map_id != old.map_id
     assert [path.name for path in out.parent.iterdir()] == ['map']
 
 
@@ -357,4 +357,4 @@ def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bu
     process.kill()
     process.wait()
     assert process.returncode == -signal.SIGKILL
-    assert PlaceMap.load(out).map_id == old.map_id
+    assert load_map(out).map_id == old.map_id

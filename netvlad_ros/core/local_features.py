@@ -7,16 +7,26 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
 
 DIMS = {'sift': 128, 'orb': 32}  # columns of the descriptors that are built in
+
+
 KEYPOINTS = 1000  # of an image, unless asked otherwise
+
+
 SIDE_PX = 480  # a third less time than 640, and as many inliers of a VGA camera
+
+
 MAX_DIM = 1024
+
+
 MAX_KEYPOINTS = 8_000  # two images of so many take half a gigabyte to match
-MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
+
+
+MIN_GREY_SIDE_PX, MAX_SIDE_PX = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -58,8 +68,8 @@ class FeatureSpec:
             problem = f'{self.dim} columns are not what {self.kind} features have'
         elif not 1 <= self.max_keypoints <= MAX_KEYPOINTS:
             problem = f'max_keypoints {self.max_keypoints} is outside 1..{MAX_KEYPOINTS}'
-        elif not MIN_SIDE_PX <= self.max_side_px <= MAX_SIDE_PX:
-            problem = f'max_side_px {self.max_side_px} is outside {MIN_SIDE_PX}..{MAX_SIDE_PX}'
+        elif not MIN_GREY_SIDE_PX <= self.max_side_px <= MAX_SIDE_PX:
+            problem = f'max_side_px {self.max_side_px} is outside {MIN_GREY_SIDE_PX}..{MAX_SIDE_PX}'
         elif (self.kind == 'onnx') != bool(self.model_id):
             problem = 'features of an ONNX bundle, and only they, have a model id'
         if problem:
@@ -101,3 +111,23 @@ class FeatureSpec:
         if not all(type(n) is int for n in numbers) or not all(isinstance(t, str) for t in texts):
             raise NetvladError('the entry on local features is malformed: a value is of no use')
         return cls(kind, dim, keypoints, side, model_id)
+
+
+MIN_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
+
+
+def no_features(spec: FeatureSpec) -> LocalFeatures:
+    """Of an image in which nothing was found."""
+    return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, spec.dim), spec.dtype))
+
+
+def full_image_positions(
+    positions: ArrayLike, shape: tuple[int, ...], full: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Positions (n, 2) in an image of a shape (h, w, ...) as they are in the full image.
+
+    Pixel centres sit at whole numbers in both.
+    """
+    scale = np.array([full[1] / shape[1], full[0] / shape[0]])
+    scaled = (np.asarray(positions, dtype=np.float64) + 0.5) * scale - 0.5
+    return scaled.astype(np.float32).reshape(-1, 2)

@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import full_image_positions, no_features
-from netvlad_ros.core.feature_metadata import (
-    METADATA_KEY,
-    FeatureMetadata,
-    identity_entries,
-)
-from netvlad_ros.core.fingerprint import model_fingerprint
-from netvlad_ros.core.graph_check import KEYPOINT_OPERATORS, check_graph
+from netvlad_ros.core.feature_bundle import read_feature_bundle
 from netvlad_ros.core.image import MIN_SIDE_PX, check_rgb
-from netvlad_ros.core.local_features import FeatureSpec, LocalFeatures
+from netvlad_ros.core.local_features import (
+    FeatureSpec,
+    LocalFeatures,
+    full_image_positions,
+    no_features,
+)
 from netvlad_ros.core.model_file import (
     error_line,
     open_session,
-    parse_model,
-    read_model,
-    write_model,
 )
 
 MAX_ANSWER = 10_000_000  # keypoints of one image
-
-
-def read_feature_metadata(path: Path) -> FeatureMetadata:
-    """Look at a feature bundle without opening it in the runtime. Raises NetvladError."""
-    return _read(path)[1]
-
-
-def write_feature_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> str:
-    """Write model with its metadata as a feature bundle, whole or not; returns the model id.
-
-    metadata: the entries that FeatureMetadata names; `model_id` is filled in here. Raises
-    NetvladError if graph or metadata would not load again.
-    """
-    where = f'model {path}'
-    complete = onnx.ModelProto()
-    complete.CopyFrom(model)
-    del complete.metadata_props[:]
-    check_graph(complete, where, KEYPOINT_OPERATORS)
-    model_id = model_fingerprint(complete, identity_entries(metadata))
-    text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
-    FeatureMetadata.from_json(text, where)
-    complete.metadata_props.add(key=METADATA_KEY, value=text)
-    write_model(complete, path)
-    return model_id
 
 
 class OnnxExtractor:
@@ -65,7 +34,7 @@ class OnnxExtractor:
         """Load and try out; raises NetvladError, too if it is not the model that spec names."""
         self.spec = spec
         self._where = f'model {path}'
-        data, self.metadata = _read(path)
+        data, self.metadata = read_feature_bundle(path)
         made = self.metadata.spec(spec.max_keypoints, spec.max_side_px)
         if made != spec:
             raise NetvladError(
@@ -187,29 +156,3 @@ class OnnxExtractor:
         if not all(side is None or MIN_SIDE_PX <= side <= 4096 for side in (height, width)):
             raise NetvladError(f'{self._where} wants images of {width}x{height} px')
         return height, width
-
-
-def _read(path: Path) -> tuple[bytes, FeatureMetadata]:
-    where = f'model {path}'
-    data = read_model(path, where)
-    try:
-        model = parse_model(data, where)
-        check_graph(model, where, KEYPOINT_OPERATORS)
-        properties = {prop.key: prop.value for prop in model.metadata_props}
-        if METADATA_KEY not in properties:
-            raise NetvladError(
-                f"{where} carries no '{METADATA_KEY}' metadata (input, outputs, identity); "
-                'add it with netvlad_ros.core.onnx_extractor.write_feature_bundle'
-            )
-        metadata = FeatureMetadata.from_json(properties[METADATA_KEY], where)
-        ports = identity_entries(json.loads(properties[METADATA_KEY]))
-        genuine = model_fingerprint(model, ports) == metadata.model_id
-    except NetvladError:
-        raise
-    except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
-        raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
-    if not genuine:
-        raise NetvladError(
-            f'{where} is not what its model id says: it was changed or damaged after export'
-        )
-    return data, metadata

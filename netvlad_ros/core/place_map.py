@@ -1,13 +1,12 @@
-"""PlaceMap: the mapped places, their descriptors and camera poses, on disk and in memory."""
+"""PlaceMap: N places with descriptors, poses and features; what a valid map is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +14,14 @@ from numpy.typing import NDArray
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_store import FeatureStore
-from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import (
     Array,
     distance_m,
     rotation_angle_deg,
 )
-from netvlad_ros.core.image import decode_image
 from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.map_check import check_map
 from netvlad_ros.core.map_files import (
-    INDEX_NAME,
-    MAX_THUMBNAIL_BYTES,
-    read_bounded,
-    read_map_files,
-    replace_entry,
-    sha256,
-    thumbnail_path,
-    write_map_files,
-)
-from netvlad_ros.core.map_records import (
-    fingerprint,
-    map_index,
-    map_rows,
-    parse_index,
-    parse_rows,
+    PLACES_NAME,
 )
 
 
@@ -97,7 +79,10 @@ class PlaceMap:
         camera: CameraModel | None = None,
         stated_camera: CameraModel | None = None,
     ) -> PlaceMap:
-        """Make a map of N >= 1 places, numbered from 0. Raises NetvladError on impossible input."""
+        """Make a map of N >= 1 places, numbered from 0; it gets its map id when it is saved.
+
+        Raises NetvladError on impossible input.
+        """
         T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
         steps_m, steps_deg = _steps(T_map_cam, recordings)
         place_map = cls(
@@ -123,84 +108,10 @@ class PlaceMap:
             stated_camera=stated_camera,
         )
         check_map(place_map, 'the new map')
-        map_id = fingerprint(map_index(place_map), place_map.descriptors, map_rows(place_map))
-        return replace(place_map, map_id=map_id)
+        return place_map
 
     def __len__(self) -> int:
         return len(self.place_ids)
-
-    def save(
-        self,
-        directory: Path | str,
-        *,
-        thumbnails: Mapping[int, bytes] | None = None,
-        overwrite: bool = False,
-    ) -> PlaceMap:
-        """Write the map, whole or not at all; returns it as it stands on disk.
-
-        thumbnails: place index -> JPEG bytes. Raises NetvladError if the directory exists and
-        overwrite is False, or if it exists and is no map.
-        """
-        directory = Path(directory)
-        if directory.exists() and not (directory / INDEX_NAME).is_file():
-            raise NetvladError(f'{directory} exists and is no map; choose another folder')
-        hashes = list(self.thumbnail_hashes)
-        with atomic_directory(directory, overwrite=overwrite) as temporary:
-            for i, jpeg in (thumbnails or {}).items():
-                path = thumbnail_path(temporary, int(self.place_ids[i]))
-                path.parent.mkdir(exist_ok=True)
-                path.write_bytes(jpeg)
-                hashes[i] = sha256(jpeg)
-            saved = replace(self, thumbnail_hashes=tuple(hashes), directory=directory)
-            rows = map_rows(saved)
-            files = {} if self.features is None else self.features.save(temporary)
-            index = {**map_index(saved), 'files': files}
-            saved = replace(saved, map_id=fingerprint(index, self.descriptors, rows))
-            index = {**index, 'map_id': saved.map_id}
-            write_map_files(temporary, index, self.descriptors, rows)
-        return replace(saved, features=_mapped_features(directory, index, len(self)))
-
-    @classmethod
-    def load(cls, directory: Path | str) -> PlaceMap:
-        """Read and check a map: versions, hashes, shapes, unit rows, finite poses.
-
-        Raises NetvladError with one sentence that says what is wrong and what to do.
-        """
-        directory = Path(directory)
-        where = f'map {directory}'
-        files = read_map_files(directory)
-        try:
-            place_map = cls(
-                descriptors=files.descriptors,
-                directory=directory,
-                **parse_index(files.index),
-                **parse_rows(files.rows),
-            )
-        except KeyError as error:
-            raise NetvladError(f'{where}: {INDEX_NAME} lacks the entry {error}') from error
-        except (TypeError, ValueError, OverflowError) as error:
-            raise NetvladError(f'{where}: {INDEX_NAME} is malformed: {error}') from error
-        except NetvladError as error:
-            raise NetvladError(f'{where}: {error}') from error
-        features = _mapped_features(directory, files.index, len(place_map))
-        place_map = replace(place_map, features=features)
-        check_map(place_map, where)
-        try:
-            found = fingerprint(files.index, files.descriptors, files.rows)
-        except (TypeError, ValueError, RecursionError):  # entries that JSON has no word for
-            found = ''
-        if found != place_map.map_id:
-            raise NetvladError(f'{where}: its content is not what its map id says; build it again')
-        return place_map
-
-    def with_calibration(self, calibration: MapCalibration) -> PlaceMap:
-        """Return this map with another calibration, which `map.yaml` keeps if the map is on disk.
-
-        All else stays as it is, map_id included. Raises NetvladError if that cannot be written.
-        """
-        if self.directory is not None:
-            replace_entry(self.directory, self.map_id, 'calibration', calibration.to_dict())
-        return replace(self, calibration=calibration)
 
     def calibration_of(self, camera: CameraModel) -> CameraModel:
         """What is known of a camera that calls itself `camera`.
@@ -220,29 +131,43 @@ class PlaceMap:
         except NetvladError:
             return camera
 
-    def thumbnail(self, index: int) -> NDArray[np.uint8] | None:
-        """Small picture of a place, uint8 (h, w, 3) RGB, or None where the map keeps none.
-
-        Raises NetvladError if the file is missing, changed or no image.
-        """
-        if self.directory is None or not self.thumbnail_hashes[index]:
-            return None
-        path = thumbnail_path(self.directory, int(self.place_ids[index]))
-        where = f'map {self.directory}'
-        jpeg = read_bounded(path, MAX_THUMBNAIL_BYTES, where)
-        if sha256(jpeg) != self.thumbnail_hashes[index]:
-            raise NetvladError(f'{where}: {path.name} was changed since the map was built')
-        return decode_image(jpeg, f'{where}: {path.name}')
-
-
-def _mapped_features(directory: Path, index: Mapping[str, Any], places: int) -> FeatureStore | None:
-    if index.get('features') is None:
-        return None
-    return FeatureStore.load(directory, index, places, f'map {directory}')
-
 
 def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
     """Distance [m] and angle [deg] from each place to the next one of the same recording."""
     same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
     before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
     return distance_m(before, after), rotation_angle_deg(before, after)
+
+
+def check_map(place_map: PlaceMap, where: str) -> None:
+    """Raise NetvladError, which `where` begins, unless the parts of a map fit one another."""
+    n = len(place_map.place_ids)
+    if n == 0:
+        raise NetvladError(f'{where} has no places; nothing can be recognised with it')
+    if place_map.descriptors.ndim != 2 or not (
+        len(place_map.descriptors) == len(place_map.recordings) == len(place_map.images) == n
+        and place_map.stamps_ns.shape == (n,)
+        and place_map.T_map_cam.shape == (n, 4, 4)
+    ):
+        raise NetvladError(f'{where} has columns of different length')
+    with np.errstate(over='ignore', invalid='ignore'):
+        norms = np.linalg.norm(place_map.descriptors, axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))
+    if len(wrong):
+        raise NetvladError(
+            f'{where}: the descriptor of place {place_map.place_ids[wrong[0]]} has the length '
+            f'{norms[wrong[0]]:.4g}, not 1; build the map again'
+        )
+    poses = (
+        place_map.T_map_cam
+        if place_map.T_base_cam is None
+        else [*place_map.T_map_cam, place_map.T_base_cam]
+    )
+    if not np.isfinite(poses).all():
+        raise NetvladError(f'{where} holds poses that are not finite; build it again')
+    if len(np.unique(place_map.place_ids)) != n:
+        raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
+    if not place_map.frame_id:
+        raise NetvladError(f'{where} does not name its frame')
+    if place_map.features is not None and len(place_map.features) != n:
+        raise NetvladError(f'{where} has features of {len(place_map.features)} places, not of {n}')

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import FeatureExtractor, no_features
+from netvlad_ros.core.feature_extractor import FeatureExtractor
 from netvlad_ros.core.feature_matching import match_features
 from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
 from netvlad_ros.core.geometry import around
-from netvlad_ros.core.local_features import LocalFeatures
+from netvlad_ros.core.local_features import LocalFeatures, no_features
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.core.place_solver import Candidate, PlaceSolver

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from netvlad_ros.core.map_storage import read_thumbnail
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
 from netvlad_ros.demo.town import AREA, Town
@@ -182,7 +183,7 @@ def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: T
     for ax, o in zip(axes, _chosen(judgement), strict=False):
         frame = next(iter(query.frames(slice(o.index, o.index + 1))))
         image = frame.read()
-        below = place_map.thumbnail(rows[o.match.place_ids[0]]) if o.match else None
+        below = read_thumbnail(place_map, rows[o.match.place_ids[0]]) if o.match else None
         stack = [image]
         if below is not None:
             size = (image.shape[1], image.shape[0])

@@ -67,14 +67,14 @@ def calibrate(
 
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.map_calibration import MAX_TEXT
-    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.core.map_storage import load_map, store_calibration
     from netvlad_ros.offline.calibration_drive import localize_trials
     from netvlad_ros.offline.calibration_fit import fit_map_calibration
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.open_traverse import open_traverse
 
     bundle = ModelBundle.load(model or default_model(), device=device)
-    place_map = PlaceMap.load(map_folder)
+    place_map = load_map(map_folder)
     traverse = open_traverse(
         source,
         image_topic=image_topic,
@@ -102,7 +102,7 @@ def calibrate(
         created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
     facts = _facts(trials, calibration, of_model)
-    place_map.with_calibration(calibration)
+    store_calibration(place_map, calibration)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, allow_nan=False))
     else:

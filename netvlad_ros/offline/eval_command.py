@@ -114,8 +114,8 @@ def evaluate(
 
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.localizer_config import LocalizerConfig
+    from netvlad_ros.core.map_storage import load_map
     from netvlad_ros.core.metrics import RECALL_AT
-    from netvlad_ros.core.place_map import PlaceMap
     from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
@@ -150,7 +150,7 @@ def evaluate(
             for sentence in skip_sentences(skipped):
                 typer.echo(one_line(f'netvlad: {sentence}'), err=True)
         elif map_folder is not None and source is not None:
-            place_map = PlaceMap.load(map_folder)
+            place_map = load_map(map_folder)
             traverse = open_traverse(
                 source,
                 without_poses=unmapped,

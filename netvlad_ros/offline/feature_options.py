@@ -11,7 +11,7 @@ from netvlad_ros.core.local_features import (
     DIMS,
     MAX_KEYPOINTS,
     MAX_SIDE_PX,
-    MIN_SIDE_PX,
+    MIN_GREY_SIDE_PX,
     FeatureSpec,
 )
 
@@ -49,7 +49,7 @@ MaxSide = Annotated[
     int,
     typer.Option(
         '--max-side',
-        min=MIN_SIDE_PX,
+        min=MIN_GREY_SIDE_PX,
         max=MAX_SIDE_PX,
         help='Features are sought in the image shrunk to this longer side, in px: 480 takes '
         'two thirds of the time of 640.',
@@ -62,7 +62,7 @@ def chosen_features(
     asked: str | None, landmarks: bool, max_keypoints: int, max_side_px: int
 ) -> tuple[FeatureSpec | None, Path | None]:
     """Which features --features asks for, and the bundle that finds them. Raises NetvladError."""
-    from netvlad_ros.core.onnx_extractor import read_feature_metadata
+    from netvlad_ros.core.feature_bundle import read_feature_metadata
 
     kind = asked or ('sift' if landmarks else 'none')
     if kind == 'none':

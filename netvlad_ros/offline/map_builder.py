@@ -16,6 +16,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.feature_extractor import open_extractor
 from netvlad_ros.core.local_features import FeatureSpec
 from netvlad_ros.core.map_files import INDEX_NAME
+from netvlad_ros.core.map_storage import save_map
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.feature_writer import FeatureWriter
 from netvlad_ros.offline.keyframes import KeyframeSelector
@@ -124,7 +125,7 @@ def build_map(
             camera=camera,
             stated_camera=stated,
         )
-        return place_map.save(out, thumbnails=store, overwrite=overwrite)
+        return save_map(place_map, out, thumbnails=store, overwrite=overwrite)
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

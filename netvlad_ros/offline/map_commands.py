@@ -161,10 +161,10 @@ def build(
 @app.command()
 def info(directory: MapFolder, as_json: AsJson = False) -> None:
     """Say what a map holds: places, recordings, frames, model."""
-    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.core.map_storage import load_map
     from netvlad_ros.offline.map_facts import map_facts, print_facts
 
-    print_facts(map_facts(PlaceMap.load(directory), directory), as_json)
+    print_facts(map_facts(load_map(directory), directory), as_json)
 
 
 @app.command()
@@ -191,12 +191,12 @@ def verify(
 def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.core.map_storage import load_map, read_thumbnail
     from netvlad_ros.offline.map_facts import map_facts
 
-    place_map = PlaceMap.load(directory)
+    place_map = load_map(directory)
     for index in range(len(place_map)):
-        place_map.thumbnail(index)
+        read_thumbnail(place_map, index)
     if model is not None:
         model_id = ModelBundle.load(model, device='cpu').metadata.model_id
         if model_id != place_map.model_id:

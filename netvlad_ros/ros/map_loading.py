@@ -8,6 +8,7 @@ from netvlad_ros.core.feature_extractor import FeatureExtractor, open_extractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.map_files import read_index
+from netvlad_ros.core.map_storage import load_map
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.node_config import NodeConfig
@@ -33,7 +34,7 @@ def localizer_on_map(
             result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
             read_index(directory, f'map {directory}')
             result = LoadMap.Response.RESULT_INVALID_MAP_DATA
-        place_map = PlaceMap.load(directory)
+        place_map = load_map(directory)
         # Sound in itself, but of other models, or without a calibration to go by.
         result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
         return Localizer(bundle, place_map, config, extractor=_extractor(place_map, node))

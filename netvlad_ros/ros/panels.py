@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.map_storage import read_thumbnail
 from netvlad_ros.core.match import Match
 from netvlad_ros.core.place_map import PlaceMap
 
@@ -37,7 +38,7 @@ def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> Panels:
     # It may have been deleted behind our back; the match itself does not depend on it.
     with suppress(NetvladError):
         if match.candidates:
-            thumbnail = place_map.thumbnail(match.candidates[0].index)
+            thumbnail = read_thumbnail(place_map, match.candidates[0].index)
     if thumbnail is None:
         return Panels(left, _size(left), _size(rgb), None)
     right = _fit(thumbnail)

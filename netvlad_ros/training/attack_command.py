@@ -103,7 +103,7 @@ def attack(
 
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.place_map import PlaceMap
+    from netvlad_ros.core.map_storage import load_map, read_thumbnail
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.traverse import slice_words
 
@@ -129,7 +129,7 @@ def attack(
     loaded = ModelBundle.load(bundle, device=device)
     if loaded.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
         attacked = attacked.to('cuda')
-    place_map = PlaceMap.load(map_folder)
+    place_map = load_map(map_folder)
     traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
     run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)
     settings = {
@@ -155,7 +155,7 @@ def attack(
                 traverse, selection or slice(None), folder, targets, progress
             ):
                 attempts.append(attempt)
-                target = place_map.thumbnail(attempt.target)
+                target = read_thumbnail(place_map, attempt.target)
                 pictures.append(Pictures.of(carrier, image, target))
                 if len(shown) < MOST_ROWS:
                     shown.append(Shown(attempt, carrier, image, target))

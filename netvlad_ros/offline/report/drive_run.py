@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.map_storage import read_thumbnail
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import Judgement
 from netvlad_ros.offline.localized_drive import LocalizedDrive
@@ -94,7 +96,7 @@ def drive_run(
         T_places=place_map.T_map_cam,
         similarity=similarity.matrix(),
         read_query=_Queries(traverse, drive.frames),
-        read_place=place_map.thumbnail,
+        read_place=partial(read_thumbnail, place_map),
         pictures={} if judged is None else PICTURES,
     )
 

@@ -1,16 +1,23 @@
-"""What a feature bundle says about itself."""
+"""A feature bundle: ONNX file, metadata and identity; read and written."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import onnx
+
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.fingerprint import model_fingerprint
+from netvlad_ros.core.graph_check import KEYPOINT_OPERATORS, check_graph
 from netvlad_ros.core.local_features import KEYPOINTS, SIDE_PX, FeatureSpec
-from netvlad_ros.core.model_file import error_line
+from netvlad_ros.core.model_file import error_line, parse_model, read_model, write_model
 
 FORMAT_VERSION = 1
+
+
 METADATA_KEY = 'netvlad_features'
 
 
@@ -93,3 +100,54 @@ class FeatureMetadata:
 def identity_entries(metadata: dict[str, Any]) -> dict[str, Any]:
     """What of the metadata decides the features, and hence the identity."""
     return {name: metadata.get(name) for name in ('dim', 'input', 'outputs')}
+
+
+def read_feature_metadata(path: Path) -> FeatureMetadata:
+    """Look at a feature bundle without opening it in the runtime. Raises NetvladError."""
+    return read_feature_bundle(path)[1]
+
+
+def write_feature_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> str:
+    """Write model with its metadata as a feature bundle, whole or not; returns the model id.
+
+    metadata: the entries that FeatureMetadata names; `model_id` is filled in here. Raises
+    NetvladError if graph or metadata would not load again.
+    """
+    where = f'model {path}'
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    del complete.metadata_props[:]
+    check_graph(complete, where, KEYPOINT_OPERATORS)
+    model_id = model_fingerprint(complete, identity_entries(metadata))
+    text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
+    FeatureMetadata.from_json(text, where)
+    complete.metadata_props.add(key=METADATA_KEY, value=text)
+    write_model(complete, path)
+    return model_id
+
+
+def read_feature_bundle(path: Path) -> tuple[bytes, FeatureMetadata]:
+    """The bytes of a feature bundle and its metadata, checked. Raises NetvladError."""
+    where = f'model {path}'
+    data = read_model(path, where)
+    try:
+        model = parse_model(data, where)
+        check_graph(model, where, KEYPOINT_OPERATORS)
+        properties = {prop.key: prop.value for prop in model.metadata_props}
+        if METADATA_KEY not in properties:
+            raise NetvladError(
+                f"{where} carries no '{METADATA_KEY}' metadata (input, outputs, identity); "
+                'add it with netvlad_ros.core.onnx_extractor.write_feature_bundle'
+            )
+        metadata = FeatureMetadata.from_json(properties[METADATA_KEY], where)
+        ports = identity_entries(json.loads(properties[METADATA_KEY]))
+        genuine = model_fingerprint(model, ports) == metadata.model_id
+    except NetvladError:
+        raise
+    except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
+        raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
+    if not genuine:
+        raise NetvladError(
+            f'{where} is not what its model id says: it was changed or damaged after export'
+        )
+    return data, metadata

@@ -8,9 +8,9 @@ import pytest
 from netvlad_ros.core.decision import judge
 from netvlad_ros.core.detail import detail
 from netvlad_ros.core.match import Status
-from netvlad_ros.core.metrics import median_and_p90, places_within, recall_at_n
 from netvlad_ros.core.model_metadata import Calibration
 from netvlad_ros.core.place_hypotheses import group, weigh
+from netvlad_ros.offline.metrics.accuracy import median_and_p90, places_within, recall_at_n
 
 CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
 

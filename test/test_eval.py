@@ -12,7 +12,6 @@ from tiny_bag import raw_image, write_bag
 from tiny_drive import picture, pose, pose_line, write_drive, write_image
 from tiny_model import write_tiny_model
 
-from netvlad_ros.core.block_bootstrap import block_bootstrap_interval, block_length
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import read_image
@@ -20,6 +19,7 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.offline.decided_pairs import decide_pairs
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval, block_length
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.pairs_evaluation import rank_pairs, read_pairs
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from netvlad_ros.core.bootstrap import bootstrap_interval, paired_difference
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.retrieval_metrics import (
+from netvlad_ros.offline.metrics.average_precision import (
     average_precision,
     mean_average_precision,
     precision_at,
     revisited,
     score_rankings,
 )
+from netvlad_ros.offline.metrics.bootstrap import bootstrap_interval, paired_difference
 
 
 def walked(ranked, positives, junk):

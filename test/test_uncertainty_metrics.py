@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.acceptance_metrics import first_fix, per_1000, precision_recall
-from netvlad_ros.core.metrics import percentiles
 from netvlad_ros.core.pose_prior import pose_prior
-from netvlad_ros.core.uncertainty_metrics import (
+from netvlad_ros.offline.metrics.acceptance import first_fix, per_1000, precision_recall
+from netvlad_ros.offline.metrics.accuracy import percentiles
+from netvlad_ros.offline.metrics.uncertainty import (
     bound,
     nees,
     pose_residuals,

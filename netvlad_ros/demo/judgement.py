@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import distance_m, invert
-from netvlad_ros.core.metrics import median_and_p90, places_within, pose_errors, recall_at_n
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector, ReceivedMatch, ReceivedPrior
+from netvlad_ros.offline.metrics.accuracy import (
+    median_and_p90,
+    places_within,
+    pose_errors,
+    recall_at_n,
+)
 
 RADIUS_M, ANGLE_DEG = 1.0, 30.0  # a mapped place this near shows the same view
 UNMAPPED_M = 4.0  # further than this from every mapped place, nothing was mapped

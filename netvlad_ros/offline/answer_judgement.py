@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.acceptance_metrics import (
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.map_calibration import METHODS
+from netvlad_ros.core.match import Status
+from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
+from netvlad_ros.offline.metrics.acceptance import (
     PrecisionRecall,
     first_fix,
     per_1000,
     precision_recall,
 )
-from netvlad_ros.core.block_bootstrap import block_length
-from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.map_calibration import METHODS
-from netvlad_ros.core.match import Status
-from netvlad_ros.core.metrics import (
+from netvlad_ros.offline.metrics.accuracy import (
     RECALL_AT,
     median_and_p90,
     percentiles,
@@ -29,20 +29,20 @@ from netvlad_ros.core.metrics import (
     recall_at_n,
     recall_json,
 )
-from netvlad_ros.core.uncertainty_metrics import (
+from netvlad_ros.offline.metrics.bootstrap import block_length
+from netvlad_ros.offline.metrics.intervals import (
+    acceptance_columns,
+    intervals_json,
+    over_accepted,
+    recall_columns,
+)
+from netvlad_ros.offline.metrics.uncertainty import (
     BINS,
     Reliability,
     nees,
     reliability,
     share_inside,
 )
-from netvlad_ros.offline.figure_intervals import (
-    acceptance_columns,
-    intervals_json,
-    over_accepted,
-    recall_columns,
-)
-from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
-from netvlad_ros.offline.figure_intervals import intervals_json, recall_columns
 from netvlad_ros.offline.methods.comparison import judge_method
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.peak_memory import forget_peak
 from netvlad_ros.offline.methods.recipe import GlobalRecipe, RecipeMethod, Vector
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT
+from netvlad_ros.offline.metrics.intervals import intervals_json, recall_columns
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.offline.report.judged_run import JudgedRun
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity

@@ -12,10 +12,10 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.match import Match
-from netvlad_ros.core.metrics import places_within
 from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.uncertainty_metrics import pose_residuals
 from netvlad_ros.offline.calibration_fit import Trials
+from netvlad_ros.offline.metrics.accuracy import places_within
+from netvlad_ros.offline.metrics.uncertainty import pose_residuals
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.offline.shared_recording import check_frame, place_radius, shared_recording
 from netvlad_ros.offline.traverse import Traverse, read_or_skip, selected_indices

@@ -15,7 +15,7 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.map_calibration import METHODS, MapCalibration
 from netvlad_ros.core.model_metadata import Calibration
 from netvlad_ros.core.pose_prior import diagonal_bound
-from netvlad_ros.core.uncertainty_metrics import DEGREES_OF_FREEDOM, bound, reliability
+from netvlad_ros.offline.metrics.uncertainty import DEGREES_OF_FREEDOM, bound, reliability
 
 # One percent more than is promised: the images of one drive resemble each other, and another day is
 # harder than the one that was calibrated on. Halves of a kitchen and of a rendered town, judged by

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.acceptance_metrics import PrecisionRecall, precision_recall
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.local_features import FeatureSpec
@@ -20,10 +19,11 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import acceptance_json, counts_json, timings_json
 from netvlad_ros.offline.evaluation import COMPARED
-from netvlad_ros.offline.figure_intervals import acceptance_columns, intervals_json
 from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
 from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.metrics.acceptance import PrecisionRecall, precision_recall
+from netvlad_ros.offline.metrics.intervals import acceptance_columns, intervals_json
 from netvlad_ros.offline.pairs_evaluation import chosen_pairs
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 

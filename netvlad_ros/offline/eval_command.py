@@ -115,10 +115,10 @@ def evaluate(
     from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.map_storage import load_map
-    from netvlad_ros.core.metrics import RECALL_AT
     from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
+    from netvlad_ros.offline.metrics.accuracy import RECALL_AT
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.pairs_judgement import judge_pairs
     from netvlad_ros.offline.progress import Skip, skip_sentences

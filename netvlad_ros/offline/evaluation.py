@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from netvlad_ros.core.acceptance_metrics import per_1000
-from netvlad_ros.core.block_bootstrap import block_length
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.core.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import (
     Bounds,
@@ -24,8 +21,11 @@ from netvlad_ros.offline.answer_judgement import (
     judge_answers,
     timings_json,
 )
-from netvlad_ros.offline.figure_intervals import intervals_json
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive, localize_drive
+from netvlad_ros.offline.metrics.acceptance import per_1000
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT
+from netvlad_ros.offline.metrics.bootstrap import block_length
+from netvlad_ros.offline.metrics.intervals import intervals_json
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
 from netvlad_ros.offline.shared_recording import check_frame, place_radius, shared_recording

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.stats import chi2
 
-from netvlad_ros.core.acceptance_metrics import PrecisionRecall
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.uncertainty_metrics import BINS, DEGREES_OF_FREEDOM, Reliability, bound
 from netvlad_ros.offline.answer_judgement import Judgement
 from netvlad_ros.offline.figure_file import write_figure
+from netvlad_ros.offline.metrics.acceptance import PrecisionRecall
+from netvlad_ros.offline.metrics.uncertainty import BINS, DEGREES_OF_FREEDOM, Reliability, bound
 
 COLOURS = (
     *('#4363d8', '#e6194b', '#3cb44b', '#f58231', '#911eb4', '#0f9aa8', '#8a6d00', '#6b6b6b'),

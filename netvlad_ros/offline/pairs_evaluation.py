@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.image import check_rgb, read_image
-from netvlad_ros.core.metrics import RECALL_AT, median_and_p90, recall_at_n, recall_json
 from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.offline.figure_intervals import intervals_json, recall_columns
 from netvlad_ros.offline.image_folder import image_names, relative_image
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT, median_and_p90, recall_at_n, recall_json
+from netvlad_ros.offline.metrics.intervals import intervals_json, recall_columns
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.offline.shared_recording import identical_images
 from netvlad_ros.offline.table_file import read_table

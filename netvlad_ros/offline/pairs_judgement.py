@@ -8,7 +8,7 @@ from typing import Any
 from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.offline.decided_pairs import DecidedPair, decide_pairs
-from netvlad_ros.offline.figure_intervals import INTERVALS
+from netvlad_ros.offline.metrics.intervals import INTERVALS
 from netvlad_ros.offline.pairs_evaluation import rank_pairs
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.offline.traverse import slice_words

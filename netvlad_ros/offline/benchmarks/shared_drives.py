@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.metrics import places_within
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.origin import Origin
 from netvlad_ros.offline.benchmarks.slots import named_slots
 from netvlad_ros.offline.image_folder import relative_image
+from netvlad_ros.offline.metrics.accuracy import places_within
 from netvlad_ros.offline.pairs_evaluation import read_pairs
 from netvlad_ros.offline.poses_file import read_poses
 from netvlad_ros.offline.table_file import read_table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from netvlad_ros.core.bootstrap import Interval
+from netvlad_ros.offline.metrics.bootstrap import Interval
 
 
 @dataclass(frozen=True)

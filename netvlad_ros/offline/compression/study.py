@@ -11,7 +11,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.bootstrap import bootstrap_interval, paired_difference
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
@@ -24,6 +23,7 @@ from netvlad_ros.offline.compression.rotation import (
 )
 from netvlad_ros.offline.compression.sides import Sides
 from netvlad_ros.offline.methods.method import MethodContext
+from netvlad_ros.offline.metrics.bootstrap import bootstrap_interval, paired_difference
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.progress import Progress

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netvlad_ros.offline.compression.point import Point
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.bootstrap import Interval
+    from netvlad_ros.offline.metrics.bootstrap import Interval
 
 HEADER = (
     *('', 'bytes', 'shared kB', 'dim', 'code', 'whitening', 'fitted'),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad_ros.core.bootstrap import bootstrap_interval
-from netvlad_ros.core.metrics import RECALL_AT, recall_at_n, recall_json
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.methods.method import ImageSet, Method, MethodContext, Ranking
 from netvlad_ros.offline.methods.peak_memory import forget_peak, peak_bytes
 from netvlad_ros.offline.methods.registry import open_method
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT, recall_at_n, recall_json
+from netvlad_ros.offline.metrics.bootstrap import bootstrap_interval
 from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
 

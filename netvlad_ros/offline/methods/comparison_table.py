@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.offline.methods.comparison import Figures
 from netvlad_ros.offline.methods.standings import OURS, Standings
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 
 GAP = '  '
 UNITS = 'R@N and mAP in %, R@1 with its interval of 95 % over the queries'

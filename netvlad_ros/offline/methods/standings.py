@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.bootstrap import Interval, paired_difference
 from netvlad_ros.offline.methods.comparison import Figures
+from netvlad_ros.offline.metrics.bootstrap import Interval, paired_difference
 
 OURS = 'netvlad'
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netvlad_ros.offline.figure_intervals import INTERVALS
+from netvlad_ros.offline.metrics.intervals import INTERVALS
 from netvlad_ros.offline.report.notices import NO_SPREAD
 
 _DEEPEST = 8  # what lies deeper is no figure of an evaluation

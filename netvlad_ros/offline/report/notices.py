@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netvlad_ros.core.block_bootstrap import LEAST_BLOCKS
-from netvlad_ros.offline.figure_intervals import IMAGES_PER_BLOCK, INTERVALS
+from netvlad_ros.offline.metrics.bootstrap import LEAST_BLOCKS
+from netvlad_ros.offline.metrics.intervals import IMAGES_PER_BLOCK, INTERVALS
 
 NAMED = 5  # missing images
 NO_SPREAD = 'no spread'  # of an interval without width

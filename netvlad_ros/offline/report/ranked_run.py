@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netvlad_ros.core.acceptance_metrics import precision_recall
-from netvlad_ros.core.metrics import RECALL_AT
 from netvlad_ros.offline.evaluation_pictures import draw_precision_recall
+from netvlad_ros.offline.metrics.acceptance import precision_recall
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.run_report import write_report
 

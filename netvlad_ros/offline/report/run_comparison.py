@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from netvlad_ros.core.block_bootstrap import block_bootstrap_interval
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
 from netvlad_ros.offline.evaluation_pictures import MOST_CURVES, draw_precision_recall
 from netvlad_ros.offline.evaluation_report import write_json
+from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
 from netvlad_ros.offline.report.environment import environment
 from netvlad_ros.offline.report.figure_table import side_by_side, summary, words
 from netvlad_ros.offline.report.notices import notices

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from netvlad_ros.core.bootstrap import bootstrap_interval
-from netvlad_ros.core.retrieval_metrics import RetrievalScore, Rows, revisited, score_rankings
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.metrics.average_precision import (
+    RetrievalScore,
+    Rows,
+    revisited,
+    score_rankings,
+)
+from netvlad_ros.offline.metrics.bootstrap import bootstrap_interval
 from netvlad_ros.offline.retrieval_benchmarks.revisited import RevisitedBenchmark
 
 

@@ -13,8 +13,14 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 
 Rows = NDArray[np.int64]
+
+
 RowSet = Collection[int] | Rows
+
+
 Kind = Literal['trapezoid', 'rectangle']
+
+
 DIFFICULTIES = ('easy', 'medium', 'hard')
 
 

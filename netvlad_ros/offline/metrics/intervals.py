@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from netvlad_ros.core.block_bootstrap import block_bootstrap_interval
 from netvlad_ros.core.geometry import Array
+from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
 
 INTERVALS = 'intervals'
+
+
 IMAGES_PER_BLOCK = 'images_per_block'  # 1: the queries were drawn one by one
 
 

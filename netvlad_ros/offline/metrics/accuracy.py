@@ -1,4 +1,4 @@
-"""What the field measures: arrays in, numbers out."""
+"""recall@N, recall curve, pose errors, percentiles."""
 
 from __future__ import annotations
 
@@ -93,3 +93,17 @@ def recall_json(recall: Recall) -> dict[str, Any]:
         'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
         'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
     }
+
+
+MOST_RANKS = 100  # nobody looks further down a list
+
+
+def recall_curve(ranks: Sequence[int | None], answerable: int, depth: int) -> Array:
+    """recall@1 .. recall@depth, (depth,), over the answerable queries; empty if there are none.
+
+    ranks: of the first right place of each query, 1 the best, None where none was found.
+    """
+    if not answerable:
+        return np.zeros(0)
+    found = np.array([rank for rank in ranks if rank is not None], dtype=np.int64)
+    return (found[:, np.newaxis] <= np.arange(1, depth + 1)).sum(axis=0) / answerable

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: recall, precision, pose errors, NEES, average precision, bootstraps."""

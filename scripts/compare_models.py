@@ -31,9 +31,9 @@ from place_sets import (
 from rich.console import Console
 from rich.progress import track
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.model.bundle import ModelBundle
 
 RESAMPLES = 10_000
 COLUMNS = (

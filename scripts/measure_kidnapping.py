@@ -29,14 +29,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_storage import load_map
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, record
 from netvlad_ros.offline.default_model import default_model
 from netvlad_ros.offline.map_builder import build_map

@@ -44,8 +44,8 @@ import numpy as np
 from numpy.typing import NDArray
 from place_sets import print_table
 
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.demo.visited_place import render_place
 from netvlad_ros.offline.open_place_images import read_place_images
 from netvlad_ros.offline.place_images import PlaceImages

@@ -39,7 +39,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.ros.conversions import ns_to_stamp, stamp_to_ns

@@ -32,9 +32,9 @@ from place_sets import (
 )
 from torch import nn
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.training.backbone_cuts import CUTS, find_cut
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.describer import pooled_descriptors

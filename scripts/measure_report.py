@@ -15,12 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from netvlad_ros.core.decision.match import Status
 from netvlad_ros.core.geometry import pose_matrix
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_storage import save_map
-from netvlad_ros.core.match import Status
-from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import save_map
+from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros.offline.answer_judgement import Bounds, judge_answers
 from netvlad_ros.offline.evaluation_pictures import draw_judgements
 from netvlad_ros.offline.image_traverse import ImageTraverse

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.evaluation_report import write_json
 
 QUERIES = 100

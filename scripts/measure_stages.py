@@ -19,12 +19,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_store import FeatureStore
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.map_storage import load_map, save_map
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.feature_store import FeatureStore
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import load_map, save_map
 from netvlad_ros.offline.command_options import parse_size
 from netvlad_ros.offline.default_model import default_model
 from netvlad_ros.offline.evaluation_report import write_json

@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.training.augmentation import Augmentation
 from netvlad_ros.training.config import TrainConfig

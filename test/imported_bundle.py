@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch.nn import functional as F  # noqa: N812
 
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.graph_parity import stand_in_images
 from netvlad_ros.training.importers.import_bundle import import_bundle
 

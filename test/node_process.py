@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netvlad_ros.core.map_storage import save_map
+from netvlad_ros.core.place_map.storage import save_map
 
 pytest.importorskip('rclpy', reason='needs ROS 2: source .venv/ros_env.sh')
 import rclpy
@@ -39,8 +39,8 @@ from std_srvs.srv import Trigger
 from tiny_drive import picture, pose
 from tiny_model import write_tiny_model
 
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 PLACES = 8

@@ -12,14 +12,14 @@ from tiny_network import METADATA, make_network
 from tiny_training import write_weights
 from typer.testing import CliRunner
 
-from netvlad_ros.core.map_storage import load_map
+from netvlad_ros.core.place_map.storage import load_map
 
 torch = pytest.importorskip('torch')
 
 from netvlad_ros.cli import app  # noqa: E402
-from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
+from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.core.image import read_image  # noqa: E402
+from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.offline.map_builder import build_map  # noqa: E402
 from netvlad_ros.offline.open_traverse import open_traverse  # noqa: E402
 from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402

@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from netvlad_ros.core.belief import Belief
+from netvlad_ros.core.belief.belief import Belief
+from netvlad_ros.core.belief.viewpoint import DOUBT
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import around, invert
-from netvlad_ros.core.view import DOUBT
 
 PLACES, SPACING_M = 400, 0.5
 LOOP_M = PLACES * SPACING_M

@@ -10,7 +10,7 @@ from tiny_drive import picture, pose, write_drive, write_image
 from tiny_model import write_tiny_model
 
 from netvlad_ros import cli
-from netvlad_ros.core.map_storage import load_map
+from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.offline import calibration_drive
 
 PLACES = 40

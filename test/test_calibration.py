@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.map_files import write_index
-from netvlad_ros.core.map_storage import load_map, save_map, store_calibration
-from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.place_map.map_files import write_index
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import load_map, save_map, store_calibration
 
 
 def test_inliers_speak_for_a_place_within_bounds():

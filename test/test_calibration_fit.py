@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.offline.calibration_fit import (
     Trials,
     even_blocks,

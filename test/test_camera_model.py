@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from netvlad_ros.core.camera_info import camera_model_of
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_info import camera_model_of
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 
 K = [500.0, 0.0, 319.5, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]

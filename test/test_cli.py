@@ -19,8 +19,8 @@ from tiny_drive import picture, pose, write_drive
 from tiny_model import tiny_graph, write_tiny_model
 
 from netvlad_ros import __version__, cli
-from netvlad_ros.core.map_files import SEAL, sha256
-from netvlad_ros.core.map_storage import load_map
+from netvlad_ros.core.place_map.map_files import SEAL, sha256
+from netvlad_ros.core.place_map.storage import load_map
 
 FACTS = {'map_id', 'model_id', 'places', 'dim', 'recordings', 'frame_id', 'spacing_m', 'created'}
 
@@ -447,7 +447,7 @@ def test_as_a_process_of_its_own(room, tmp_path, case):
 
 
 def test_bugs_are_reported_in_one_line_too(room, capsys, monkeypatch):
-    monkeypatch.setattr('netvlad_ros.core.map_storage.load_map', lambda directory: 1 / 0)
+    monkeypatch.setattr('netvlad_ros.core.place_map.storage.load_map', lambda directory: 1 / 0)
     assert run('map', 'info', room / 'map') == 1
     assert 'unforeseen ZeroDivisionError' in capsys.readouterr().err
 

@@ -18,8 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from netvlad_ros.cli import app
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
 from netvlad_ros.offline.methods import comparison_picture, comparison_run

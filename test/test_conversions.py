@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
 
 H, W = 32, 48
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad_ros.core.decision import judge
-from netvlad_ros.core.detail import detail
-from netvlad_ros.core.match import Status
-from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.place_hypotheses import group, weigh
+from netvlad_ros.core.camera.image import detail
+from netvlad_ros.core.decision.hypotheses import weigh
+from netvlad_ros.core.decision.match import Status
+from netvlad_ros.core.decision.verdict import judge
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.retrieval import group
 from netvlad_ros.offline.metrics.accuracy import median_and_p90, places_within, recall_at_n
 
 CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 
 pytest.importorskip('netvlad_ros_msgs', reason='the messages are not built: run make setup')
 

@@ -12,10 +12,10 @@ from tiny_bag import raw_image, write_bag
 from tiny_drive import picture, pose, pose_line, write_drive, write_image
 from tiny_model import write_tiny_model
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.decided_pairs import decide_pairs
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.map_builder import build_map

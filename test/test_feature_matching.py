@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_scene import appearance, features
 
-from netvlad_ros.core.feature_matching import match_features
-from netvlad_ros.core.local_features import LocalFeatures
+from netvlad_ros.core.features.local_features import LocalFeatures
+from netvlad_ros.core.features.matching import match_features
 
 
 def grid(n: int) -> np.ndarray:

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import yaml
 
-from netvlad_ros.core.array_file import map_array, write_array
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_store import FeatureStore
-from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.map_files import read_index, write_index
-from netvlad_ros.core.map_records import map_index, map_rows
-from netvlad_ros.core.map_storage import load_map, save_map
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.place_map.array_file import map_array, write_array
+from netvlad_ros.core.place_map.feature_store import FeatureStore
+from netvlad_ros.core.place_map.map_files import read_index, write_index
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.records import map_index, map_rows
+from netvlad_ros.core.place_map.storage import load_map, save_map
 
 COUNTS = [3, 0, 7, 2, 8]  # an image of a blank wall has none
 ARRAYS = ('offsets', 'keypoints', 'descriptors', 'landmark_of', 'points')
@@ -119,7 +119,7 @@ def test_what_features_are_decides_the_identity_but_only_where_there_are_some(tm
 
 
 def test_arrays_larger_than_a_piece_are_hashed_whole(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr('netvlad_ros.core.array_file.PIECE_BYTES', 1000)
+    monkeypatch.setattr('netvlad_ros.core.place_map.array_file.PIECE_BYTES', 1000)
     array = rng.integers(0, 256, (777, 32)).astype(np.uint8)
     entry = write_array(tmp_path / 'a.npy', array)
     data = (tmp_path / 'a.npy').read_bytes()

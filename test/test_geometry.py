@@ -15,7 +15,7 @@ from netvlad_ros.core.geometry import (
     pose_vector,
     rotation_angle_deg,
 )
-from netvlad_ros.core.pose_prior import PosePrior, diagonal_bound, pose_prior
+from netvlad_ros.core.pose.prior import PosePrior, diagonal_bound, pose_prior
 
 
 def random_poses(n, seed=0):

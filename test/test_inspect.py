@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from tiny_model import tiny_graph, tiny_metadata
 
 from netvlad_ros.cli import main
-from netvlad_ros.core.descriptor import ModelBundle, write_bundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
 from netvlad_ros.offline.cluster_map import ClusterReader
 from netvlad_ros.offline.occlusion_map import occlusion_map
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny_drive import pose
 
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.feature_store import FeatureStore
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.offline.covisible_pairs import covisible_pairs
 from netvlad_ros.offline.landmarks import REPROJECTION_PX, find_landmarks
 

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from tiny_bag import pose_stamped, raw_image, write_bag
 from tiny_drive import picture, pose, write_drive, write_image
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.layouts import pittsburgh_mat
 from netvlad_ros.offline.layouts.utm import utm_positions
 from netvlad_ros.offline.layouts.viewing_direction import ground_axes, headings_deg

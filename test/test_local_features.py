@@ -9,16 +9,16 @@ import pytest
 from onnx import helper, numpy_helper
 from tiny_feature_model import CENTRES, DIM, METADATA, SIDE, SPOTS_METADATA, cells, spots
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_bundle import (
+from netvlad_ros.core.features.extractor import open_extractor
+from netvlad_ros.core.features.feature_bundle import (
     METADATA_KEY,
     read_feature_metadata,
     write_feature_bundle,
 )
-from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.image import read_image
-from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.model.bundle import ModelBundle
 
 SIFT, ORB = FeatureSpec.built_in('sift'), FeatureSpec.built_in('orb')
 

@@ -17,15 +17,15 @@ from tiny_drive import HEADER, picture, pose, pose_line, write_drive, write_imag
 from tiny_feature_model import DIM, METADATA, cells
 from tiny_model import write_tiny_model
 
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_bundle import write_feature_bundle
-from netvlad_ros.core.feature_extractor import open_extractor
+from netvlad_ros.core.features.extractor import open_extractor
+from netvlad_ros.core.features.feature_bundle import write_feature_bundle
+from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.map_files import read_index
-from netvlad_ros.core.map_storage import load_map, read_thumbnail
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.map_files import read_index
+from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.methods import posting_lists
 from netvlad_ros.offline.methods.asmk import AsmkIndex

@@ -24,9 +24,9 @@ from tiny_drive import HEIGHT, WIDTH, picture, pose, write_drive, write_image
 from tiny_feature_model import METADATA, cells
 from visualization_msgs.msg import MarkerArray
 
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.feature_bundle import read_feature_metadata, write_feature_bundle
+from netvlad_ros.core.features.feature_bundle import read_feature_metadata, write_feature_bundle
 from netvlad_ros.core.geometry import invert, pose_vector
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.map_builder import build_map
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros_msgs.msg import PlaceMatch

@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 from tiny_scene import FISHEYE, HEIGHT, PINHOLE, WIDTH, box, errors, pose, seen
 
 from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.relative_pose import RelativeView, relative_pose
-from netvlad_ros.core.two_view import TwoView, two_view
+from netvlad_ros.core.pose.bearing_intersection import RelativeView, relative_pose
+from netvlad_ros.core.pose.two_view import TwoView, two_view
 
 T_QUERY = pose(0.6, -0.1, 0.3, (3, -8, 4))
 

@@ -18,9 +18,9 @@ from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
 from netvlad_ros.cli import app
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import decode_image, read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import decode_image, read_image
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmark_evaluation import both_sides, evaluate_benchmark
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped

@@ -21,7 +21,7 @@ from tiny_drive import pose
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros.ros import outputs
 from netvlad_ros.ros.camera_calibration import CameraCalibration
 from netvlad_ros.ros.conversions import (

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from tiny_drive import pose
 
-from netvlad_ros.core.answer import answer
-from netvlad_ros.core.geometric_evidence import CandidateEvidence, GeometricPose
-from netvlad_ros.core.local_features import LocalFeatures
+from netvlad_ros.core.decision.answer import answer
+from netvlad_ros.core.decision.hypotheses import Hypotheses
+from netvlad_ros.core.decision.measurement_model import Trust
+from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.sequence import Sequence
+from netvlad_ros.core.features.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.place_hypotheses import Hypotheses, group
-from netvlad_ros.core.sequence import Sequence
-from netvlad_ros.core.sight import Sight
-from netvlad_ros.core.trust import Trust
-from netvlad_ros.core.verification import Verification
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.retrieval import group
+from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
 
 S = 10**9
 CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)

@@ -14,7 +14,7 @@ from tiny_drive import picture, pose, write_drive  # noqa: E402
 from tiny_places import clip_images, place_images  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.core.image import Preprocessing  # noqa: E402
+from netvlad_ros.core.model.preprocessing import Preprocessing  # noqa: E402
 from netvlad_ros.training.augmentation import Augmentation, AugmentationConfig  # noqa: E402
 from netvlad_ros.training.calibration import BestMatches, fit_calibration  # noqa: E402
 from netvlad_ros.training.source import Source  # noqa: E402

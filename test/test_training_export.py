@@ -10,9 +10,9 @@ torch = pytest.importorskip('torch')
 
 from tiny_network import METADATA, make_network, pictures  # noqa: E402
 
-from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
+from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.core.image import read_image  # noqa: E402
+from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.offline.revised_bundle import revise_bundle  # noqa: E402
 from netvlad_ros.training import export as export_module  # noqa: E402
 from netvlad_ros.training.export import export_bundle  # noqa: E402

@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import pytest
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.geometry import distance_m, pose_matrix, rotation_angle_deg
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.model.bundle import ModelBundle
 
 
 @pytest.fixture(scope='module')

@@ -18,8 +18,8 @@ from tiny_drive import pose, write_drive  # noqa: E402
 from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 
 from netvlad_ros import cli  # noqa: E402
-from netvlad_ros.core.descriptor import ModelBundle  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
+from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.training import describer, run_state  # noqa: E402
 from netvlad_ros.training.config import TrainConfig  # noqa: E402
 from netvlad_ros.training.describer import Describer  # noqa: E402

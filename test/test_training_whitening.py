@@ -10,8 +10,8 @@ torch = pytest.importorskip('torch')
 
 from tiny_network import make_network  # noqa: E402
 
+from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.core.image import read_image  # noqa: E402
 from netvlad_ros.training.image_view import ImageView  # noqa: E402
 from netvlad_ros.training.pca_whitening import pca_whitening  # noqa: E402
 from netvlad_ros.training.supervised_whitening import supervised_whitening  # noqa: E402

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.pose_prior import pose_prior
+from netvlad_ros.core.pose.prior import pose_prior
 from netvlad_ros.offline.metrics.acceptance import first_fix, per_1000, precision_recall
 from netvlad_ros.offline.metrics.accuracy import percentiles
 from netvlad_ros.offline.metrics.uncertainty import (

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from tiny_scene import HEIGHT, PINHOLE, WIDTH, appearance, box, errors, features, pose, seen
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.feature_store import FeatureStore
-from netvlad_ros.core.image import read_image
-from netvlad_ros.core.local_features import FeatureSpec, LocalFeatures
+from netvlad_ros.core.features.extractor import open_extractor
+from netvlad_ros.core.features.local_features import FeatureSpec, LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.verification import Verification, Verifier
-from netvlad_ros.core.verification_budget import VerificationBudget, candidates_to_verify
+from netvlad_ros.core.place_map.feature_store import FeatureStore
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
+from netvlad_ros.core.verification.evidence import Verification
+from netvlad_ros.core.verification.verifier import Verifier
 from netvlad_ros.offline.camera_file import read_camera
 from netvlad_ros.offline.landmarks import find_landmarks
 from netvlad_ros.offline.open_traverse import open_traverse

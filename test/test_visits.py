@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.demo.photo_shelf import MaterialShelf, PhotoShelf
 from netvlad_ros.demo.quad import Box, upright
 from netvlad_ros.demo.rooms import build_floor

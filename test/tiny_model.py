@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from netvlad_ros.core.descriptor import write_bundle
+from netvlad_ros.core.model.bundle import write_bundle
 
 SIDE_PX = 64
 CELL_PX = 16

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.features.local_features import LocalFeatures
 from netvlad_ros.core.geometry import invert, rotation_angle_deg
-from netvlad_ros.core.local_features import LocalFeatures
 
 PINHOLE = CameraModel.create(
     640, 480, [450, 0, 320, 0, 450, 240, 0, 0, 1], 'plumb_bob', [-0.2, 0.05, 0.001, -0.001, 0]

@@ -1,1 +1,1 @@
-"""Descriptor, map and localizer: what runs on the robot. No rclpy, no torch."""
+"""What runs on the robot: one image in, a match and a pose prior out. No rclpy, no torch."""

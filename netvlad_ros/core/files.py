@@ -13,8 +13,6 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 
 AT_FDCWD = -100
-
-
 RENAME_EXCHANGE = 2
 
 

@@ -9,23 +9,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.answer import answer
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.detail import detail
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.camera.image import detail
+from netvlad_ros.core.decision.answer import answer
+from netvlad_ros.core.decision.hypotheses import Hypotheses
+from netvlad_ros.core.decision.match import Match
+from netvlad_ros.core.decision.measurement_model import Trust, calibration_of
+from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.sequence import Sequence
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import FeatureExtractor, open_extractor
+from netvlad_ros.core.features.extractor import FeatureExtractor, open_extractor
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_calibration import MapCalibration
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_hypotheses import Hypotheses, group
-from netvlad_ros.core.place_map import PlaceMap
-from netvlad_ros.core.search import ExactSearch
-from netvlad_ros.core.sequence import Sequence
-from netvlad_ros.core.sight import Sight
-from netvlad_ros.core.trust import Trust, calibration_of
-from netvlad_ros.core.verification import Verifier
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.retrieval import ExactSearch, group
+from netvlad_ros.core.verification.verifier import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
 # Settings that the belief is built on; when one of them changes, it begins anew.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import distance_m, invert
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector, ReceivedMatch, ReceivedPrior
 from netvlad_ros.offline.metrics.accuracy import (
     median_and_p90,

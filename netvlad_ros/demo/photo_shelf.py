@@ -9,8 +9,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.demo.texture import MATERIALS, Rgb
 from netvlad_ros.offline.image_folder import image_names
 

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from netvlad_ros.core.map_storage import read_thumbnail
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import read_thumbnail
 from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
 from netvlad_ros.demo.town import AREA, Town
 from netvlad_ros.offline.traverse import Traverse

@@ -22,7 +22,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.open_traverse import open_traverse
 from netvlad_ros.offline.traverse import Traverse

@@ -18,10 +18,10 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
 from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, SEED, record
 from netvlad_ros.demo.judgement import Judgement, judge

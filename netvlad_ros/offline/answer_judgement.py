@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.decision.match import Status
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.map_calibration import METHODS
-from netvlad_ros.core.match import Status
+from netvlad_ros.core.place_map.calibration import METHODS
 from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
 from netvlad_ros.offline.metrics.acceptance import (
     PrecisionRecall,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from netvlad_ros.core.camera_info import camera_model_of, is_rectified, is_transport
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_info import camera_model_of, is_rectified, is_transport
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.progress import Skip

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.offline.bag_camera import read_bag_camera
 from netvlad_ros.offline.bag_file import BagFile
 from netvlad_ros.offline.bag_options import DEFAULT_MAP_FRAME, BagOptions

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.methods.comparison import judge_method

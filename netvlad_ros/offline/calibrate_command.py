@@ -30,8 +30,8 @@ from netvlad_ros.offline.command_options import (
 )
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.map_calibration import MapCalibration
-    from netvlad_ros.core.model_metadata import Calibration
+    from netvlad_ros.core.model.metadata import Calibration
+    from netvlad_ros.core.place_map.calibration import MapCalibration
     from netvlad_ros.offline.calibration_fit import Trials
 
 
@@ -65,9 +65,9 @@ def calibrate(
     from dataclasses import replace
     from datetime import datetime, timezone
 
-    from netvlad_ros.core.descriptor import ModelBundle
-    from netvlad_ros.core.map_calibration import MAX_TEXT
-    from netvlad_ros.core.map_storage import load_map, store_calibration
+    from netvlad_ros.core.model.bundle import ModelBundle
+    from netvlad_ros.core.place_map.calibration import MAX_TEXT
+    from netvlad_ros.core.place_map.storage import load_map, store_calibration
     from netvlad_ros.offline.calibration_drive import localize_trials
     from netvlad_ros.offline.calibration_fit import fit_map_calibration
     from netvlad_ros.offline.default_model import default_model
@@ -115,7 +115,7 @@ def _facts(trials: Trials, calibration: MapCalibration, of_model: Calibration) -
     import numpy as np
 
     from netvlad_ros.core.localizer_config import LocalizerConfig
-    from netvlad_ros.core.map_calibration import MapCalibration
+    from netvlad_ros.core.place_map.calibration import MapCalibration
     from netvlad_ros.offline.calibration_fit import (
         MIN_ESTIMATES,
         even_blocks,

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.calibration_fit import Trials
 from netvlad_ros.offline.metrics.accuracy import places_within
 from netvlad_ros.offline.metrics.uncertainty import pose_residuals

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.map_calibration import METHODS, MapCalibration
-from netvlad_ros.core.model_metadata import Calibration
-from netvlad_ros.core.pose_prior import diagonal_bound
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.place_map.calibration import METHODS, MapCalibration
+from netvlad_ros.core.pose.prior import diagonal_bound
 from netvlad_ros.offline.metrics.uncertainty import DEGREES_OF_FREEDOM, bound, reliability
 
 # One percent more than is promised: the images of one drive resemble each other, and another day is

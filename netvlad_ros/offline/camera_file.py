@@ -10,9 +10,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera_model import CameraModel, resize_matrix
+from netvlad_ros.core.camera.camera_model import CameraModel, resize_matrix
+from netvlad_ros.core.camera.image import check_size
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_size
 
 MAX_FILE_BYTES = 2**20
 

@@ -9,8 +9,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.bundle import ModelBundle
 
 _ASPECT_TOLERANCE = 1.2  # features are an image's shape up to a border of one or two
 

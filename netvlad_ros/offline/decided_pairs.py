@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.local_features import FeatureSpec
+from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import acceptance_json, counts_json, timings_json
 from netvlad_ros.offline.evaluation import COMPARED
 from netvlad_ros.offline.image_traverse import ImageTraverse, line_poses

@@ -112,9 +112,9 @@ def evaluate(
         raise typer.BadParameter('--accept-probability lies in 0.5..1')
     check_json_file(json_file)
 
-    from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.localizer_config import LocalizerConfig
-    from netvlad_ros.core.map_storage import load_map
+    from netvlad_ros.core.model.bundle import ModelBundle
+    from netvlad_ros.core.place_map.storage import load_map
     from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped

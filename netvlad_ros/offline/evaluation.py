@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.answer_judgement import (
     Bounds,
     Judgement,
@@ -32,8 +32,6 @@ from netvlad_ros.offline.shared_recording import check_frame, place_radius, shar
 from netvlad_ros.offline.traverse import Traverse, selected_indices
 
 DEFAULT_RADIUS_M = 1.0
-
-
 OTHER_IMAGES = (
     'choose another drive, or a part of this one without them (--slice), or pass --same-recording '
     'to judge by the other images of the recording'

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.core.local_features import (
+from netvlad_ros.core.features.local_features import (
     DIMS,
     MAX_KEYPOINTS,
     MAX_SIDE_PX,
@@ -62,7 +62,7 @@ def chosen_features(
     asked: str | None, landmarks: bool, max_keypoints: int, max_side_px: int
 ) -> tuple[FeatureSpec | None, Path | None]:
     """Which features --features asks for, and the bundle that finds them. Raises NetvladError."""
-    from netvlad_ros.core.feature_bundle import read_feature_metadata
+    from netvlad_ros.core.features.feature_bundle import read_feature_metadata
 
     kind = asked or ('sift' if landmarks else 'none')
     if kind == 'none':

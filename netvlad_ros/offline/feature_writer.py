@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import FeatureExtractor
-from netvlad_ros.core.feature_store import FeatureStore
+from netvlad_ros.core.features.extractor import FeatureExtractor
+from netvlad_ros.core.place_map.feature_store import FeatureStore
 
 
 class FeatureWriter:

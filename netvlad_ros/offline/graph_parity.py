@@ -10,8 +10,9 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing, read_image
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.image_folder import image_names
 
 PARITY = 0.9999  # smallest cosine between two sides that are taken for the same

@@ -36,9 +36,9 @@ def inspect(
     A blurred square slides over the image: where the similarity drops, what was covered counts.
     The clusters are those of the model's NetVLAD; a model without them gets the first map alone.
     """
-    from netvlad_ros.core.descriptor import ModelBundle
+    from netvlad_ros.core.camera.image import check_rgb, read_image
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.image import check_rgb, read_image
+    from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.offline.cluster_map import ClusterReader
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.inspect_picture import Inspected, draw_inspection

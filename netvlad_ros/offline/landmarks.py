@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.feature_matching import match_features
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.features.matching import match_features
 from netvlad_ros.core.geometry import Array, distance_m, invert
 from netvlad_ros.offline.covisible_pairs import covisible_pairs
 from netvlad_ros.offline.progress import Progress, no_progress
@@ -19,7 +19,7 @@ from netvlad_ros.offline.self_calibration import refine_camera
 from netvlad_ros.offline.triangulation import Observations, parallax_deg, triangulate
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.feature_store import FeatureStore
+    from netvlad_ros.core.place_map.feature_store import FeatureStore
 
 EPIPOLAR_PX = 4.0  # known poses are off by centimetres, too: wider than a feature's own error
 REPROJECTION_PX = 4.0

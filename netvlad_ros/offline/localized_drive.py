@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.decision.match import Match, Status
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.match import Match, Status
-from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
 from netvlad_ros.offline.traverse import Traverse, read_or_skip, selected_indices

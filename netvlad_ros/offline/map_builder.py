@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.map_files import INDEX_NAME
-from netvlad_ros.core.map_storage import save_map
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.features.extractor import open_extractor
+from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.map_files import INDEX_NAME
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import save_map
 from netvlad_ros.offline.feature_writer import FeatureWriter
 from netvlad_ros.offline.keyframes import KeyframeSelector
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences

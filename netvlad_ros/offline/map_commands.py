@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netvlad_ros.core.local_features import KEYPOINTS, SIDE_PX
+from netvlad_ros.core.features.local_features import KEYPOINTS, SIDE_PX
 from netvlad_ros.offline.command_options import (
     AllowTruncated,
     AsJson,
@@ -95,7 +95,7 @@ def build(
     The map appears whole when all is done, or not at all. Images without a pose and unreadable
     ones are skipped and reported.
     """
-    from netvlad_ros.core.descriptor import ModelBundle
+    from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.offline.default_model import default_model
     from netvlad_ros.offline.map_builder import build_map, check_output
     from netvlad_ros.offline.map_facts import camera_words, map_facts, print_facts
@@ -161,7 +161,7 @@ def build(
 @app.command()
 def info(directory: MapFolder, as_json: AsJson = False) -> None:
     """Say what a map holds: places, recordings, frames, model."""
-    from netvlad_ros.core.map_storage import load_map
+    from netvlad_ros.core.place_map.storage import load_map
     from netvlad_ros.offline.map_facts import map_facts, print_facts
 
     print_facts(map_facts(load_map(directory), directory), as_json)
@@ -189,9 +189,9 @@ def verify(
 
 
 def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
-    from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.map_storage import load_map, read_thumbnail
+    from netvlad_ros.core.model.bundle import ModelBundle
+    from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
     from netvlad_ros.offline.map_facts import map_facts
 
     place_map = load_map(directory)

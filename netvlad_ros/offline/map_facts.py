@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import typer
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.geometry import pose_vector
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 
 
 def map_facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.progress import Progress, no_progress
 
 MIN_PATCH_PX, MIN_STRIDE_PX = 8, 4

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import check_rgb, read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_rgb, read_image
-from netvlad_ros.core.search import ExactSearch
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.retrieval import ExactSearch
 from netvlad_ros.offline.image_folder import image_names, relative_image
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT, median_and_p90, recall_at_n, recall_json
 from netvlad_ros.offline.metrics.intervals import intervals_json, recall_columns

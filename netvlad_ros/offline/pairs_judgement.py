@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.decided_pairs import DecidedPair, decide_pairs
 from netvlad_ros.offline.metrics.intervals import INTERVALS
 from netvlad_ros.offline.pairs_evaluation import rank_pairs

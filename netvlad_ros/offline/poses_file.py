@@ -15,8 +15,6 @@ from netvlad_ros.offline.image_folder import relative_image
 from netvlad_ros.offline.table_file import read_table
 
 HEADER = ('image', 'timestamp_s', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
-
-
 MAX_STAMP_S = Decimal(2**31)  # a larger "second" is a nanosecond or junk
 
 

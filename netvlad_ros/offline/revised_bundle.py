@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle, write_bundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.model_metadata import METADATA_KEY, ModelMetadata
+from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
+from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
 from netvlad_ros.offline.cut_graph import cut_graph
 from netvlad_ros.offline.graph_parity import check_parity, graph_describer, stand_in_images
 from netvlad_ros.offline.half_graph import half_graph

@@ -9,25 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.image import check_rgb
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_rgb
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.traverse import Frame, Traverse, selected_indices
 
 SAME_STAMP_NS = 1_000_000  # files round stamps; no camera takes two images in a millisecond
-
-
 WALL_CLOCK_NS = 10**18  # September 2001; clocks that begin anew with every drive never get there
-
-
 TRIED = 5  # images whose pixels are looked at
-
-
 LOOKS_THE_SAME = 0.98  # cosine; a copy that was shrunk or compressed again is still a copy
-
-
 IDENTICAL = 1 - 1e-5  # cosine; beyond it only rounding is left
 
 

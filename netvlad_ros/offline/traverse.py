@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.camera.image import check_rgb
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_rgb
 from netvlad_ros.offline.progress import Skip
 
 NO_CALIBRATION = 'no camera calibration of use'

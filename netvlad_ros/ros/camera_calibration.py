@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from netvlad_ros.core.camera_info import camera_model_of
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_info import camera_model_of
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.ros.conversions import check_camera_info
 

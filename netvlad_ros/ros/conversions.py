@@ -13,10 +13,10 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, Quaternion
 from std_msgs.msg import Header
 
+from netvlad_ros.core.decision.match import Candidate, Match, Status
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, pose_vector
-from netvlad_ros.core.match import Candidate, Match, Status
-from netvlad_ros.core.pose_prior import PosePrior
+from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceCandidate, PlaceMatch
 
 STATUS = {

@@ -11,7 +11,7 @@ from rclpy.time import Time
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, pose_matrix
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.node_config import NodeConfig, mount
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netvlad_ros.core.match import Match
+from netvlad_ros.core.decision.match import Match
 
 WINDOW = 500  # frames over which latencies are judged
 

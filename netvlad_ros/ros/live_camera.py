@@ -14,9 +14,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from netvlad_ros.core.camera_info import is_rectified
+from netvlad_ros.core.camera.camera_info import is_rectified
+from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.ros.camera_calibration import CameraCalibration
 from netvlad_ros.ros.conversions import stamp_to_ns
 from netvlad_ros.ros.frame_statistics import FrameStatistics

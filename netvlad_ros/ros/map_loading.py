@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.feature_extractor import FeatureExtractor, open_extractor
+from netvlad_ros.core.features.extractor import FeatureExtractor, open_extractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_files import read_index
-from netvlad_ros.core.map_storage import load_map
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.map_files import read_index
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros_msgs.srv import LoadMap

@@ -15,9 +15,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import remove_ros_args
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.diagnostics import Diagnostics, Report
 from netvlad_ros.ros.extrinsics import Extrinsics

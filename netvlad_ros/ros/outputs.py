@@ -14,8 +14,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.decision.match import Match
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import descriptor_message
 from netvlad_ros.ros.visuals import candidate_markers, match_image
 from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceMatch

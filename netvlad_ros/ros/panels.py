@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.map_storage import read_thumbnail
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import read_thumbnail
 
 HEIGHT_PX = 240
 INLIER = (90, 255, 90)

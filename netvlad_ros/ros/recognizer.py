@@ -10,11 +10,11 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from numpy.typing import NDArray
 
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import match_message, prior_message, stamp_to_ns
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import Answer

@@ -8,8 +8,8 @@ from typing import Any
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from netvlad_ros.core.camera.image_message import rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image_message import rgb_from_image
 from netvlad_ros.ros.live_cameras import LiveCameras
 from netvlad_ros.ros.map_loading import MapLoadError, localizer_on_map
 from netvlad_ros.ros.parameters import Parameters

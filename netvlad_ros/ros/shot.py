@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netvlad_ros.core.camera_model import CameraModel
+from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.geometry import Array
 
 

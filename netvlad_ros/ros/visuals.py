@@ -12,9 +12,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from netvlad_ros.core.decision.match import Match, Status
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.match import Match, Status
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import inliers_of, pose_messages
 from netvlad_ros.ros.panels import draw_inliers, panels
 

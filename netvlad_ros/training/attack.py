@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import check_rgb
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_rgb
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.network import PlaceNetwork
 

@@ -101,9 +101,9 @@ def attack(
     """
     from dataclasses import asdict
 
-    from netvlad_ros.core.descriptor import ModelBundle
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.core.map_storage import load_map, read_thumbnail
+    from netvlad_ros.core.model.bundle import ModelBundle
+    from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
     from netvlad_ros.offline.open_traverse import open_traverse
     from netvlad_ros.offline.traverse import slice_words
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
-from netvlad_ros.core.image import read_image
 
 SETTINGS = 'settings.json'
 MOST_BYTES = 1 << 20  # of the settings

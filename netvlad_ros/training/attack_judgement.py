@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.geometry import Array, around
-from netvlad_ros.core.match import Match
 from netvlad_ros.training.attack_robot import DRIVING, RETRIEVAL, WAYS
 
 CONFIDENCE = 0.95

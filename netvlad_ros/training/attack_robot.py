@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera_model import CameraModel
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 
 RETRIEVAL, UNCALIBRATED, VERIFIED, STANDING, DRIVING = WAYS = (
     *('retrieval', 'uncalibrated', 'verification', 'standing', 'driving'),

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.match import Match
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.offline.shared_recording import check_frame, place_radius
 from netvlad_ros.offline.traverse import Frame, Traverse, read_or_skip, selected_indices

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.settings import Settings, setting
 from netvlad_ros.training.vision import torchvision
 

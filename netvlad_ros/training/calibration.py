@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.model_metadata import Calibration
+from netvlad_ros.core.model.metadata import Calibration
 from netvlad_ros.training.supervision import Supervision
 
 MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.graph_session import GraphSession
 from netvlad_ros.training.image_view import ImageView

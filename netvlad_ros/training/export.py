@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import torch
 
-from netvlad_ros.core.descriptor import write_bundle
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.bundle import write_bundle
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.graph_parity import check_parity, graph_describer
 from netvlad_ros.offline.half_graph import half_graph
 

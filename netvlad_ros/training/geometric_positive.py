@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.training.mining_positive import Indices, Similarities
 
 LONGEST_SIDE_PX = 640

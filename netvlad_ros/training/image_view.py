@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 
 KINDS = 4  # whole, mirrored, zoomed, both
 PLACES = 3  # along each side, where the zoomed window may lie

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from netvlad_ros.core.image import Preprocessing, read_image
+from netvlad_ros.core.camera.image import read_image
+from netvlad_ros.core.model.preprocessing import Preprocessing
 
 
 def batches(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.backbone import Backbone
 from netvlad_ros.training.network_config import NetworkConfig
 from netvlad_ros.training.normalisation import Normalisation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.backbone_cuts import CUTS, find_cut
 from netvlad_ros.training.image_view import KINDS
 from netvlad_ros.training.settings import Settings, setting

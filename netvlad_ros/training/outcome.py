@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from netvlad_ros import __version__
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import read_image
 from netvlad_ros.training.calibration import BestMatches, fit_calibration
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.describer import pooled_descriptors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.default_model import default_model
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import GlobalRecipe, Vector

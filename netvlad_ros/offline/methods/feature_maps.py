@@ -7,8 +7,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from netvlad_ros.core.descriptor import ModelBundle
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.default_model import default_model
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import Vector

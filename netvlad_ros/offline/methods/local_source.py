@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.feature_extractor import open_extractor
-from netvlad_ros.core.local_features import FeatureSpec
-from netvlad_ros.core.sift_orb import shrunken_grey
+from netvlad_ros.core.features.extractor import open_extractor
+from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.features.sift_orb import shrunken_grey
 from netvlad_ros.offline.methods.extraction_cache import Arrays, ExtractionCache
 from netvlad_ros.offline.methods.recipe import Vector, unit
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import check_rgb, read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import check_rgb, read_image
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 
 if TYPE_CHECKING:

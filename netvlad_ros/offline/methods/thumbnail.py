@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.sift_orb import shrunken_grey
+from netvlad_ros.core.features.sift_orb import shrunken_grey
 from netvlad_ros.offline.methods.recipe import GlobalRecipe, Vector, unit
 
 WIDTH, HEIGHT = 64, 32  # px, as Milford and Wyeth use them

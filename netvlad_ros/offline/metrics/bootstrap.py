@@ -119,8 +119,6 @@ def _column(values: ArrayLike) -> Array:
 
 
 BLOCK_S = 10.0  # a vehicle has left a place by then, and a failure of it has passed
-
-
 LEAST_BLOCKS = 5  # of fewer and longer ones nearly all draws would be alike
 
 

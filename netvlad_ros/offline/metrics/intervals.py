@@ -12,8 +12,6 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
 
 INTERVALS = 'intervals'
-
-
 IMAGES_PER_BLOCK = 'images_per_block'  # 1: the queries were drawn one by one
 
 

@@ -12,8 +12,6 @@ from scipy.stats import chi2
 from netvlad_ros.core.geometry import Array
 
 BINS = 10
-
-
 DEGREES_OF_FREEDOM = 6
 
 

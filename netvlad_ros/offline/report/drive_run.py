@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.map_storage import read_thumbnail
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.place_map.storage import read_thumbnail
 from netvlad_ros.offline.answer_judgement import Judgement
 from netvlad_ros.offline.localized_drive import LocalizedDrive
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.offline.decided_pairs import DecidedPair
 from netvlad_ros.offline.pairs_evaluation import RankedPairs
 from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun

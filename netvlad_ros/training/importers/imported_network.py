@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.normalisation import Normalisation
 
 

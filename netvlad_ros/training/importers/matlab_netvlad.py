@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.matlab_file import read_matlab
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_layers import MatlabLayers, numbers

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_netvlad import read_matlab_netvlad
 from netvlad_ros.training.importers.pytorch_netvlad import read_pytorch_netvlad

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.importers.clusters import take_clusters
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.tensor_table import TensorTable

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.image import Preprocessing
+from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.backbone import Backbone
 from netvlad_ros.training.importers.clusters import take_clusters
 from netvlad_ros.training.importers.global_pooling import (

@@ -1,0 +1,92 @@
+"""RGB images: decoding, size checks, and the share of the image that has edges."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from netvlad_ros.core.errors import NetvladError
+
+MIN_SIDE_PX = 16
+MAX_SIDE_PX = 16384
+MAX_PIXELS = 100_000_000  # 100 MP: 300 MB decoded; no robot camera comes near
+MAX_FILE_BYTES = 256 * 2**20
+
+
+def check_rgb(rgb: NDArray[np.uint8]) -> None:
+    """Raise NetvladError unless rgb is uint8 (H, W, 3) with sides of 16 to 16384 px."""
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
+        kind = getattr(rgb, 'dtype', type(rgb).__name__)
+        raise NetvladError(f'an image must be uint8, this one is {kind}')
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise NetvladError(f'an image must have the shape (H, W, 3), this one has {rgb.shape}')
+    check_size(rgb.shape[1], rgb.shape[0], 'an image')
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """Raise NetvladError unless width and height [px] are those of a usable image."""
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width, height)):
+        raise NetvladError(
+            f'{what} is {width}x{height} px; sides must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px'
+        )
+    if width * height > MAX_PIXELS:
+        raise NetvladError(
+            f'{what} has {width}x{height} px, more than {MAX_PIXELS // 10**6} million'
+        )
+
+
+def decode_image(data: bytes, what: str) -> NDArray[np.uint8]:
+    """Decode an encoded image (JPEG, PNG, ...) to uint8 (H, W, 3), RGB.
+
+    The size is read from the header and checked before memory is taken for the pixels. `what`
+    names the image in errors. Raises NetvladError if it is too large or unreadable.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            width, height = header.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NetvladError(f'{what} is not a readable image') from error
+    check_size(width, height, what)
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise NetvladError(f'{what} is not a readable image') from error
+    if bgr is None:
+        raise NetvladError(f'{what} is not a readable image')
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image file to uint8 (H, W, 3), RGB. Raises NetvladError naming the file."""
+    try:
+        if not path.is_file():
+            raise NetvladError(f'image {path} does not exist or is no file')
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise NetvladError(f'image {path} has {size} bytes, more than {MAX_FILE_BYTES}')
+        data = path.read_bytes()
+    except OSError as error:
+        raise NetvladError(f'image {path} cannot be read: {error.strerror}') from error
+    return decode_image(data, f'image {path}')
+
+
+WIDTH, HEIGHT = 160, 120  # [px]; averaging down to this takes sensor noise away, edges stay
+EDGE = 2.0  # grey levels per pixel
+
+
+def detail(rgb: NDArray[np.uint8]) -> float:
+    """Share (0..1) of an image, uint8 (H, W, 3), where brightness changes from pixel to pixel.
+
+    A wall from near, a covered lens and a dark room stay below a few percent; places show a tenth
+    or more. To a descriptor all blank images are alike: it would match one wall with any other.
+    """
+    small = cv2.resize(rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
+    return float(np.mean(cv2.magnitude(across, down) > EDGE))

@@ -1,0 +1,1 @@
+"""From evidence to the answer: hypotheses, measurement model, sequence, pose, verdict."""

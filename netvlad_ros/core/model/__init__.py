@@ -1,0 +1,3 @@
+"""The model bundle: the ONNX network that answers a place descriptor, its metadata, checks and
+identity.
+"""

@@ -1,0 +1,173 @@
+"""ModelBundle: an ONNX file that knows its preprocessing and identity, and its session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.fingerprint import model_fingerprint
+from netvlad_ros.core.model.graph_check import check_graph
+from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
+from netvlad_ros.core.model.onnx_file import (
+    error_line,
+    open_session,
+    parse_model,
+    read_model,
+    write_model,
+)
+
+
+class ModelBundle:
+    """A place descriptor: images in, unit vectors out.
+
+    Attributes: path; metadata; provider, the onnxruntime execution provider that really runs.
+    """
+
+    def __init__(self, path: Path, metadata: ModelMetadata, session: ort.InferenceSession) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.provider: str = session.get_providers()[0]
+        self._session = session
+
+    @classmethod
+    def load(cls, path: Path | str, *, device: str = 'auto', threads: int = 0) -> ModelBundle:
+        """Load and try out a bundle.
+
+        device: cpu, cuda, tensorrt, or auto (CUDA where it works, else the CPU; read `provider`).
+        threads: of the CPU provider, 0 = one per core. Raises NetvladError if the file is not a
+        sound bundle, if it is not what its model id says, if it answers anything but finite
+        vectors of its stated length, or if the device asked for by name does not come up.
+        """
+        path = Path(path)
+        where = f'model {path}'
+        data = read_model(path, where)
+        try:
+            metadata = _inspect(data, where)
+        except NetvladError:
+            raise
+        except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
+            raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
+        session = open_session(data, device, threads, where)
+        _check_ports(session, metadata, where)
+        bundle = cls(path, metadata, session)
+        bundle._try_out(where)
+        return bundle
+
+    def describe(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe rgb, uint8 (H, W, 3) RGB, by a unit vector, float32 (D,).
+
+        Raises NetvladError if rgb is no such image or the model does not answer finitely.
+        """
+        image = self.metadata.preprocessing(rgb)
+        return self._run([image])[0]
+
+    def describe_batch(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Describe images, each uint8 (H, W, 3) RGB: float32 (N, D), rows of unit length."""
+        if not images:
+            return np.empty((0, self.metadata.dim), dtype=np.float32)
+        resized = [self.metadata.preprocessing(rgb) for rgb in images]
+        together = len({image.shape for image in resized}) == 1 and self._takes_batches
+        batches = [resized] if together else [[image] for image in resized]
+        return np.concatenate([self._run(batch) for batch in batches])
+
+    @property
+    def _takes_batches(self) -> bool:
+        return not isinstance(self._session.get_inputs()[0].shape[0], int)
+
+    def _run(self, resized: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        metadata = self.metadata
+        feed = {metadata.input_name: metadata.preprocessing.to_input(resized)}
+        try:
+            output = self._session.run([metadata.output_name], feed)[0]
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
+            raise NetvladError(f'{metadata.name}: inference failed: {error_line(error)}') from error
+        expected = (len(resized), metadata.dim)
+        if output.shape != expected:
+            raise NetvladError(f'{metadata.name} answered {output.shape} instead of {expected}')
+        descriptors = output.astype(np.float64)
+        norms = np.linalg.norm(descriptors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or (norms < 1e-12).any():
+            raise NetvladError(f'{metadata.name} answered with NaN, infinite or zero descriptors')
+        return np.asarray(descriptors / norms, dtype=np.float32)
+
+    def _try_out(self, where: str) -> None:
+        # Noise, because a blank image may hide a NaN; twice, because the first run on an
+        # accelerator compiles kernels, which must not happen on a robot's first image.
+        size = self.metadata.preprocessing
+        noise = np.random.default_rng(0).integers(
+            0, 256, (size.height, size.width, 3), dtype=np.uint8
+        )
+        try:
+            for _ in range(2):
+                self.describe(noise)
+        except NetvladError as error:
+            raise NetvladError(f'{where} does not work: {error}') from error
+
+
+def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | str) -> str:
+    """Write model with its metadata as a bundle, whole or not at all; returns the model id.
+
+    metadata: the JSON entries of ModelMetadata; `model_id` is filled in here. Raises NetvladError
+    if graph or metadata would not load again.
+    """
+    path = Path(path)
+    where = f'model {path}'
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    del complete.metadata_props[:]
+    check_graph(complete, where)
+    model_id = model_fingerprint(complete, metadata['input'])
+    text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
+    ModelMetadata.from_json(text, where)
+    complete.metadata_props.add(key=METADATA_KEY, value=text)
+    write_model(complete, path)
+    return model_id
+
+
+def _inspect(data: bytes, where: str) -> ModelMetadata:
+    """Check graph, metadata and identity, and let go of the parsed model, as large as its file."""
+    model = parse_model(data, where)
+    check_graph(model, where)
+    properties = {prop.key: prop.value for prop in model.metadata_props}
+    if METADATA_KEY not in properties:
+        raise NetvladError(
+            f"{where} carries no '{METADATA_KEY}' metadata (preprocessing, identity); "
+            'add it with netvlad_ros.core.model.bundle.write_bundle'
+        )
+    metadata = ModelMetadata.from_json(properties[METADATA_KEY], where)
+    input_metadata = json.loads(properties[METADATA_KEY])['input']
+    if model_fingerprint(model, input_metadata) != metadata.model_id:
+        raise NetvladError(
+            f'{where} is not what its model id says: it was changed or damaged after export'
+        )
+    return metadata
+
+
+def _check_ports(session: ort.InferenceSession, metadata: ModelMetadata, where: str) -> None:
+    inputs = {port.name: port for port in session.get_inputs()}
+    outputs = {port.name: port for port in session.get_outputs()}
+    if set(inputs) != {metadata.input_name}:
+        raise NetvladError(
+            f"{where}: its metadata names the input '{metadata.input_name}', "
+            f'its graph has {sorted(inputs)}'
+        )
+    if metadata.output_name not in outputs:
+        raise NetvladError(
+            f"{where}: its metadata names the output '{metadata.output_name}', "
+            f'its graph has {sorted(outputs)}'
+        )
+    wanted = {'uint8': 'tensor(uint8)', 'float32': 'tensor(float)'}[metadata.preprocessing.dtype]
+    port = inputs[metadata.input_name]
+    if port.type != wanted or len(port.shape) != 4:
+        raise NetvladError(
+            f'{where}: its metadata promises a 4-D input of {metadata.preprocessing.dtype}, '
+            f'its graph wants {port.type} {port.shape}'
+        )

@@ -1,0 +1,97 @@
+"""Resizing and layout of an image for the network: the same in training, mapping and the node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.camera.image import MIN_SIDE_PX, check_rgb
+from netvlad_ros.core.errors import NetvladError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a model bundle wants done to an image before its graph sees it.
+
+    height, width: working size [px]. With `stretch` every image gets exactly this size; with
+    `keep_aspect` it keeps its shape and gets this area, both sides rounded to `multiple`.
+    layout, dtype: of the graph's input. mean, std (RGB, of x/255): only for float32 graphs that
+    do not normalise by themselves.
+    """
+
+    height: int
+    width: int
+    resize: str = 'stretch'
+    multiple: int = 16
+    layout: str = 'NHWC'
+    dtype: str = 'uint8'
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        problem = None
+        if not all(MIN_SIDE_PX <= side <= 4096 for side in (self.height, self.width)):
+            problem = f'size {self.width}x{self.height} is outside {MIN_SIDE_PX}..4096 px'
+        elif self.resize not in ('stretch', 'keep_aspect'):
+            problem = f"resize '{self.resize}' is neither stretch nor keep_aspect"
+        elif not 1 <= self.multiple <= 256:
+            problem = f'multiple {self.multiple} is outside 1..256'
+        elif self.layout not in ('NHWC', 'NCHW'):
+            problem = f"layout '{self.layout}' is neither NHWC nor NCHW"
+        elif self.dtype not in ('uint8', 'float32'):
+            problem = f"dtype '{self.dtype}' is neither uint8 nor float32"
+        elif (self.mean is None) != (self.std is None):
+            problem = 'mean and std come together or not at all'
+        elif self.mean is not None and self.dtype == 'uint8':
+            problem = 'mean and std make no sense for a uint8 input'
+        elif self.mean is not None and self.std is not None:
+            values = np.array([*self.mean, *self.std], dtype=np.float64)
+            if values.shape != (6,) or not np.isfinite(values).all() or min(self.std) <= 0:
+                problem = 'mean and std must be three finite numbers each, std above zero'
+        if problem:
+            raise NetvladError(f'the model metadata asks for an impossible input: {problem}')
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width [px] that an image of this height and width is resized to."""
+        if self.resize == 'stretch':
+            return self.height, self.width
+        scale = np.sqrt(self.height * self.width / (height * width))
+        # A sliver of an image must not become a graph input of one pixel by ten thousand.
+        limit = 4 * max(self.height, self.width)
+
+        def rounded(side: int) -> int:
+            steps = max(round(side * scale / self.multiple), 1)
+            return min(steps * self.multiple, limit)
+
+        return rounded(height), rounded(width)
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize rgb, uint8 (H, W, 3), to the working size, uint8 (h, w, 3).
+
+        Area averaging when the image shrinks (no aliasing), bilinear when it grows.
+        Raises NetvladError if rgb is not such an image.
+        """
+        check_rgb(rgb)
+        height, width = self.working_size(*rgb.shape[:2])
+        if rgb.shape[:2] == (height, width):
+            return np.ascontiguousarray(rgb)
+        shrinks = height * width < rgb.shape[0] * rgb.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), dtype=np.uint8)
+
+    def to_input(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.generic]:
+        """Stack resized images, each uint8 (h, w, 3), into the graph's input batch."""
+        batch: NDArray[np.generic] = np.stack(images)
+        if self.dtype == 'float32':
+            scaled = batch.astype(np.float32) / np.float32(255)
+            if self.mean is not None and self.std is not None:
+                scaled -= np.array(self.mean, dtype=np.float32)
+                scaled /= np.array(self.std, dtype=np.float32)
+            batch = scaled
+        if self.layout == 'NCHW':
+            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        return batch

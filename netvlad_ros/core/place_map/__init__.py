@@ -1,0 +1,1 @@
+"""The map: places with descriptors, poses, features and landmarks; its files; its calibration."""

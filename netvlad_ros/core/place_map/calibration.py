@@ -1,0 +1,134 @@
+"""What similarities, inliers and covariances mean on one map: fitted by `netvlad calibrate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.model.metadata import Calibration
+
+METHODS = ('landmarks', 'relative_poses', 'map_images')
+LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
+# Inliers prove that the same things are seen, a pose that they are seen from the place. Of 23
+# images of a kitchen with inliers, but no pose to the place's landmarks, one was at the place.
+MOST_POSELESS_LOG_ODDS = -1.5
+MAX_TEXT = 1000
+
+DEFAULT_SCALE = {'landmarks': 20.0, 'relative_poses': 2.0, 'map_images': 1.0}
+DEFAULT_SIGMA_M = {'landmarks': 0.02, 'relative_poses': 0.1, 'map_images': 0.0}
+DEFAULT_SIGMA_DEG = {'landmarks': 1.0, 'relative_poses': 3.0, 'map_images': 0.0}
+
+
+@dataclass(frozen=True)
+class MapCalibration:
+    """How far a map's answers can be trusted. MapCalibration() is that of a map nobody calibrated.
+
+    midpoint, slope: of P(right | cosine), None = as in the model. inlier_midpoint [log(1 + n)],
+    inlier_slope, inlier_cap: see inlier_log_odds. scale: method of a pose (METHODS) -> factor on
+    its covariance. sigma_m [m], sigma_deg [deg]: method -> standard deviation that is added first:
+    what no reprojection error knows of, as poses and intrinsics of the map that are a little off.
+    images: how many it was fitted on, of the drive `source`, at the time `created`.
+    """
+
+    midpoint: float | None = None
+    slope: float | None = None
+    inlier_midpoint: float = float(np.log1p(14))
+    inlier_slope: float = 6.0
+    inlier_cap: float = 8.0
+    scale: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SCALE))
+    sigma_m: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SIGMA_M))
+    sigma_deg: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SIGMA_DEG))
+    images: int = 0
+    source: str = ''
+    created: str = ''
+
+    def inlier_log_odds(self, inliers: int, *, poseless: bool = False) -> float:
+        """Log odds of being right that a candidate gains by its inliers; -1 = not verified: 0.
+
+        inlier_slope (log(1 + n) - inlier_midpoint), never below LEAST_INLIER_LOG_ODDS nor above
+        inlier_cap: two equal corridors have inliers too. poseless: they should have given a pose
+        and gave none; then never above MOST_POSELESS_LOG_ODDS.
+        """
+        if inliers < 0:
+            return 0.0
+        log_odds = self.inlier_slope * (np.log1p(inliers) - self.inlier_midpoint)
+        most = MOST_POSELESS_LOG_ODDS if poseless else self.inlier_cap
+        return float(np.clip(log_odds, LEAST_INLIER_LOG_ODDS, most))
+
+    def covariance(self, method: str, covariance: Array) -> Array:
+        """Honest covariance (..., 6, 6) of poses, from those that their method gives.
+
+        Rows x, y, z [m], rotations about the map's axes [rad]; method: one of METHODS.
+        """
+        floor = [self.sigma_m[method]] * 3 + [float(np.radians(self.sigma_deg[method]))] * 3
+        return np.asarray(self.scale[method] * (covariance + np.diag(np.square(floor))))
+
+    def of_similarity(self, of_model: Calibration) -> Calibration:
+        """The model's calibration with this map's midpoint and slope, where it has its own."""
+        return replace(
+            of_model,
+            midpoint=of_model.midpoint if self.midpoint is None else self.midpoint,
+            slope=of_model.slope if self.slope is None else self.slope,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and text, for map.yaml."""
+        return {
+            'midpoint': self.midpoint,
+            'slope': self.slope,
+            'inlier_midpoint': self.inlier_midpoint,
+            'inlier_slope': self.inlier_slope,
+            'inlier_cap': self.inlier_cap,
+            'scale': dict(self.scale),
+            'sigma_m': dict(self.sigma_m),
+            'sigma_deg': dict(self.sigma_deg),
+            'images': self.images,
+            'source': self.source,
+            'created': self.created,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> MapCalibration:
+        """Read what to_dict gave. Raises KeyError, TypeError or ValueError, naming the entry."""
+        if not isinstance(raw, Mapping):
+            raise TypeError('calibration is no mapping')
+        return cls(
+            midpoint=None if raw['midpoint'] is None else _number(raw, 'midpoint', -1.0, 1.0),
+            slope=None if raw['slope'] is None else _number(raw, 'slope', 1e-3, 1e4),
+            inlier_midpoint=_number(raw, 'inlier_midpoint', 0.0, 20.0),
+            inlier_slope=_number(raw, 'inlier_slope', 0.0, 100.0),
+            inlier_cap=_number(raw, 'inlier_cap', 0.0, 50.0),
+            scale=_by_method(raw, 'scale', 1e-3, 1e6),
+            sigma_m=_by_method(raw, 'sigma_m', 0.0, 1e3),
+            sigma_deg=_by_method(raw, 'sigma_deg', 0.0, 180.0),
+            images=int(_number(raw, 'images', 0, 1e9)),
+            source=_text(raw, 'source'),
+            created=_text(raw, 'created'),
+        )
+
+
+def _number(raw: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    value = raw[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f'calibration: {name} is no number')
+    if not low <= value <= high:  # false for nan too
+        raise ValueError(f'calibration: {name} is {value}, it lies in {low:g}..{high:g}')
+    return float(value)
+
+
+def _by_method(raw: Mapping[str, Any], name: str, low: float, high: float) -> dict[str, float]:
+    values = raw[name]
+    if not isinstance(values, Mapping) or set(values) != set(METHODS):
+        raise ValueError(f'calibration: {name} needs one number for each of {", ".join(METHODS)}')
+    return {method: _number(values, method, low, high) for method in METHODS}
+
+
+def _text(raw: Mapping[str, Any], name: str) -> str:
+    value = raw[name]
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f'calibration: {name} is no text of at most {MAX_TEXT} letters')
+    return value

@@ -1,0 +1,171 @@
+"""PlaceMap: N places with descriptors, poses and features; what a valid map is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import (
+    Array,
+    distance_m,
+    rotation_angle_deg,
+)
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.place_map.feature_store import FeatureStore
+from netvlad_ros.core.place_map.map_files import PLACES_NAME
+
+
+@dataclass(frozen=True)
+class PlaceMap:
+    """N places seen by one model. Row i of every array belongs to place i.
+
+    descriptors: float32 (N, D), unit rows. T_map_cam: float64 (N, 4, 4), camera optical frame in
+    frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
+    spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
+    features: local features of every place, for verification; camera: the one that saw them;
+    stated_camera: what the drive said of it, where that contradicted images and poses and was
+    mended; calibration: how far answers can be trusted; None where the map has none.
+    """
+
+    map_id: str
+    model_id: str
+    frame_id: str
+    descriptors: NDArray[np.float32]
+    place_ids: NDArray[np.int64]
+    recordings: tuple[str, ...]
+    stamps_ns: NDArray[np.int64]
+    images: tuple[str, ...]
+    T_map_cam: Array
+    thumbnail_hashes: tuple[str, ...]
+    T_base_cam: Array | None
+    base_frame: str | None
+    camera_frame: str | None
+    source: str
+    created: str
+    spacing_m: float
+    spacing_deg: float
+    directory: Path | None = None
+    features: FeatureStore | None = None
+    camera: CameraModel | None = None
+    stated_camera: CameraModel | None = None
+    calibration: MapCalibration | None = None
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        model_id: str,
+        frame_id: str,
+        descriptors: NDArray[np.float32],
+        recordings: Sequence[str],
+        stamps_ns: Sequence[int] | NDArray[np.int64],
+        images: Sequence[str],
+        T_map_cam: Array,
+        T_base_cam: Array | None = None,
+        base_frame: str | None = None,
+        camera_frame: str | None = None,
+        source: str = '',
+        features: FeatureStore | None = None,
+        camera: CameraModel | None = None,
+        stated_camera: CameraModel | None = None,
+    ) -> PlaceMap:
+        """Make a map of N >= 1 places, numbered from 0; it gets its map id when it is saved.
+
+        Raises NetvladError on impossible input.
+        """
+        T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
+        steps_m, steps_deg = _steps(T_map_cam, recordings)
+        place_map = cls(
+            map_id='',
+            model_id=model_id,
+            frame_id=frame_id,
+            descriptors=np.ascontiguousarray(descriptors, dtype=np.float32),
+            place_ids=np.arange(len(descriptors), dtype=np.int64),
+            recordings=tuple(recordings),
+            stamps_ns=np.asarray(stamps_ns, dtype=np.int64),
+            images=tuple(images),
+            T_map_cam=T_map_cam,
+            thumbnail_hashes=('',) * len(descriptors),
+            T_base_cam=T_base_cam,
+            base_frame=base_frame,
+            camera_frame=camera_frame,
+            source=source,
+            created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            spacing_m=float(np.median(steps_m)) if len(steps_m) else 0.0,
+            spacing_deg=float(np.median(steps_deg)) if len(steps_deg) else 0.0,
+            features=features,
+            camera=camera,
+            stated_camera=stated_camera,
+        )
+        check_map(place_map, 'the new map')
+        return place_map
+
+    def __len__(self) -> int:
+        return len(self.place_ids)
+
+    def calibration_of(self, camera: CameraModel) -> CameraModel:
+        """What is known of a camera that calls itself `camera`.
+
+        The robot sends the very calibration that the drive was recorded with; where that was mended
+        for the map, it is to be mended for the robot's images too.
+        """
+        if self.camera is None or self.stated_camera is None:
+            return camera
+        try:
+            stated = self.stated_camera.resized(camera.width, camera.height)
+            return (
+                self.camera.resized(camera.width, camera.height)
+                if stated.agrees(camera)
+                else camera
+            )
+        except NetvladError:
+            return camera
+
+
+def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
+    """Distance [m] and angle [deg] from each place to the next one of the same recording."""
+    same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
+    before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
+    return distance_m(before, after), rotation_angle_deg(before, after)
+
+
+def check_map(place_map: PlaceMap, where: str) -> None:
+    """Raise NetvladError, which `where` begins, unless the parts of a map fit one another."""
+    n = len(place_map.place_ids)
+    if n == 0:
+        raise NetvladError(f'{where} has no places; nothing can be recognised with it')
+    if place_map.descriptors.ndim != 2 or not (
+        len(place_map.descriptors) == len(place_map.recordings) == len(place_map.images) == n
+        and place_map.stamps_ns.shape == (n,)
+        and place_map.T_map_cam.shape == (n, 4, 4)
+    ):
+        raise NetvladError(f'{where} has columns of different length')
+    with np.errstate(over='ignore', invalid='ignore'):
+        norms = np.linalg.norm(place_map.descriptors, axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))
+    if len(wrong):
+        raise NetvladError(
+            f'{where}: the descriptor of place {place_map.place_ids[wrong[0]]} has the length '
+            f'{norms[wrong[0]]:.4g}, not 1; build the map again'
+        )
+    poses = (
+        place_map.T_map_cam
+        if place_map.T_base_cam is None
+        else [*place_map.T_map_cam, place_map.T_base_cam]
+    )
+    if not np.isfinite(poses).all():
+        raise NetvladError(f'{where} holds poses that are not finite; build it again')
+    if len(np.unique(place_map.place_ids)) != n:
+        raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
+    if not place_map.frame_id:
+        raise NetvladError(f'{where} does not name its frame')
+    if place_map.features is not None and len(place_map.features) != n:
+        raise NetvladError(f'{where} has features of {len(place_map.features)} places, not of {n}')

@@ -1,0 +1,163 @@
+"""Places as the text of a map's files, and back; every number that comes back is checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, pose_matrix, pose_vector
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.place_map.feature_store import FEATURES_NAME
+from netvlad_ros.core.place_map.map_files import FORMAT_VERSION, PLACES_HEADER, PLACES_NAME, sha256
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.place_map.place_map import PlaceMap
+
+
+DECIMALS = 9  # nanometres: reading and writing again gives the same text, hence the same map id
+
+
+def _pose_numbers(T: Array) -> list[float]:
+    """x, y, z [m], qx, qy, qz, qw of T (4, 4), as they are written."""
+    return [round(value, DECIMALS) for value in pose_vector(T).tolist()]
+
+
+def _place_row(
+    place_id: int, recording: str, stamp_ns: int, T_map_cam: Array, image: str, thumbnail_hash: str
+) -> list[str]:
+    """One line of places.csv, columns as PLACES_HEADER."""
+    pose = [f'{value:.{DECIMALS}f}' for value in pose_vector(T_map_cam)]
+    return [str(place_id), recording, str(stamp_ns), *pose, image, thumbnail_hash]
+
+
+def map_index(place_map: PlaceMap) -> dict[str, Any]:
+    """What `map.yaml` says, but for the hashes of files."""
+    return {
+        'format_version': FORMAT_VERSION,
+        'map_id': place_map.map_id,
+        'model_id': place_map.model_id,
+        'places': len(place_map),
+        'dim': int(place_map.descriptors.shape[1]),
+        'frame_id': place_map.frame_id,
+        'base_frame': place_map.base_frame,
+        'camera_frame': place_map.camera_frame,
+        'T_base_cam': None if place_map.T_base_cam is None else _pose_numbers(place_map.T_base_cam),
+        'spacing_m': place_map.spacing_m,
+        'spacing_deg': place_map.spacing_deg,
+        'source': place_map.source,
+        'created': place_map.created,
+        **({} if place_map.features is None else {'features': place_map.features.entry()}),
+        **{
+            name: part.to_dict()
+            for name in ('camera', 'stated_camera', 'calibration')
+            if (part := getattr(place_map, name)) is not None
+        },
+    }
+
+
+def map_rows(place_map: PlaceMap) -> list[list[str]]:
+    """Lines of places.csv, columns as PLACES_HEADER."""
+    return [
+        _place_row(
+            int(place_map.place_ids[i]),
+            place_map.recordings[i],
+            int(place_map.stamps_ns[i]),
+            place_map.T_map_cam[i],
+            place_map.images[i],
+            place_map.thumbnail_hashes[i],
+        )
+        for i in range(len(place_map))
+    ]
+
+
+def fingerprint(
+    index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
+) -> str:
+    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not.
+
+    index: `map.yaml`; where the map has features, with the hashes of their files.
+    """
+    names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
+    table: list[Any] = [[index[name] for name in names], [row[:-1] for row in rows]]
+    if index.get('features') is not None:
+        hashes = [
+            [name, entry.get('sha256')]
+            for name, entry in sorted(index.get('files', {}).items())
+            if str(name).startswith(f'{FEATURES_NAME}/') and isinstance(entry, dict)
+        ]
+        table.append([index['features'], index.get('camera'), hashes])
+        if 'stated_camera' in index:
+            table.append(index['stated_camera'])
+    return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
+
+
+def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of PlaceMap that map.yaml gives.
+
+    Raises KeyError, TypeError, ValueError or NetvladError.
+    """
+
+    def text(name: str) -> str:
+        if not isinstance(index[name], str):
+            raise ValueError(f'{name} is no text')
+        return str(index[name])
+
+    extrinsics = index['T_base_cam']
+    spacing = [float(index['spacing_m']), float(index['spacing_deg'])]
+    if not np.isfinite(spacing).all() or min(spacing) < 0:
+        raise ValueError('spacing is negative or not finite')
+    return {
+        **{name: text(name) for name in ('map_id', 'model_id', 'frame_id', 'source', 'created')},
+        'T_base_cam': None if extrinsics is None else _pose(extrinsics),
+        'base_frame': None if index['base_frame'] is None else text('base_frame'),
+        'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
+        'spacing_m': spacing[0],
+        'spacing_deg': spacing[1],
+        **{
+            name: None if index.get(name) is None else CameraModel.from_dict(index[name])
+            for name in ('camera', 'stated_camera')
+        },
+        'calibration': None if index.get('calibration') is None else _calibration(index),
+    }
+
+
+def _calibration(index: Mapping[str, Any]) -> MapCalibration:
+    try:
+        return MapCalibration.from_dict(index['calibration'])
+    except KeyError as error:
+        raise ValueError(f'calibration lacks {error}') from error
+
+
+def parse_rows(rows: list[list[str]]) -> dict[str, Any]:
+    """Fields of PlaceMap that places.csv gives. Raises NetvladError naming the line."""
+    place_ids, stamps_ns, poses = [], [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            place_ids.append(int(row[0]))
+            stamps_ns.append(int(row[2]))
+            poses.append(_pose(row[3:10]))
+            if len(row) != len(PLACES_HEADER):
+                raise ValueError(f'{len(row)} columns instead of {len(PLACES_HEADER)}')
+        except (ValueError, IndexError, NetvladError) as error:
+            raise NetvladError(f'{PLACES_NAME}, line {number}: {error}') from error
+    return {
+        'place_ids': np.array(place_ids, dtype=np.int64),
+        'recordings': tuple(row[1] for row in rows),
+        'stamps_ns': np.array(stamps_ns, dtype=np.int64),
+        'images': tuple(row[10] for row in rows),
+        'T_map_cam': np.array(poses).reshape(-1, 4, 4),
+        'thumbnail_hashes': tuple(row[11] for row in rows),
+    }
+
+
+def _pose(values: Sequence[Any]) -> Array:
+    numbers = [float(value) for value in values]
+    if len(numbers) != 7:
+        raise ValueError(f'a pose has 7 numbers, not {len(numbers)}')
+    return pose_matrix(numbers[:3], numbers[3:])

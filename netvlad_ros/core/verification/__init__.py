@@ -1,0 +1,3 @@
+"""Geometric verification: which retrieved map images show the same scene, and the pose that
+follows.
+"""

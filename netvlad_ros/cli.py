@@ -26,7 +26,7 @@ from netvlad_ros.offline import (
     map_commands,
     report_command,
 )
-from netvlad_ros.offline.command_options import one_line
+from netvlad_ros.offline.report.safe_text import one_line
 from netvlad_ros.training import attack_command, export_command, import_command, train_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.offline.evaluation_report import write_json
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.place_images import PlaceImages
+from netvlad_ros.offline.report.report_folder import write_json
 from netvlad_ros.training.mining import make_miner
 from netvlad_ros.training.mining_config import MODES, MiningConfig
 from netvlad_ros.training.supervision import Supervision

@@ -47,8 +47,8 @@ from place_sets import print_table
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.demo.visited_place import render_place
-from netvlad_ros.offline.open_place_images import read_place_images
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.open_dataset import read_place_images
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.run import run_training
 

@@ -41,7 +41,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
 from netvlad_ros.ros.conversions import ns_to_stamp, stamp_to_ns
 from netvlad_ros_msgs.msg import PlaceMatch
 

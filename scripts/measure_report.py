@@ -21,13 +21,13 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import save_map
 from netvlad_ros.core.pose.prior import PosePrior
-from netvlad_ros.offline.answer_judgement import Bounds, judge_answers
-from netvlad_ros.offline.evaluation_pictures import draw_judgements
-from netvlad_ros.offline.image_traverse import ImageTraverse
-from netvlad_ros.offline.localized_drive import Answer, LocalizedDrive
-from netvlad_ros.offline.report.drive_run import drive_run
-from netvlad_ros.offline.report.pooled_similarity import PooledSimilarity
+from netvlad_ros.offline.drives.image_drive import ImageTraverse
+from netvlad_ros.offline.evaluation.drive_metrics import Bounds, judge_answers
+from netvlad_ros.offline.evaluation.drive_plots import draw_judgements
+from netvlad_ros.offline.evaluation.drive_report import drive_run
+from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive
 from netvlad_ros.offline.report.run_report import write_report
+from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 DIM = 512
 HEIGHT, WIDTH = 480, 640

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.model.metadata import Calibration
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.evaluation_report import write_json
+from netvlad_ros.offline.report.report_folder import write_json
 
 QUERIES = 100
 

@@ -25,10 +25,10 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map, save_map
+from netvlad_ros.offline.bundles.default_model import default_model
 from netvlad_ros.offline.command_options import parse_size
-from netvlad_ros.offline.default_model import default_model
-from netvlad_ros.offline.evaluation_report import write_json
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.report.report_folder import write_json
 
 APART_M = 1000.0
 ALIKE = 0.5

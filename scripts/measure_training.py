@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netvlad_ros.core.camera.image import read_image
-from netvlad_ros.offline.evaluation_report import write_json
+from netvlad_ros.offline.report.report_folder import write_json
 from netvlad_ros.training.augmentation import Augmentation
 from netvlad_ros.training.config import TrainConfig
 from netvlad_ros.training.distributed import Processes

@@ -22,7 +22,7 @@ from rich.table import Table
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
-from netvlad_ros.offline.evaluation_report import write_json
+from netvlad_ros.offline.report.report_folder import write_json
 
 DATA = Path('../shared/data')  # from the root of the checkout
 NAMES = ('corridor_loop', 'redkitchen', 'michigan_12months')

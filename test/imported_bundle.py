@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.offline.graph_parity import stand_in_images
+from netvlad_ros.offline.bundles.parity import stand_in_images
 from netvlad_ros.training.importers.import_bundle import import_bundle
 
 SIZE = (64, 96)

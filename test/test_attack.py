@@ -20,8 +20,8 @@ from netvlad_ros.cli import app  # noqa: E402
 from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
-from netvlad_ros.offline.map_builder import build_map  # noqa: E402
-from netvlad_ros.offline.open_traverse import open_traverse  # noqa: E402
+from netvlad_ros.offline.drives.open_drive import open_traverse  # noqa: E402
+from netvlad_ros.offline.mapping.map_builder import build_map  # noqa: E402
 from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402
 from netvlad_ros.training.attack_folder import AttackFolder  # noqa: E402
 from netvlad_ros.training.attack_judgement import attack_figures  # noqa: E402

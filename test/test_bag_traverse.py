@@ -18,9 +18,9 @@ from tiny_bag import (
 from tiny_drive import picture, pose, trajectory
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.bag_messages import BagMessages
-from netvlad_ros.offline.camera_file import CameraFile
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.bags.bag_writer import BagMessages
+from netvlad_ros.offline.drives.camera_file import CameraFile
+from netvlad_ros.offline.drives.open_drive import open_traverse
 
 START_S = 1_700_000_000
 OPTICAL = np.array([[0.0, 0, 1, 0.3], [-1, 0, 0, -0.1], [0, -1, 0, 0.5], [0, 0, 0, 1]])

@@ -9,9 +9,9 @@ from tiny_bag import STORE
 from tiny_drive import picture, trajectory, write_drive
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.bag_conversion import write_bag
-from netvlad_ros.offline.camera_file import read_camera
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.bags.bag_conversion import write_bag
+from netvlad_ros.offline.drives.camera_file import read_camera
+from netvlad_ros.offline.drives.open_drive import open_traverse
 
 CAMERA = """image_width: 64
 image_height: 48

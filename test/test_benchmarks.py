@@ -32,11 +32,11 @@ from typer.testing import CliRunner
 from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
-from netvlad_ros.offline.methods.comparison import judge_method
+from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
+from netvlad_ros.offline.evaluation.benchmark_ranking import judge_method
+from netvlad_ros.offline.files.numpy_file import read_plain_array
 from netvlad_ros.offline.methods.method import Ranking
-from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 
 COUNTED = ('hawkins', 'laurel_caverns', 'mid_atlantic_ridge')  # of their images the number is known
 

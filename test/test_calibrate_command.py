@@ -11,7 +11,7 @@ from tiny_model import write_tiny_model
 
 from netvlad_ros import cli
 from netvlad_ros.core.place_map.storage import load_map
-from netvlad_ros.offline import calibration_drive
+from netvlad_ros.offline.mapping import calibration_samples as calibration_drive
 
 PLACES = 40
 

@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 from netvlad_ros.core.model.metadata import Calibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
-from netvlad_ros.offline.calibration_fit import (
+from netvlad_ros.offline.mapping.calibration_fit import (
     Trials,
     even_blocks,
     fit_map_calibration,

@@ -463,7 +463,7 @@ def test_names_out_of_files_do_not_steer_the_terminal(room, tmp_path, capsys):
 
 
 def test_the_packages_own_model_is_the_default(room, tmp_path, capsys, monkeypatch):
-    from netvlad_ros.offline import default_model
+    from netvlad_ros.offline.bundles import default_model
 
     monkeypatch.setattr(default_model, 'NAME', 'tiny.onnx')
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')

@@ -22,15 +22,15 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
-from netvlad_ros.offline.methods import comparison_picture, comparison_run
-from netvlad_ros.offline.methods.comparison import compare_method
-from netvlad_ros.offline.methods.comparison_picture import draw_comparison
-from netvlad_ros.offline.methods.comparison_table import legend, table
-from netvlad_ros.offline.methods.finished_run import find_finished, save_finished
+from netvlad_ros.offline.comparison import comparison_plot as comparison_picture
+from netvlad_ros.offline.comparison import comparison_run
+from netvlad_ros.offline.comparison.comparison_plot import draw_comparison
+from netvlad_ros.offline.comparison.comparison_table import legend, table
+from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.comparison.saved_result import find_finished, save_finished
+from netvlad_ros.offline.comparison.separate_process import compare_apart, compare_method
 from netvlad_ros.offline.methods.method import ImageError, MethodContext
 from netvlad_ros.offline.methods.registry import chosen_methods
-from netvlad_ros.offline.methods.separate_process import compare_apart
-from netvlad_ros.offline.methods.standings import Standings
 
 
 def invoke(*arguments):

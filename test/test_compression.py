@@ -14,13 +14,12 @@ from typer.testing import CliRunner
 
 from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark, fit_images, of_database
 from netvlad_ros.offline.compression import report
-from netvlad_ros.offline.compression.code import CODES, find
-from netvlad_ros.offline.compression.point import Point, marked
-from netvlad_ros.offline.compression.rotation import WHITENINGS, fitted_rotations
-from netvlad_ros.offline.compression.sides import Sides, fit_images, of_database
-from netvlad_ros.offline.compression.study import Grid, study
+from netvlad_ros.offline.compression.benchmark_descriptors import Sides
+from netvlad_ros.offline.compression.projections import WHITENINGS, fitted_rotations
+from netvlad_ros.offline.compression.quantization import CODES, find
+from netvlad_ros.offline.compression.study import Grid, Point, marked, study
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import unit
 

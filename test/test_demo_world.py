@@ -18,7 +18,7 @@ from netvlad_ros.demo.quad import Box, Quad, upright
 from netvlad_ros.demo.renderer import Renderer
 from netvlad_ros.demo.town import Town
 from netvlad_ros.demo.trajectory import Route, Trajectory
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
 
 CAMERA = Camera()
 

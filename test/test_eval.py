@@ -16,12 +16,13 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.offline.decided_pairs import decide_pairs
-from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
-from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.pairs_file import read_pairs
+from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
+from netvlad_ros.offline.evaluation.pairs_localization import decide_pairs
+from netvlad_ros.offline.evaluation.pairs_ranking import rank_pairs
+from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval, block_length
-from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.pairs_evaluation import rank_pairs, read_pairs
 
 
 @pytest.fixture(scope='module')

@@ -15,8 +15,8 @@ from netvlad_ros.cli import main
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
-from netvlad_ros.offline.cluster_map import ClusterReader
-from netvlad_ros.offline.occlusion_map import occlusion_map
+from netvlad_ros.offline.inspection.cluster_map import ClusterReader
+from netvlad_ros.offline.inspection.occlusion_map import occlusion_map
 
 CLUSTERS = 5
 

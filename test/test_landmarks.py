@@ -10,8 +10,7 @@ from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.place_map.feature_store import FeatureStore
-from netvlad_ros.offline.covisible_pairs import covisible_pairs
-from netvlad_ros.offline.landmarks import REPROJECTION_PX, find_landmarks
+from netvlad_ros.offline.mapping.landmarks import REPROJECTION_PX, covisible_pairs, find_landmarks
 
 SPEC = FeatureSpec(kind='sift', dim=128, max_keypoints=1000, max_side_px=640)
 # From x right, y down, z forward to a map whose z points up; looking along the map's y.

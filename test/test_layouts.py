@@ -14,10 +14,10 @@ from tiny_drive import picture, pose, write_drive, write_image
 
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.layouts import pittsburgh_mat
-from netvlad_ros.offline.layouts.utm import utm_positions
-from netvlad_ros.offline.layouts.viewing_direction import ground_axes, headings_deg
-from netvlad_ros.offline.open_place_images import read_place_images
+from netvlad_ros.offline.datasets import pittsburgh_mat
+from netvlad_ros.offline.datasets.drives import ground_axes, headings_deg
+from netvlad_ros.offline.datasets.open_dataset import read_place_images
+from netvlad_ros.offline.datasets.utm import utm_positions
 
 CAMERA_FORWARD = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # optical axes in x forward, z up
 
@@ -101,7 +101,7 @@ def a_bag(path, count):
 
 
 def test_images_of_a_bag_are_written_once_and_whole(tmp_path, monkeypatch):
-    from netvlad_ros.offline.layouts import traverses
+    from netvlad_ros.offline.datasets import drives as traverses
 
     bag = a_bag(tmp_path / 'drive', 4)
     cache = tmp_path / 'cache'
@@ -122,7 +122,7 @@ def test_images_of_a_bag_are_written_once_and_whole(tmp_path, monkeypatch):
 
 
 def test_a_bag_that_breaks_leaves_no_cache(tmp_path, monkeypatch):
-    from netvlad_ros.offline.layouts import traverse_folder
+    from netvlad_ros.offline.drives import folder_writer as traverse_folder
 
     bag = a_bag(tmp_path / 'drive', 3)
 

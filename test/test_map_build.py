@@ -26,8 +26,8 @@ from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.map_files import read_index
 from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
-from netvlad_ros.offline.map_builder import build_map
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.mapping.map_builder import build_map
 
 NETVLAD = [sys.executable, '-c', 'from netvlad_ros.cli import main; main()']
 

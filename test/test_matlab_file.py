@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.matlab_file import MAX_DEPTH, read_matlab
+from netvlad_ros.offline.files.matlab_file import MAX_DEPTH, read_matlab
 
 
 def cells(*values):

@@ -12,27 +12,25 @@ import pytest
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.methods import posting_lists
-from netvlad_ros.offline.methods.asmk import AsmkIndex
-from netvlad_ros.offline.methods.bag_of_words import BagOfWords
-from netvlad_ros.offline.methods.comparison import compare_method
-from netvlad_ros.offline.methods.comparison_table import table
+from netvlad_ros.offline.comparison.comparison_table import table
+from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.comparison.separate_process import compare_method
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
-from netvlad_ros.offline.methods.feature_maps import FeatureMaps
-from netvlad_ros.offline.methods.fisher import Fisher, Mixture
-from netvlad_ros.offline.methods.hamming_embedding import SignatureIndex
-from netvlad_ros.offline.methods.local_source import DenseSift, SparseSift
+from netvlad_ros.offline.methods.global_descriptors.feature_maps import FeatureMaps
+from netvlad_ros.offline.methods.global_descriptors.pooled_maps import squares
+from netvlad_ros.offline.methods.global_descriptors.product_quantisation import CodeIndex
+from netvlad_ros.offline.methods.global_descriptors.reranking import ExpandingIndex, ReciprocalIndex
+from netvlad_ros.offline.methods.global_descriptors.seqslam import StampIndex
 from netvlad_ros.offline.methods.method import ImageSet, MethodContext, ranked
-from netvlad_ros.offline.methods.pooled_maps import squares
-from netvlad_ros.offline.methods.product_quantisation import CodeIndex
-from netvlad_ros.offline.methods.query_expansion import ExpandingIndex
 from netvlad_ros.offline.methods.recipe import unit
-from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalIndex
 from netvlad_ros.offline.methods.registry import METHODS, chosen_methods, open_method
-from netvlad_ros.offline.methods.seqslam import StampIndex
-from netvlad_ros.offline.methods.spatial_check import _pairs
-from netvlad_ros.offline.methods.standings import Standings
-from netvlad_ros.offline.methods.vlad import Vlad
+from netvlad_ros.offline.methods.visual_words import posting_lists
+from netvlad_ros.offline.methods.visual_words.asmk import AsmkIndex
+from netvlad_ros.offline.methods.visual_words.bag_of_words import BagOfWords, _pairs
+from netvlad_ros.offline.methods.visual_words.fisher import Fisher, Mixture
+from netvlad_ros.offline.methods.visual_words.hamming_embedding import SignatureIndex
+from netvlad_ros.offline.methods.visual_words.local_source import DenseSift, SparseSift
+from netvlad_ros.offline.methods.visual_words.vlad import Vlad
 
 PLACES = 8
 CONTEXT = MethodContext(threads=1)

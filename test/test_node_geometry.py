@@ -27,8 +27,8 @@ from visualization_msgs.msg import MarkerArray
 from netvlad_ros.core.features.feature_bundle import read_feature_metadata, write_feature_bundle
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.offline.map_builder import build_map
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros_msgs.msg import PlaceMatch
 
 

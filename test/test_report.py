@@ -21,22 +21,22 @@ from netvlad_ros.cli import app
 from netvlad_ros.core.camera.image import decode_image, read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.offline.benchmark_evaluation import both_sides, evaluate_benchmark
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
-from netvlad_ros.offline.map_builder import build_map
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.evaluation.benchmark_evaluation import both_sides, evaluate_benchmark
+from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
+from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
+from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.methods.method import Ranking
-from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
 from netvlad_ros.offline.report.notices import interval_words
-from netvlad_ros.offline.report.pooled_similarity import SIDE, PooledSimilarity
-from netvlad_ros.offline.report.ranked_run import benchmark_run, write_ranked_report
+from netvlad_ros.offline.report.page import LONGEST_PX, thumbnail
 from netvlad_ros.offline.report.report_folder import report_folder
 from netvlad_ros.offline.report.run_comparison import compare_runs
 from netvlad_ros.offline.report.run_report import write_report
 from netvlad_ros.offline.report.saved_run import SavedRun
-from netvlad_ros.offline.report.thumbnail import LONGEST_PX, thumbnail
+from netvlad_ros.offline.report.similarity_matrix import SIDE, PooledSimilarity
 from netvlad_ros.offline.report.worst_failures import worst_failures
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>$\\frac$\x00\udce9\n'

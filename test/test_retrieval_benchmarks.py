@@ -12,10 +12,10 @@ import pytest
 from scipy.io import savemat
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
+from netvlad_ros.offline.evaluation.benchmark_ranking import as_json, retrieval_scores
+from netvlad_ros.offline.files.safe_pickle import read_plain_pickle
 from netvlad_ros.offline.methods.method import ImageSet
-from netvlad_ros.offline.plain_pickle import read_plain_pickle
-from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
-from netvlad_ros.offline.retrieval_benchmarks.retrieval_scores import as_json, retrieval_scores
 
 OXFORD = [f'all_souls_{i:06d}' for i in range(4)] + [f'oxford_{i:06d}' for i in range(4)]
 

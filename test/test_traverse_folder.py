@@ -7,8 +7,8 @@ import pytest
 from tiny_drive import HEADER, picture, pose, pose_line, trajectory, write_drive, write_image
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.traverse import selected_indices
+from netvlad_ros.offline.drives.drive import selected_indices
+from netvlad_ros.offline.drives.open_drive import open_traverse
 
 CAMERA = """
 image_width: 64

@@ -21,9 +21,9 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
 from netvlad_ros.core.verification.evidence import Verification
 from netvlad_ros.core.verification.verifier import Verifier
-from netvlad_ros.offline.camera_file import read_camera
-from netvlad_ros.offline.landmarks import find_landmarks
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.camera_file import read_camera
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.mapping.landmarks import find_landmarks
 
 SPEC = FeatureSpec.built_in('sift')
 AROUND = [pose(0, 0, 0), pose(0.8, 0.1, -0.2), pose(0.3, 0.4, -0.6), pose(-0.7, 0, 0.3)]

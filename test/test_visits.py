@@ -22,8 +22,8 @@ from netvlad_ros.demo.visited_place import render_place
 from netvlad_ros.demo.visited_rooms import VisitedRooms
 from netvlad_ros.demo.visited_town import VisitedTown
 from netvlad_ros.demo.visits import main
-from netvlad_ros.offline.camera_file import read_camera
-from netvlad_ros.offline.open_traverse import open_traverse
+from netvlad_ros.offline.drives.camera_file import read_camera
+from netvlad_ros.offline.drives.open_drive import open_traverse
 
 SIZE = (112, 80)
 

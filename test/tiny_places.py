@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 
 
 def place_images(name='set', count=0, **columns):

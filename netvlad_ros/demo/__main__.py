@@ -30,7 +30,7 @@ def main() -> int:
         from rich.console import Console
 
         from netvlad_ros.demo.run import Demo, keep_dds_local
-        from netvlad_ros.offline.default_model import default_model
+        from netvlad_ros.offline.bundles.default_model import default_model
 
         keep_dds_local()
         demo = Demo(options.out, options.model or default_model(), options.rate, Console())

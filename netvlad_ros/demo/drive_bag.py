@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from netvlad_ros.core.geometry import invert
 from netvlad_ros.demo.camera import T_BASE_CAM, Camera
 from netvlad_ros.demo.trajectory import Trajectory
-from netvlad_ros.offline.bag_writer import BASE_FRAME, MAP_FRAME, BagWriter, write_bag_to
-from netvlad_ros.offline.camera_file import CameraFile
+from netvlad_ros.offline.drives.bags.bag_writer import (
+    BASE_FRAME,
+    MAP_FRAME,
+    BagWriter,
+    write_bag_to,
+)
+from netvlad_ros.offline.drives.camera_file import CameraFile
 
 ODOM_FRAME = 'odom'
 TF_HZ = 25.0

@@ -24,8 +24,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.traverse import Traverse
+from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
 from netvlad_ros_msgs.msg import PlaceMatch
 
 _SUBSCRIBER_S = 60.0

@@ -29,10 +29,10 @@ from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
 from netvlad_ros.demo.picture import draw
 from netvlad_ros.demo.table import table
 from netvlad_ros.demo.town import Town
-from netvlad_ros.offline.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
-from netvlad_ros.offline.map_builder import build_map
-from netvlad_ros.offline.open_traverse import open_traverse
-from netvlad_ros.offline.traverse import Traverse
+from netvlad_ros.offline.drives.bags.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
+from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.mapping.map_builder import build_map
 
 _AFTER_LAST_S = 1.0  # for the last answer to arrive
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.demo.camera import Camera
-from netvlad_ros.offline.poses_file import HEADER
+from netvlad_ros.offline.drives.poses_file import HEADER
 
 _JPEG_QUALITY = 92
 _PERIOD_NS = 500_000_000

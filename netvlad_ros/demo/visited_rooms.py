@@ -15,7 +15,7 @@ from netvlad_ros.demo.photo_shelf import MaterialShelf, Shelf
 from netvlad_ros.demo.quad import Quad
 from netvlad_ros.demo.rooms import CEILING_M, Zone, build_floor, clutter
 from netvlad_ros.demo.visit import Visit
-from netvlad_ros.offline.keyframes import KeyframeSelector
+from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 
 _STEP_M, _STEP_DEG = 0.05, 3.0
 _SPACING_DEG = 24.0  # turning on the spot gives images too

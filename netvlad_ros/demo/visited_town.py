@@ -15,7 +15,7 @@ from netvlad_ros.demo.season import dress
 from netvlad_ros.demo.town import Town
 from netvlad_ros.demo.trajectory import DriveStyle, Route, Trajectory
 from netvlad_ros.demo.visit import Visit
-from netvlad_ros.offline.keyframes import KeyframeSelector
+from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 
 _WAY = [
     (0.0, 18.0), (0.0, 0.0), (10.0, 0.0), (10.0, -18.0), (26.0, -18.0), (26.0, 0.0), (36.0, 0.0),

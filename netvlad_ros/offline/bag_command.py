@@ -39,9 +39,9 @@ def write(
     a camera.yaml, /tf (map -> base_link), /tf_static (base_link -> camera_optical_frame). A folder
     knows no robot: base_link is put where the camera is, x forward.
     """
-    from netvlad_ros.offline.bag_conversion import write_bag
-    from netvlad_ros.offline.bag_options import BagOptions
-    from netvlad_ros.offline.folder_traverse import FolderTraverse
+    from netvlad_ros.offline.drives.bags.bag_conversion import write_bag
+    from netvlad_ros.offline.drives.drive_options import BagOptions
+    from netvlad_ros.offline.drives.folder_drive import FolderTraverse
 
     traverse = FolderTraverse(folder, BagOptions())
     camera_file = folder / 'camera.yaml'

@@ -32,7 +32,7 @@ from netvlad_ros.offline.command_options import (
 if TYPE_CHECKING:
     from netvlad_ros.core.model.metadata import Calibration
     from netvlad_ros.core.place_map.calibration import MapCalibration
-    from netvlad_ros.offline.calibration_fit import Trials
+    from netvlad_ros.offline.mapping.calibration_fit import Trials
 
 
 def calibrate(
@@ -68,10 +68,10 @@ def calibrate(
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.calibration import MAX_TEXT
     from netvlad_ros.core.place_map.storage import load_map, store_calibration
-    from netvlad_ros.offline.calibration_drive import localize_trials
-    from netvlad_ros.offline.calibration_fit import fit_map_calibration
-    from netvlad_ros.offline.default_model import default_model
-    from netvlad_ros.offline.open_traverse import open_traverse
+    from netvlad_ros.offline.bundles.default_model import default_model
+    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.mapping.calibration_fit import fit_map_calibration
+    from netvlad_ros.offline.mapping.calibration_samples import localize_trials
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
@@ -116,7 +116,7 @@ def _facts(trials: Trials, calibration: MapCalibration, of_model: Calibration) -
 
     from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.place_map.calibration import MapCalibration
-    from netvlad_ros.offline.calibration_fit import (
+    from netvlad_ros.offline.mapping.calibration_fit import (
         MIN_ESTIMATES,
         even_blocks,
         fit_map_calibration,

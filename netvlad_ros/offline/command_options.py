@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netvlad_ros.offline.progress import no_progress
+from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
+    from netvlad_ros.offline.drives.drive import Traverse
     from netvlad_ros.offline.progress import Progress
-    from netvlad_ros.offline.traverse import Traverse
 
 
 def parse_slice(text: str) -> slice:
@@ -261,8 +262,3 @@ def report_skips(traverse: Traverse) -> None:
 
     for sentence in [*getattr(traverse, 'notes', []), *skip_sentences(traverse.skipped)]:
         typer.echo(one_line(f'netvlad: {traverse.name}: {sentence}'), err=True)
-
-
-def one_line(text: str) -> str:
-    """Text that a terminal may see: names out of files from elsewhere may steer it otherwise."""
-    return ''.join(letter if letter.isprintable() else '?' for letter in text)

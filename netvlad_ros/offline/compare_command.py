@@ -12,14 +12,14 @@ import typer
 from netvlad_ros.offline.command_options import (
     Model,
     check_out_folder,
-    one_line,
     progress_bar,
     report_missing,
 )
+from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.methods.comparison_run import Subject
-    from netvlad_ros.offline.methods.standings import Standings
+    from netvlad_ros.offline.comparison.comparison_run import Subject
+    from netvlad_ros.offline.comparison.leaderboard import Standings
 
 PICTURE = 'comparison.png'
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -68,15 +68,15 @@ def compare(
     import tempfile
 
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.methods.comparison_run import (
+    from netvlad_ros.offline.comparison.comparison_run import (
         ComparisonRun,
         method_label,
         open_subjects,
     )
+    from netvlad_ros.offline.comparison.leaderboard import Standings
     from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
     from netvlad_ros.offline.methods.method import MethodContext
     from netvlad_ros.offline.methods.registry import chosen_methods
-    from netvlad_ros.offline.methods.standings import Standings
 
     names = chosen_methods(methods)
     check_out_folder(out)
@@ -119,8 +119,8 @@ def compare(
 def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] | None:
     """Images to learn from; None = those of each database. Raises NetvladError as fit_images."""
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.compression.sides import fit_images
-    from netvlad_ros.offline.image_folder import image_names
+    from netvlad_ros.offline.benchmarks.benchmark import fit_images
+    from netvlad_ros.offline.files.image_files import image_names
 
     if training is None:
         return None
@@ -136,11 +136,10 @@ def _write(
     standings: Standings, subjects: list[Subject], settings: dict[str, Any], out: Path
 ) -> None:
     from netvlad_ros.core.files import write_whole
-    from netvlad_ros.offline.evaluation_report import write_json
-    from netvlad_ros.offline.methods.comparison_page import comparison_page
-    from netvlad_ros.offline.methods.comparison_picture import draw_comparison
+    from netvlad_ros.offline.comparison.comparison_page import comparison_page
+    from netvlad_ros.offline.comparison.comparison_plot import draw_comparison
     from netvlad_ros.offline.report.environment import environment
-    from netvlad_ros.offline.report.report_folder import report_folder
+    from netvlad_ros.offline.report.report_folder import report_folder, write_json
 
     figures = {
         **settings,
@@ -169,7 +168,7 @@ def _write(
 
 
 def _print(standings: Standings, subjects: list[Subject]) -> None:
-    from netvlad_ros.offline.methods.comparison_table import legend, table
+    from netvlad_ros.offline.comparison.comparison_table import legend, table
 
     for subject in subjects:
         typer.echo(one_line(f'{subject.name}: {subject.benchmark.protocol}'))

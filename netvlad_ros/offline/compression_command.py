@@ -12,13 +12,13 @@ from netvlad_ros.offline.command_options import (
     AsJson,
     Model,
     check_out_folder,
-    one_line,
     progress_bars,
     report_missing,
 )
+from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.compression.point import Point
+    from netvlad_ros.offline.compression.study import Point
 
 PICTURE = 'recall_over_bytes.png'
 WIDTH = 144  # columns: a narrower terminal breaks lines rather than lose figures
@@ -72,18 +72,17 @@ def compress(
     """
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.files import write_whole
+    from netvlad_ros.offline.benchmarks.benchmark import fit_images, of_database
     from netvlad_ros.offline.benchmarks.registry import benchmark_info
-    from netvlad_ros.offline.compression.code import CODES
-    from netvlad_ros.offline.compression.picture import draw
-    from netvlad_ros.offline.compression.report import compression_page
-    from netvlad_ros.offline.compression.rotation import WHITENINGS
-    from netvlad_ros.offline.compression.sides import describe_sides, fit_images, of_database
+    from netvlad_ros.offline.compression.benchmark_descriptors import describe_sides
+    from netvlad_ros.offline.compression.plot import draw
+    from netvlad_ros.offline.compression.projections import WHITENINGS
+    from netvlad_ros.offline.compression.quantization import CODES
+    from netvlad_ros.offline.compression.report import best_of_each, compression_page
     from netvlad_ros.offline.compression.study import Grid, study
-    from netvlad_ros.offline.compression.table import best_of_each
-    from netvlad_ros.offline.evaluation_report import write_json
-    from netvlad_ros.offline.image_folder import image_names
+    from netvlad_ros.offline.files.image_files import image_names
     from netvlad_ros.offline.methods.method import MethodContext
-    from netvlad_ros.offline.report.report_folder import report_folder
+    from netvlad_ros.offline.report.report_folder import report_folder, write_json
 
     info = benchmark_info(benchmark)
     check_out_folder(out)
@@ -155,7 +154,7 @@ def _print(points: list[Point] | tuple[Point, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from netvlad_ros.offline.compression.table import HEADER, NUMBERS, cells
+    from netvlad_ros.offline.compression.report import HEADER, NUMBERS, cells
 
     table = Table(box=SIMPLE_HEAD)
     for head in HEADER:

@@ -23,7 +23,6 @@ from netvlad_ros.offline.command_options import (
     PoseTopic,
     Selection,
     TBaseCam,
-    one_line,
     progress_bar,
     report_skips,
 )
@@ -48,6 +47,7 @@ from netvlad_ros.offline.eval_options import (
 )
 from netvlad_ros.offline.eval_ways import chosen_way, refuse_others
 from netvlad_ros.offline.evaluation_report import check_json_file, report
+from netvlad_ros.offline.report.safe_text import one_line
 
 
 def evaluate(
@@ -115,12 +115,12 @@ def evaluate(
     from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map
-    from netvlad_ros.offline.benchmark_evaluation import evaluate_benchmark
-    from netvlad_ros.offline.default_model import default_model
-    from netvlad_ros.offline.evaluation import evaluate_map, evaluate_unmapped
+    from netvlad_ros.offline.bundles.default_model import default_model
+    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.evaluation.benchmark_evaluation import evaluate_benchmark
+    from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
+    from netvlad_ros.offline.evaluation.pairs_evaluation import judge_pairs
     from netvlad_ros.offline.metrics.accuracy import RECALL_AT
-    from netvlad_ros.offline.open_traverse import open_traverse
-    from netvlad_ros.offline.pairs_judgement import judge_pairs
     from netvlad_ros.offline.progress import Skip, skip_sentences
     from netvlad_ros.offline.report.report_folder import report_folder
 

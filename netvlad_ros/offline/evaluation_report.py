@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from netvlad_ros.core.files import write_whole
-from netvlad_ros.offline.command_options import one_line
+from netvlad_ros.offline.report.report_folder import json_text, write_json
+from netvlad_ros.offline.report.safe_text import one_line
 
 
 def check_json_file(json_file: Path | None) -> None:
@@ -25,7 +24,7 @@ def check_json_file(json_file: Path | None) -> None:
 def report(result: dict[str, Any], json_file: Path | None) -> None:
     """Print the figures as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
     if json_file is not None and str(json_file) == '-':
-        typer.echo(_text(result))
+        typer.echo(json_text(result))
         return
     if json_file is not None:
         write_json(result, json_file)
@@ -35,15 +34,6 @@ def report(result: dict[str, Any], json_file: Path | None) -> None:
     for sentence in (*notices(result), interval_words(result)):
         if sentence:
             typer.echo(one_line(sentence))
-
-
-def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write the figures as JSON, whole or not at all. Raises NetvladError if that fails."""
-    write_whole(path, (_text(result) + '\n').encode('utf-8'))
-
-
-def _text(result: dict[str, Any]) -> str:
-    return json.dumps(result, indent=2, allow_nan=False)
 
 
 def _print(result: dict[str, Any], indent: str) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.offline.command_options import Device, Model, one_line, progress_bar
+from netvlad_ros.offline.command_options import Device, Model, progress_bar
+from netvlad_ros.offline.report.safe_text import one_line
 
 
 def inspect(
@@ -39,10 +40,10 @@ def inspect(
     from netvlad_ros.core.camera.image import check_rgb, read_image
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.model.bundle import ModelBundle
-    from netvlad_ros.offline.cluster_map import ClusterReader
-    from netvlad_ros.offline.default_model import default_model
-    from netvlad_ros.offline.inspect_picture import Inspected, draw_inspection
-    from netvlad_ros.offline.occlusion_map import occlusion_map
+    from netvlad_ros.offline.bundles.default_model import default_model
+    from netvlad_ros.offline.inspection.cluster_map import ClusterReader
+    from netvlad_ros.offline.inspection.inspection_plot import Inspected, draw_inspection
+    from netvlad_ros.offline.inspection.occlusion_map import occlusion_map
 
     if out.suffix.lower() != '.png':
         raise NetvladError(f'--out: {out} must end in .png')

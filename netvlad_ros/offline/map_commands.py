@@ -96,10 +96,10 @@ def build(
     ones are skipped and reported.
     """
     from netvlad_ros.core.model.bundle import ModelBundle
-    from netvlad_ros.offline.default_model import default_model
-    from netvlad_ros.offline.map_builder import build_map, check_output
-    from netvlad_ros.offline.map_facts import camera_words, map_facts, print_facts
-    from netvlad_ros.offline.open_traverse import open_traverse
+    from netvlad_ros.offline.bundles.default_model import default_model
+    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.mapping.map_builder import build_map, check_output
+    from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts, print_facts
     from netvlad_ros.offline.progress import skip_sentences
 
     check_output(out, overwrite=overwrite)
@@ -162,7 +162,7 @@ def build(
 def info(directory: MapFolder, as_json: AsJson = False) -> None:
     """Say what a map holds: places, recordings, frames, model."""
     from netvlad_ros.core.place_map.storage import load_map
-    from netvlad_ros.offline.map_facts import map_facts, print_facts
+    from netvlad_ros.offline.mapping.map_facts import map_facts, print_facts
 
     print_facts(map_facts(load_map(directory), directory), as_json)
 
@@ -177,7 +177,7 @@ def verify(
 ) -> None:
     """Check every byte of a map: versions, hashes, shapes, unit rows, poses, pictures, features."""
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.map_facts import print_facts
+    from netvlad_ros.offline.mapping.map_facts import print_facts
 
     try:
         facts = _verified(directory, model)
@@ -192,7 +192,7 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
-    from netvlad_ros.offline.map_facts import map_facts
+    from netvlad_ros.offline.mapping.map_facts import map_facts
 
     place_map = load_map(directory)
     for index in range(len(place_map)):

@@ -14,11 +14,12 @@ from netvlad_ros.offline.command_options import (
     Selection,
     Source,
     not_negative,
-    one_line,
     progress_bar,
     report_skips,
 )
-from netvlad_ros.offline.evaluation_report import report, write_json
+from netvlad_ros.offline.evaluation_report import report
+from netvlad_ros.offline.report.report_folder import write_json
+from netvlad_ros.offline.report.safe_text import one_line
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -104,8 +105,8 @@ def attack(
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
-    from netvlad_ros.offline.open_traverse import open_traverse
-    from netvlad_ros.offline.traverse import slice_words
+    from netvlad_ros.offline.drives.drive import slice_words
+    from netvlad_ros.offline.drives.open_drive import open_traverse
 
     try:
         import torch

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from netvlad_ros.offline.figure_file import write_figure
+from netvlad_ros.offline.report.plots import write_figure
 from netvlad_ros.training.attack_judgement import Attempt
 from netvlad_ros.training.attack_robot import RETRIEVAL, VERIFIED
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import flat, side_by_side
-from netvlad_ros.offline.report.page import Page
-from netvlad_ros.offline.report.thumbnail import thumbnail
+from netvlad_ros.offline.report.metric_table import flat, side_by_side
+from netvlad_ros.offline.report.page import Page, thumbnail
 from netvlad_ros.training.attack_judgement import COUNTED, Attempt
 from netvlad_ros.training.attack_picture import GAIN, change
 from netvlad_ros.training.attack_robot import (

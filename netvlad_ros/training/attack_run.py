@@ -15,9 +15,9 @@ from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.offline.drives.drive import Frame, Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
-from netvlad_ros.offline.shared_recording import check_frame, place_radius
-from netvlad_ros.offline.traverse import Frame, Traverse, read_or_skip, selected_indices
 from netvlad_ros.training.attack import AttackConfig, attack_image
 from netvlad_ros.training.attack_folder import AttackFolder
 from netvlad_ros.training.attack_judgement import Answered, Attempt, change_of, worst

@@ -15,8 +15,8 @@ import torch
 
 from netvlad_ros.core.model.bundle import write_bundle
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.offline.graph_parity import check_parity, graph_describer
-from netvlad_ros.offline.half_graph import half_graph
+from netvlad_ros.offline.bundles.half_precision import half_graph
+from netvlad_ros.offline.bundles.parity import check_parity, graph_describer
 
 OPSET = 17  # the newest that onnxruntime of ROS 2 Humble's time reads
 

@@ -41,8 +41,8 @@ def export(
     dimensions move every similarity, so a calibration does not survive a cut.
     """
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.graph_parity import images_of_folder
-    from netvlad_ros.offline.revised_bundle import revise_bundle
+    from netvlad_ros.offline.bundles.parity import images_of_folder
+    from netvlad_ros.offline.bundles.revised_bundle import revise_bundle
 
     if out.suffix != '.onnx':
         raise NetvladError(f'--out {out}: the name of a bundle ends in .onnx')
@@ -73,7 +73,7 @@ def _export_network(source: Path, out: Path, images: list[NDArray[np.uint8]]) ->
         raise NetvladError(
             f"export of a network needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"
         ) from error
-    from netvlad_ros.offline.graph_parity import stand_in_images
+    from netvlad_ros.offline.bundles.parity import stand_in_images
 
     path = source / 'network' if source.is_dir() else source
     if source.is_dir() and not path.with_suffix('.json').is_file():

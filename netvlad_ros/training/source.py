@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.open_place_images import LAYOUTS, read_place_images
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.open_dataset import LAYOUTS, read_place_images
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.training.settings import Settings, setting
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.offline.progress import skip_sentences
 from netvlad_ros.training.groups import Groups
 from netvlad_ros.training.source import Source

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.training.supervision_config import SupervisionConfig
 
 Mask = NDArray[np.bool_]

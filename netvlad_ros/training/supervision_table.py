@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.datasets.place_images import PlaceImages
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

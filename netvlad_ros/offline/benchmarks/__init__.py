@@ -1,1 +1,1 @@
-"""Public benchmarks of place recognition, read in the layouts that they are handed out in."""
+"""Public benchmarks of place recognition, read in the layouts in which they are published."""

@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.slots import Slots
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.numbered_images import Slots
 
 
 def assemble(

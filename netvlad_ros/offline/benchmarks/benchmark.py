@@ -1,7 +1,8 @@
-"""Queries, the images that they are searched in, and which of those are right."""
+"""Benchmark and BenchmarkInfo; where an unpacked archive begins."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.benchmarks.unpacked import unpacked_root
 
 Rows = NDArray[np.int64]
 Box = tuple[float, float, float, float]
@@ -101,3 +101,50 @@ class BenchmarkInfo:
                 f'{what}; {self.name} is expected as {self.layout}; it is to be had from '
                 f'{self.obtained} (`netvlad benchmarks {self.name}` tells more)'
             ) from error
+
+
+LITTER = frozenset(('__MACOSX', 'Thumbs.db', 'desktop.ini'))
+ARCHIVES = frozenset(('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar'))
+DEEPEST = 3  # linked folders may run in circles
+
+
+def unpacked_root(root: Path, layout: str) -> Path:
+    """root, or the folder that is all there is in it, unless the layout names that folder.
+
+    Archives and what systems leave behind beside it do not count.
+    """
+    expected = set(re.findall(r'[\w.-]+', layout))
+    for _ in range(DEEPEST):
+        inside = [path for path in root.iterdir() if not _is_litter(path)]
+        if len(inside) != 1 or inside[0].name in expected or not inside[0].is_dir():
+            break
+        root = inside[0]
+    return root
+
+
+def _is_litter(path: Path) -> bool:
+    return (
+        path.name.startswith('.')
+        or path.name in LITTER
+        or (path.suffix.lower() in ARCHIVES and path.is_file())
+    )
+
+
+def fit_images(paths: Sequence[Path], benchmark: Benchmark) -> tuple[Path, ...]:
+    """Images to learn from. Raises NetvladError if there are none, or queries among them."""
+    if not paths:
+        raise NetvladError('there is no image to fit on')
+    queries = {path.resolve() for path in benchmark.queries}
+    shared = sum(path.resolve() in queries for path in paths)
+    if shared:
+        raise NetvladError(
+            f'{shared} of the images to fit on are queries of {benchmark.name}, which would '
+            'flatter the result; fit on others'
+        )
+    return tuple(paths)
+
+
+def of_database(paths: Sequence[Path], benchmark: Benchmark) -> int:
+    """Count the images that are places of the benchmark: what is fitted on them flatters."""
+    places = {path.resolve() for path in benchmark.database}
+    return sum(path.resolve() in places for path in paths)

@@ -13,11 +13,15 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.slots import Slots, counted_slots, named_slots, natural
-from netvlad_ros.offline.image_folder import SUFFIXES, image_names
-from netvlad_ros.offline.layouts.column_table import ColumnRow, read_columns
-from netvlad_ros.offline.table_file import read_lines
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.numbered_images import (
+    Slots,
+    counted_slots,
+    named_slots,
+    natural,
+)
+from netvlad_ros.offline.files.csv_file import ColumnRow, read_columns, read_lines
+from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
 
 RIGHT = tuple(f'top_{rank}_ref_ind' for rank in range(1, 6))
 

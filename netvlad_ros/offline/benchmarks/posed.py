@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.plain_array import read_plain_array
-from netvlad_ros.offline.benchmarks.slots import Slots, natural, row_slots
-from netvlad_ros.offline.image_folder import SUFFIXES, image_names
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.numbered_images import Slots, natural, row_slots
+from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
+from netvlad_ros.offline.files.numpy_file import read_plain_array
 
 CAVE_RADIUS_M = 8.0
 MALL_RADIUS_M = 10.0

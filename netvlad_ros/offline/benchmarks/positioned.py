@@ -12,12 +12,12 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.origin import Origin
-from netvlad_ros.offline.benchmarks.slots import Slots
-from netvlad_ros.offline.layouts.msls import read_msls
-from netvlad_ros.offline.layouts.pittsburgh_mat import read_pittsburgh_mat
-from netvlad_ros.offline.layouts.utm_folders import NO_PLACE, read_utm_folders
-from netvlad_ros.offline.place_images import PlaceImages
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.numbered_images import Slots
+from netvlad_ros.offline.datasets.msls import read_msls
+from netvlad_ros.offline.datasets.pittsburgh_mat import read_pittsburgh_mat
+from netvlad_ros.offline.datasets.place_images import PlaceImages
+from netvlad_ros.offline.datasets.utm_folders import NO_PLACE, read_utm_folders
 
 RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
 MSLS_CITIES = ('cph', 'sf')  # the validation set of Warburg et al., CVPR 2020

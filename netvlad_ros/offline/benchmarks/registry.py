@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import BenchmarkInfo
+from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
 from netvlad_ros.offline.benchmarks.robot_sets import OWN_DRIVES, ROBOT_SETS
 from netvlad_ros.offline.benchmarks.street_sets import STREET_SETS
-from netvlad_ros.offline.retrieval_benchmarks.registry import RETRIEVAL
 
 BENCHMARKS: dict[str, BenchmarkInfo] = {
     **{info.name: info for info in (*STREET_SETS, *ROBOT_SETS)},

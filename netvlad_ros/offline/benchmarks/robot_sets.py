@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from netvlad_ros.offline.benchmarks.entry import ANYLOC, entry
-from netvlad_ros.offline.benchmarks.frames import load_frames, load_vp_air
+from netvlad_ros.offline.benchmarks.aligned_frames import load_frames, load_vp_air
+from netvlad_ros.offline.benchmarks.loader import ANYLOC, entry
 from netvlad_ros.offline.benchmarks.nardo_air import load_nardo_air
-from netvlad_ros.offline.benchmarks.pairs_file import load_mid_atlantic, load_vpr_bench
-from netvlad_ros.offline.benchmarks.posed import load_baidu_mall, load_pose_topic
-from netvlad_ros.offline.benchmarks.shared_drives import (
+from netvlad_ros.offline.benchmarks.own_drives import (
     load_corridor_loop,
     load_halves,
     load_michigan,
     load_pairs,
 )
+from netvlad_ros.offline.benchmarks.pair_lists import load_mid_atlantic, load_vpr_bench
+from netvlad_ros.offline.benchmarks.posed import load_baidu_mall, load_pose_topic
 
 ROBOT_SETS = (
     entry(

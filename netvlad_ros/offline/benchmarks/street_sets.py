@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from netvlad_ros.offline.benchmarks.cell_list import load_cell_list
-from netvlad_ros.offline.benchmarks.entry import ANYLOC, entry
-from netvlad_ros.offline.benchmarks.frames import load_nordland
+from netvlad_ros.offline.benchmarks.aligned_frames import load_nordland
+from netvlad_ros.offline.benchmarks.dbstruct_list import load_cell_list
+from netvlad_ros.offline.benchmarks.loader import ANYLOC, entry
 from netvlad_ros.offline.benchmarks.positioned import (
     load_listed,
     load_msls,

@@ -1,1 +1,1 @@
-"""What smaller descriptors cost in recall: fewer dimensions, whitening, coarser numbers."""
+"""netvlad compress: recall against bytes per place."""

@@ -1,11 +1,11 @@
-"""Recall against bytes per place, of one model on one benchmark."""
+"""A grid of whitenings, dimensions and codes, and its Pareto front."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import faiss
 import numpy as np
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.compression.code import CODES, EXACT, LEARNED_CODES, find
-from netvlad_ros.offline.compression.point import Point, marked
-from netvlad_ros.offline.compression.rotation import (
+from netvlad_ros.offline.compression.benchmark_descriptors import Sides
+from netvlad_ros.offline.compression.projections import (
     LEARNED_WHITENINGS,
     WHITENINGS,
     fitted_rotations,
 )
-from netvlad_ros.offline.compression.sides import Sides
+from netvlad_ros.offline.compression.quantization import CODES, EXACT, LEARNED_CODES, find
 from netvlad_ros.offline.methods.method import MethodContext
-from netvlad_ros.offline.metrics.bootstrap import bootstrap_interval, paired_difference
+from netvlad_ros.offline.metrics.bootstrap import Interval, bootstrap_interval, paired_difference
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.progress import Progress
+
 
 RECALL_AT = (1, 5)
 DIMENSIONS = (512, 256, 128, 64, 32)
@@ -136,3 +136,39 @@ def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise NetvladError(f"'{', '.join(unknown)}' is no {what}; known are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One way to store descriptors. recall: N -> share of the answerable queries, in 0..1.
+
+    intervals: of 95 % over the queries. to_exact: recall@1 less that of the whole descriptors, on
+    the same queries. None with fewer than two answerable queries. fitted: whitening or code learned
+    from images. front: nothing of as many bytes
+    or fewer has as much recall@1.
+    """
+
+    whitening: str
+    dimensions: int
+    code: str
+    bytes_per_place: int
+    shared_bytes: int
+    recall: dict[int, float]
+    intervals: dict[int, Interval | None]
+    to_exact: Interval | None
+    fitted: bool = False
+    front: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON."""
+        return asdict(self)
+
+
+def marked(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Points by bytes, then by recall@1, those on the Pareto front marked."""
+    best = -1.0
+    ordered = []
+    for point in sorted(points, key=lambda each: (each.bytes_per_place, -each.recall[1])):
+        ordered.append(replace(point, front=point.recall[1] > best))
+        best = max(best, point.recall[1])
+    return tuple(ordered)

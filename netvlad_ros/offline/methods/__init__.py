@@ -1,1 +1,1 @@
-"""Ways to find a place by an image, all behind one interface: images in, ranked places out."""
+"""Classic methods of place recognition behind one interface: images in, ranked places out."""

@@ -19,6 +19,7 @@ from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 if TYPE_CHECKING:
     from netvlad_ros.offline.progress import Progress
 
+
 Box = tuple[float, float, float, float]
 
 

@@ -21,6 +21,7 @@ from netvlad_ros.offline.methods.method import (
 if TYPE_CHECKING:
     from netvlad_ros.offline.progress import Progress
 
+
 Vector = NDArray[np.float32]
 
 

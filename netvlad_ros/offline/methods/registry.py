@@ -7,24 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.methods.asmk import Asmk
-from netvlad_ros.offline.methods.attentive_columns import AttentiveColumns
-from netvlad_ros.offline.methods.bag_of_words import BagOfWords
-from netvlad_ros.offline.methods.bundle_descriptor import BundleDescriptor
-from netvlad_ros.offline.methods.feature_maps import FeatureMaps
-from netvlad_ros.offline.methods.fisher import Fisher
-from netvlad_ros.offline.methods.hamming_embedding import HammingEmbedding
-from netvlad_ros.offline.methods.hog import Hog
-from netvlad_ros.offline.methods.local_source import DenseSift, SparseSift
+from netvlad_ros.offline.methods.global_descriptors.bundle_descriptor import BundleDescriptor
+from netvlad_ros.offline.methods.global_descriptors.feature_maps import FeatureMaps
+from netvlad_ros.offline.methods.global_descriptors.pooled_maps import (
+    PooledMaps,
+    crow,
+    gem,
+    mac,
+    rmac,
+    spoc,
+)
+from netvlad_ros.offline.methods.global_descriptors.product_quantisation import ProductQuantised
+from netvlad_ros.offline.methods.global_descriptors.reranking import (
+    QueryExpanded,
+    ReciprocalReranked,
+)
+from netvlad_ros.offline.methods.global_descriptors.seqslam import SeqSlam
+from netvlad_ros.offline.methods.global_descriptors.whole_image import Hog, Thumbnail
 from netvlad_ros.offline.methods.method import Method, MethodContext
-from netvlad_ros.offline.methods.pooled_maps import PooledMaps, crow, gem, mac, rmac, spoc
-from netvlad_ros.offline.methods.product_quantisation import ProductQuantised
-from netvlad_ros.offline.methods.query_expansion import QueryExpanded
 from netvlad_ros.offline.methods.recipe import Recipe, RecipeMethod
-from netvlad_ros.offline.methods.reciprocal_reranking import ReciprocalReranked
-from netvlad_ros.offline.methods.seqslam import SeqSlam
-from netvlad_ros.offline.methods.thumbnail import Thumbnail
-from netvlad_ros.offline.methods.vlad import Vlad
+from netvlad_ros.offline.methods.visual_words.asmk import Asmk
+from netvlad_ros.offline.methods.visual_words.attentive_columns import AttentiveColumns
+from netvlad_ros.offline.methods.visual_words.bag_of_words import BagOfWords
+from netvlad_ros.offline.methods.visual_words.fisher import Fisher
+from netvlad_ros.offline.methods.visual_words.hamming_embedding import HammingEmbedding
+from netvlad_ros.offline.methods.visual_words.local_source import DenseSift, SparseSift
+from netvlad_ros.offline.methods.visual_words.vlad import Vlad
 
 VERIFIED = 20  # places of a ranking that are verified
 DENSE_WORDS = 128

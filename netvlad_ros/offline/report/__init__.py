@@ -1,1 +1,1 @@
-"""What `netvlad eval --out` and `netvlad report` write: a table, pictures and one page."""
+"""From an evaluated run to metrics.json, matches.csv, plots and report.html."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from netvlad_ros.core.geometry import Array, pose_vector
-from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
 from netvlad_ros.offline.report.safe_text import cell
 
 _POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')

@@ -1,8 +1,4 @@
-"""One HTML page without anything outside it: no script, no address, pictures within.
-
-Built as a tree of elements, so that text is escaped by construction: there is no place where a name
-out of a file could become markup. Attributes hold nothing out of files.
-"""
+"""One HTML page without anything outside it."""
 
 from __future__ import annotations
 
@@ -11,6 +7,10 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.offline.report.safe_text import plain
 
@@ -163,3 +163,17 @@ class Page:
     def _embed(self, figure: ET.Element, data: bytes, kind: str, title: str) -> None:
         source = f'data:image/{kind};base64,{base64.b64encode(data).decode("ascii")}'
         ET.SubElement(figure, 'img', alt=title, src=source)
+
+
+LONGEST_PX = 200
+_QUALITY = 80
+
+
+def thumbnail(rgb: NDArray[np.uint8]) -> bytes:
+    """Shrink rgb, uint8 (H, W, 3) RGB, to LONGEST_PX at most on its longer side; JPEG."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, LONGEST_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    bgr = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return jpeg.tobytes()

@@ -1,14 +1,17 @@
-"""The folder of a report, which gets all of its files or none."""
+"""The output folder, written whole or not at all; metrics.json."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import write_whole
 
 # All that a report may consist of; the page comes last, for it stands for the whole.
 FILES = (
@@ -70,3 +73,13 @@ def _remove_orphans(out: Path) -> None:
 def _folders_to_make(out: Path) -> list[Path]:
     """What is missing of `out` and the folders above it, the innermost first."""
     return [folder for folder in (out, *out.parents) if not folder.exists()]
+
+
+def write_json(result: dict[str, Any], path: Path) -> None:
+    """Write the figures as JSON, whole or not at all. Raises NetvladError if that fails."""
+    write_whole(path, (json_text(result) + '\n').encode('utf-8'))
+
+
+def json_text(result: dict[str, Any]) -> str:
+    """Metrics as the text of a JSON file; a value that JSON cannot hold raises ValueError."""
+    return json.dumps(result, indent=2, allow_nan=False)

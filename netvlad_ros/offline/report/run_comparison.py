@@ -8,15 +8,14 @@ from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
-from netvlad_ros.offline.evaluation_pictures import MOST_CURVES, draw_precision_recall
-from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import side_by_side, summary, words
+from netvlad_ros.offline.report.metric_table import side_by_side, summary, words
 from netvlad_ros.offline.report.notices import notices
 from netvlad_ros.offline.report.page import Page
-from netvlad_ros.offline.report.report_folder import report_folder
-from netvlad_ros.offline.report.run_pictures import draw_errors, draw_recall
+from netvlad_ros.offline.report.plots import MOST_CURVES, draw_precision_recall
+from netvlad_ros.offline.report.report_folder import report_folder, write_json
+from netvlad_ros.offline.report.run_plots import draw_errors, draw_recall
 from netvlad_ros.offline.report.safe_text import label
 from netvlad_ros.offline.report.saved_run import SavedRun
 

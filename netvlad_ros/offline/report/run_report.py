@@ -8,16 +8,15 @@ from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
-from netvlad_ros.offline.evaluation_report import write_json
 from netvlad_ros.offline.metrics.accuracy import MOST_RANKS, recall_curve
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.figure_table import flat, headlines, side_by_side
-from netvlad_ros.offline.report.judged_run import JudgedRun, Read
+from netvlad_ros.offline.report.evaluated_run import JudgedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
+from netvlad_ros.offline.report.metric_table import flat, headlines, side_by_side
 from netvlad_ros.offline.report.notices import interval_words, notices
-from netvlad_ros.offline.report.page import Page
-from netvlad_ros.offline.report.run_pictures import draw_map, draw_recall, draw_similarity
-from netvlad_ros.offline.report.thumbnail import thumbnail
+from netvlad_ros.offline.report.page import Page, thumbnail
+from netvlad_ros.offline.report.report_folder import write_json
+from netvlad_ros.offline.report.run_plots import draw_map, draw_recall, draw_similarity
 from netvlad_ros.offline.report.worst_failures import Failure, worst_failures
 
 

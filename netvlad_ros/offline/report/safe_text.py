@@ -1,4 +1,4 @@
-"""Text out of names and files from elsewhere, fit for tables, pages and pictures."""
+"""Foreign text, made safe for terminals, tables, pages and plots."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def label(text: str) -> str:
     """Text for matplotlib: a dollar sign begins no formula, a leading underscore hides nothing."""
     clean = plain(text).replace('$', r'\$')
     return f' {clean}' if clean.startswith('_') else clean
+
+
+def one_line(text: str) -> str:
+    """Text that a terminal may see: names out of files from elsewhere may steer it otherwise."""
+    return ''.join(letter if letter.isprintable() else '?' for letter in text)

@@ -14,12 +14,12 @@ import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
+from netvlad_ros.offline.files.csv_file import read_table
 from netvlad_ros.offline.metrics.acceptance import PrecisionRecall, precision_recall
 from netvlad_ros.offline.metrics.accuracy import MOST_RANKS, recall_curve
 from netvlad_ros.offline.metrics.bootstrap import LEAST_BLOCKS
 from netvlad_ros.offline.metrics.intervals import IMAGES_PER_BLOCK
 from netvlad_ros.offline.report.match_table import HEADER
-from netvlad_ros.offline.table_file import read_table
 
 MAX_METRICS_BYTES = 2**26
 TRUE = ('true_x', 'true_y', 'true_z')

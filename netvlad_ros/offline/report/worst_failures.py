@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad_ros.core.geometry import distance_m
-from netvlad_ros.offline.report.judged_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
 
 MOST = 24
 

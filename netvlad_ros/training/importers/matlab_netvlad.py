@@ -16,7 +16,7 @@ from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.offline.matlab_file import read_matlab
+from netvlad_ros.offline.files.matlab_file import read_matlab
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_layers import MatlabLayers, numbers
 from netvlad_ros.training.normalisation import Normalisation

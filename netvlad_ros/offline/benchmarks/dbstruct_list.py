@@ -1,0 +1,82 @@
+"""Oxford RobotCar and Berlin Kudamm: a `dbStruct` that Python wrote, a row of cells, no names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
+from netvlad_ros.offline.benchmarks.benchmark import Benchmark
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.numbered_images import named_slots
+from netvlad_ros.offline.files.matlab_file import read_matlab
+
+CELLS = (
+    'dbImage', 'locDb', 'qImage', 'locQ', 'numDb', 'numQ', 'posDistThr', 'posDistSqThr',
+)  # fmt: skip
+
+
+def load_cell_list(name: str, images: str, origin: Origin, root: Path) -> Benchmark:
+    """The list root/name; its images below root/images. Right: within the list's own radius.
+
+    Raises:
+        NetvladError: no list, other fields, or names and positions that do not agree in number.
+    """
+    path = origin.file(origin.folder(root) / name)
+    below = origin.folder(root / images)
+    cells = read_matlab(path, 'dbStruct')
+    if isinstance(cells, dict):  # where it was written with the names of its fields
+        lacking = [cell for cell in CELLS[:7] if cell not in cells]
+        if lacking:
+            raise NetvladError(
+                f'{path}: dbStruct has no field {lacking[0]}; it needs {", ".join(CELLS)}'
+            )
+        values = [cells[cell] for cell in CELLS[:7]]
+    elif isinstance(cells, np.ndarray) and cells.dtype == object and cells.size == len(CELLS):
+        values = cells.ravel().tolist()[:7]
+    else:
+        raise NetvladError(
+            f'{path}: dbStruct is not a row of the {len(CELLS)} cells {", ".join(CELLS)}'
+        )
+    radius_m = float(_numbers(values[6], (1, 1), f'{path}: posDistThr')[0, 0])
+    if radius_m <= 0.0:
+        raise NetvladError(f'{path}: posDistThr is {radius_m:g} m, no radius')
+    sides = []
+    for names, positions, count in (values[0:2] + values[4:5], values[2:4] + values[5:6]):
+        size = float(_numbers(count, (1, 1), f'{path}: numDb or numQ')[0, 0])
+        listed = _names(names, size, f'{path}: dbImage or qImage')
+        position = _numbers(positions, (len(listed), 2), f'{path}: locDb or locQ')
+        sides.append((named_slots(below, listed), position))
+    (places, places_m), (asked, asked_m) = sides
+    return assemble(origin, root, places, asked, within_radius(asked_m, places_m, radius_m))
+
+
+def _names(value: Any, count: float, what: str) -> list[str]:
+    """Names of a char matrix, a row each, padded with blanks; or of cells."""
+    if isinstance(value, str) and 0 < count < len(value) + 1 and len(value) % count == 0:
+        rows = int(count)  # MATLAB stores the first letters of all, then the second ones, ...
+        return [value[i::rows].replace(' ', '') for i in range(rows)]
+    if isinstance(value, np.ndarray) and value.dtype == object and value.size == count:
+        names = value.ravel().tolist()
+        if all(isinstance(name, str) for name in names):
+            return [name.replace(' ', '') for name in names]
+    raise NetvladError(f'{what} is not a list of {count:g} file names')
+
+
+def _numbers(value: Any, shape: tuple[int, int], what: str) -> NDArray[np.float64]:
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise NetvladError(f'{what} holds no numbers') from error
+    if numbers.shape != shape:
+        raise NetvladError(
+            f'{what} must be {shape[0]} x {shape[1]} finite numbers; '
+            f'it is {" x ".join(map(str, numbers.shape))}'
+        )
+    if not np.isfinite(numbers).all():
+        raise NetvladError(f'{what} holds a number that is not finite')
+    return numbers

@@ -1,0 +1,160 @@
+"""One side of a benchmark as its ground truth counts it, holes included.
+
+Ground truth that speaks of "the 17th image" stays right only while the 17th keeps its place: a
+missing image leaves an empty slot behind, and slots close up last of all (see assembly).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.files.image_files import SUFFIXES, ImageFinder, image_names
+
+MAX_SLOTS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
+NUMBERED = re.compile(r'(.*?)([0-9]{1,18})(\.[^.]+)')
+
+
+@dataclass(frozen=True)
+class Slots:
+    """N slots: the name of each image, and its path, None where the disk lacks it."""
+
+    names: tuple[str, ...]
+    paths: tuple[Path | None, ...]
+
+    def __len__(self) -> int:
+        """Count the slots, empty ones included."""
+        return len(self.names)
+
+    def missing(self) -> tuple[str, ...]:
+        """Names of the empty slots."""
+        return tuple(n for n, p in zip(self.names, self.paths, strict=True) if p is None)
+
+    def then(self, other: Slots) -> Slots:
+        """These slots, then those of the other."""
+        return Slots(self.names + other.names, self.paths + other.paths)
+
+
+def named_slots(root: Path, names: Iterable[str]) -> Slots:
+    """A slot for each name in a list, relative to root; empty if it leads out or is no image."""
+    finder, listed = ImageFinder(root), tuple(names)
+    are_images = [PurePosixPath(name).suffix.lower() in SUFFIXES for name in listed]
+    return Slots(
+        listed,
+        tuple(
+            finder.find(name) if is_image else None
+            for name, is_image in zip(listed, are_images, strict=True)
+        ),
+    )
+
+
+def numbered_slots(*folders: Path) -> tuple[Slots, ...]:
+    """Sides whose images are numbered alike, `Image000.jpg` in each: slot i has the same number.
+
+    Slots run from the lowest to the highest number of all folders. Raises NetvladError if a name
+    ends in no number, or two images have the same one.
+    """
+    found = [_numbered(folder) for folder in folders]
+    numbers = [number for names in found for number in names]
+    if not numbers:
+        return tuple(Slots((), ()) for _ in folders)
+    low, high = min(numbers), max(numbers)
+    if high - low >= MAX_SLOTS:
+        raise NetvladError(
+            f'{folders[0]}: images are numbered from {low} to {high}; '
+            f'at most {MAX_SLOTS} can be read'
+        )
+    return tuple(
+        _in_line(folder, names, range(low, high + 1))
+        for folder, names in zip(folders, found, strict=True)
+    )
+
+
+def numbered_from_zero(folder: Path) -> Slots:
+    """A side whose images are numbered from 0: slot i has number i. Raises as numbered_slots."""
+    names = _numbered(folder)
+    if max(names, default=0) >= MAX_SLOTS:
+        raise NetvladError(
+            f'{folder}: an image has number {max(names)}; at most {MAX_SLOTS} can be read'
+        )
+    return _in_line(folder, names, range(max(names, default=-1) + 1))
+
+
+def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
+    """A side of which only the number of images is published: they count in natural order.
+
+    Where there are fewer, the numbers in their names must tell which ones are gone.
+
+    Raises:
+        NetvladError: no folder, more images, or fewer and it cannot be told which ones.
+    """
+    names = sorted(image_names(origin.folder(folder)), key=natural)
+    if len(names) == count:
+        return Slots(_below(folder, names), tuple(folder / name for name in names))
+    parts = [NUMBERED.fullmatch(name) for name in names]
+    numbers = [int(part.group(2)) for part in parts if part]
+    steps = [b - a for a, b in pairwise(numbers)]
+    step = min(steps, default=0)
+    if len(names) < count and len(numbers) == len(names) and step > 0:
+        line = range(numbers[0], numbers[-1] + 1, step)
+        if len(line) == count and all(number in line for number in numbers):
+            return _in_line(folder, dict(zip(numbers, names, strict=True)), line)
+    raise NetvladError(
+        f'{folder} holds {len(names)} images; {origin.title} has {count} there, and the ground '
+        'truth counts them: the names do not tell which ones are missing, so nothing can be '
+        'judged'
+    )
+
+
+def row_slots(folder: Path, rows: range, origin: Origin) -> Slots:
+    """A side whose images go with those rows of a table: by their names where these are numbers.
+
+    As published, 130.png goes with row 130. Other names are counted: raises as counted_slots.
+    """
+    names = image_names(origin.folder(folder))
+    stems = [PurePosixPath(name).stem for name in names]
+    if names and all(re.fullmatch(r'[0-9]{1,18}', stem) and int(stem) in rows for stem in stems):
+        return _in_line(folder, _numbered(folder), rows)
+    return counted_slots(folder, len(rows), origin)
+
+
+def natural(name: str) -> list[int | str]:
+    """A key that sorts 2 before 10."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r'([0-9]+)', name))]
+
+
+def _numbered(folder: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name in image_names(folder):
+        part = NUMBERED.fullmatch(name)
+        if not part:
+            raise NetvladError(
+                f'{folder / name}: its name ends in no number, so it has no place in the sequence'
+            )
+        number = int(part.group(2))
+        if number in found:
+            raise NetvladError(
+                f'{folder}: {found[number]} and {name} have the same number; '
+                'one sequence is expected there'
+            )
+        found[number] = name
+    return found
+
+
+def _in_line(folder: Path, names: dict[int, str], numbers: range) -> Slots:
+    pattern = NUMBERED.fullmatch(next(iter(names.values()), ''))
+    before, digits, after = pattern.groups() if pattern else ('', '', '')
+    line = [names.get(number, f'{before}{number:0{len(digits)}d}{after}') for number in numbers]
+    return Slots(
+        _below(folder, line),
+        tuple(folder / names[number] if number in names else None for number in numbers),
+    )
+
+
+def _below(folder: Path, names: list[str]) -> tuple[str, ...]:
+    return tuple(f'{folder.name}/{name}' for name in names)

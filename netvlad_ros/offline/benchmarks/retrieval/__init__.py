@@ -1,0 +1,1 @@
+"""Public benchmarks of image retrieval: Oxford, Paris, Holidays."""

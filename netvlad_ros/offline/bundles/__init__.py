@@ -1,0 +1,3 @@
+"""Bundles made from bundles: fewer dimensions, half precision, and the check that both answer
+alike.
+"""

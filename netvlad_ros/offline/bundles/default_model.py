@@ -1,0 +1,28 @@
+"""Where the model that comes with the package lies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from netvlad_ros.core.errors import NetvladError
+
+NAME = 'mobilenetv2_netvlad_512.onnx'
+
+
+def default_model() -> Path:
+    """Find the package's own model bundle; raises NetvladError if it is not installed.
+
+    Looked for beside the sources, then in share/netvlad_ros/models of every ROS workspace that is
+    sourced, then of the Python environment.
+    """
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    places = [
+        Path(__file__).resolve().parents[3] / 'models' / NAME,
+        *(Path(prefix, 'share', 'netvlad_ros', 'models', NAME) for prefix in prefixes if prefix),
+    ]
+    for place in places:
+        if place.is_file():
+            return place
+    raise NetvladError(f'the model {NAME} of the package is not installed; name one with --model')

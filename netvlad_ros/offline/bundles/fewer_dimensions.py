@@ -1,0 +1,90 @@
+"""Fewer dimensions of a whitened descriptor: its last linear layer, sliced in the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.bundles.onnx_graph import GraphIndex, attribute, tidy
+
+_TRANSPARENT = ('Cast', 'Identity')
+
+
+def cut_graph(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx.ModelProto:
+    """A graph that answers the first `dim` dimensions, of unit length again, and does no more work.
+
+    Whitening puts the most telling directions first, so the first ones of a fitted layer are what
+    fitting it to `dim` would have given.
+
+    Args:
+        model: ends with a linear layer (Gemm, or MatMul and Add) and L2 normalisation.
+        output: name of the descriptor.
+        dim: wanted.
+        where: names the model in errors.
+
+    Raises:
+        NetvladError: the graph does not end so, or answers fewer dimensions.
+    """
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    index = GraphIndex(cut.graph)
+    end = _behind(index, output)
+    if end is None or end.op_type not in ('Div', 'LpNormalization'):
+        raise _no_layer(where)
+    layer = _behind(index, end.input[0])
+    bias_at: tuple[onnx.NodeProto, int] | None = None
+    if layer is not None and layer.op_type == 'Add':
+        add = layer
+        constant = [i for i in (0, 1) if index.constant(add.input[i]) is not None]
+        if len(constant) != 1:
+            raise _no_layer(where)
+        bias_at = add, constant[0]
+        layer = _behind(index, add.input[1 - constant[0]])
+        if layer is None or layer.op_type != 'MatMul':
+            raise _no_layer(where)
+    if layer is None or layer.op_type not in ('Gemm', 'MatMul'):
+        raise _no_layer(where)
+    if layer.op_type == 'Gemm' and len(layer.input) == 3:
+        bias_at = layer, 2
+    weight = index.constant(layer.input[1])
+    bias = index.constant(bias_at[0].input[bias_at[1]]) if bias_at else None
+    if weight is None or weight.ndim != 2 or (bias_at and bias is None):
+        raise _no_layer(where)
+    axis = 0 if layer.op_type == 'Gemm' and attribute(layer, 'transB', 0) else 1
+    present = weight.shape[axis]
+    if not 1 <= dim <= present:
+        raise NetvladError(f'{where} has {present} dimensions: it cannot be cut to {dim}')
+    _replace(cut.graph, layer, 1, np.take(weight, np.arange(dim), axis=axis))
+    if bias_at is not None and bias is not None and bias.ndim and bias.shape[-1] == present:
+        _replace(cut.graph, *bias_at, bias[..., :dim])
+    tidy(cut.graph)
+    for port in cut.graph.output:
+        if port.name == output and len(port.type.tensor_type.shape.dim) == 2:
+            port.type.tensor_type.shape.dim[1].dim_value = dim
+    return cut
+
+
+def _behind(index: GraphIndex, name: str) -> onnx.NodeProto | None:
+    """The node that answers a tensor, looking through casts."""
+    node = index.producer(name)
+    while node is not None and node.op_type in _TRANSPARENT:
+        node = index.producer(node.input[0])
+    return node
+
+
+def _replace(
+    graph: onnx.GraphProto, node: onnx.NodeProto, position: int, value: NDArray[np.generic]
+) -> None:
+    name = f'{node.input[position]}.cut'
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    node.input[position] = name
+
+
+def _no_layer(where: str) -> NetvladError:
+    return NetvladError(
+        f'{where} does not end with a whitening layer, so its dimensions cannot be cut: '
+        'train it with whitening, or export the network with it'
+    )

@@ -1,0 +1,103 @@
+"""Whether two ways to compute a descriptor answer the same on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from netvlad_ros.core.camera.image import read_image
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.offline.files.image_files import image_names
+
+PARITY = 0.9999  # smallest cosine between two sides that are taken for the same
+COMPARED = 8  # most images of a folder that both sides describe
+
+# uint8 (h, w, 3) RGB images of one working size -> (N, D)
+Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]]
+
+
+def check_parity(
+    reference: Describe, candidate: Describe, images: Sequence[NDArray[np.uint8]], what: str
+) -> None:
+    """Compares image by image and, where their sizes agree, all as one batch.
+
+    Args:
+        reference, candidate: the two sides.
+        images: uint8 (h, w, 3) RGB, at their working size.
+        what: begins the error: what is refused, and who disagrees.
+
+    Raises:
+        NetvladError: a cosine of 0.9999 or less, or an answer that is not finite.
+    """
+    worst = worst_cosine(reference, candidate, images)
+    if not worst > PARITY:  # also refuses NaN
+        raise NetvladError(
+            f'{what} agree only to cosine {worst:.6f} on {len(images)} images, '
+            f'needs more than {PARITY}'
+        )
+
+
+def worst_cosine(
+    reference: Describe, candidate: Describe, images: Sequence[NDArray[np.uint8]]
+) -> float:
+    """Smallest cosine between the two sides; NaN if one answers something not finite."""
+    groups: list[Sequence[NDArray[np.uint8]]] = [[image] for image in images]
+    if len({image.shape for image in images}) == 1:
+        groups.append(images)
+    cosines = []
+    for group in groups:
+        ours, theirs = (side(group).astype(np.float64) for side in (reference, candidate))
+        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            cosines.append(((ours * theirs).sum(axis=1) / norms).min())
+    return float(np.min(cosines))
+
+
+def graph_describer(model: onnx.ModelProto, output: str, preprocessing: Preprocessing) -> Describe:
+    """The answers of a graph, by onnxruntime on the CPU.
+
+    Raises:
+        NetvladError: onnxruntime refuses the graph.
+    """
+    try:
+        session = ort.InferenceSession(
+            model.SerializeToString(), providers=['CPUExecutionProvider']
+        )
+    except Exception as error:  # onnxruntime raises a dozen unrelated types
+        raise NetvladError(f'the graph does not load in onnxruntime: {error}') from error
+    port = session.get_inputs()[0]
+
+    def describe(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.floating]:
+        groups = [[image] for image in images] if isinstance(port.shape[0], int) else [images]
+        rows = [session.run([output], {port.name: preprocessing.to_input(g)})[0] for g in groups]
+        return np.concatenate(rows)
+
+    return describe
+
+
+def images_of_folder(folder: Path) -> list[NDArray[np.uint8]]:
+    """Images to compare on, uint8 (h, w, 3) RGB, evenly spaced in the order of a folder.
+
+    Raises:
+        NetvladError: there are fewer than two, or one cannot be read.
+    """
+    names = image_names(folder)
+    if len(names) < 2:
+        raise NetvladError(f'{folder}: the comparison needs two images or more, found {len(names)}')
+    count = min(COMPARED, len(names))
+    return [read_image(folder / names[i * len(names) // count]) for i in range(count)]
+
+
+def stand_in_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:
+    """Three images of smooth noise, uint8 (h, w, 3), where no real ones are at hand."""
+    rng = np.random.default_rng(0)
+    size = (preprocessing.height, preprocessing.width)
+    coarse = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for side in (16, 24, 48)]
+    plain = Preprocessing(*size)
+    return [plain(noise) for noise in coarse]

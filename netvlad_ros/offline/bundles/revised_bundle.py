@@ -1,0 +1,90 @@
+"""A bundle made from another: fewer dimensions, half precision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
+from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
+from netvlad_ros.offline.bundles.fewer_dimensions import cut_graph
+from netvlad_ros.offline.bundles.half_precision import half_graph
+from netvlad_ros.offline.bundles.parity import check_parity, graph_describer, stand_in_images
+
+
+def revise_bundle(
+    source: Path,
+    out: Path,
+    *,
+    dim: int | None = None,
+    half: bool = False,
+    images: Sequence[NDArray[np.uint8]] = (),
+    where: str = '',
+) -> tuple[str, bool]:
+    """Writes a bundle that answers what source does: its first dimensions, or in half precision.
+
+    Args:
+        source: a bundle.
+        out: of the new one, whose name becomes the model's.
+        dim: dimensions that are kept, of unit length again; None = all.
+        half: weights and convolutions in float16; input and output stay as they are.
+        images: uint8 (H, W, 3) RGB, real ones, on which both must agree; noise if there are none.
+        where: names source in errors; left out, its path does.
+
+    Returns:
+        The new model id, and whether a calibration was dropped: fewer dimensions move every
+        similarity, so what they meant no longer holds.
+
+    Raises:
+        NetvladError: source is no sound bundle, has no whitening layer to cut or fewer dimensions,
+            or the two disagree (cosine <= 0.9999); no file is left then.
+    """
+    metadata = ModelBundle.load(source, device='cpu').metadata  # also: is it sound, is it itself?
+    where = where or f'model {source}'
+    model = onnx.load_model(source)
+    raw: dict[str, Any] = json.loads(
+        next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
+    )
+    revised, changes, dropped = model, dict[str, Any](), False
+    if dim is not None and dim != metadata.dim:
+        revised = _cut(revised, metadata, dim, where)
+        dropped = raw.get('calibration') is not None
+        changes |= {
+            'dim': dim,
+            'whitening': f'{metadata.whitening}, cut to {dim}',
+            'calibration': None,
+        }
+    if half:
+        revised = half_graph(revised)
+        changes['precision'] = 'float16'
+    if not changes:
+        raise NetvladError(f'{where} is {metadata.dim}-dimensional already: nothing to do')
+
+    preprocessing, output = metadata.preprocessing, metadata.output_name
+    resized = [preprocessing(image) for image in images] or stand_in_images(preprocessing)
+    whole = graph_describer(model, output, preprocessing)
+    check_parity(
+        lambda group: whole(group)[:, :dim],  # a cosine needs no unit length
+        graph_describer(revised, output, preprocessing),
+        resized,
+        f'export to {out} refused: it and {where}',
+    )
+    history = {'model_id': metadata.model_id, 'name': metadata.name, 'dim': metadata.dim}
+    facts = {**raw, **changes, 'name': out.stem, 'made_from': history}
+    return write_bundle(revised, facts, out), dropped
+
+
+def _cut(model: onnx.ModelProto, metadata: ModelMetadata, dim: int, where: str) -> onnx.ModelProto:
+    if metadata.whitening == 'none':
+        raise NetvladError(
+            f'{where} has no whitening layer, so none of its dimensions is more telling than '
+            'another: train it with whitening, or export the network with it'
+        )
+    return cut_graph(model, metadata.output_name, dim, where)

@@ -1,0 +1,1 @@
+"""netvlad compare: methods side by side on the same images."""

@@ -1,0 +1,88 @@
+"""The page of a comparison: its table, what it says of ours, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netvlad_ros.offline.comparison.comparison_run import Subject
+from netvlad_ros.offline.comparison.comparison_table import (
+    COST_DIGITS,
+    COSTS,
+    Group,
+    groups,
+    legend,
+)
+from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.report.environment import environment
+from netvlad_ros.offline.report.metric_table import flat
+from netvlad_ros.offline.report.page import Page
+
+
+def comparison_page(
+    standings: Standings,
+    subjects: Sequence[Subject],
+    settings: Mapping[str, Any],
+    picture: Path,
+) -> bytes:
+    """One HTML file that opens offline. picture: of draw_comparison."""
+    known = environment()
+    methods, benchmarks = len(standings.methods), len(subjects)
+    page = Page(
+        f'{methods} methods on {benchmarks} benchmark{"s" if benchmarks > 1 else ""}',
+        ', '.join(standings.benchmarks) + f'; written {known["written"]}',
+    )
+    page.section('Comparison')
+    names, *columns = groups(standings)
+    costs = [group for group in columns if group.heads[0] in COST_DIGITS]
+    _table(page, [names, *(_with_interval(group) for group in columns if group not in costs)])
+    page.text(f'{legend(standings)}.')
+    for sentence in standings.sentences():
+        page.text(f'{sentence}.')
+    page.heading('What it costs')
+    page.text(f'Each method in a process of its own; {COSTS}.')
+    _table(page, [names, *costs])
+    page.section('Picture')
+    page.picture(picture.read_bytes(), 'Recall@1, and what it costs, a line for each method')
+    page.section('Benchmarks')
+    page.table(
+        ('benchmark', 'right is', 'places', 'queries', 'answerable', 'images missing'),
+        [
+            (
+                subject.name,
+                subject.benchmark.protocol,
+                str(len(subject.benchmark.database)),
+                str(len(subject.benchmark.queries)),
+                str(subject.answerable),
+                str(len(subject.benchmark.missing)),
+            )
+            for subject in subjects
+        ],
+    )
+    page.text(
+        'The folder of each method on each benchmark, BENCHMARK/METHOD beside this page, has a '
+        'report of its own with the worst failures.'
+    )
+    page.section('Configuration')
+    page.table(('setting', 'value'), flat(settings).items())
+    page.section('Environment')
+    page.table(('what', 'value'), known.items())
+    return page.html()
+
+
+def _table(page: Page, columns: Sequence[Group]) -> None:
+    heads = [f'{group.title} {head}'.strip() for group in columns for head in group.heads]
+    rows = zip(*(group.rows for group in columns), strict=True)
+    page.table(heads, ([cell for part in row for cell in part] for row in rows))
+
+
+def _with_interval(group: Group) -> Group:
+    """R@1 and its interval as one column, which is half as wide as two."""
+    if '95 %' not in group.heads:
+        return group
+    rows = [
+        [row[0].strip() + ('' if row[1] == '-' else f' ({row[1]})'), *row[2:]] for row in group.rows
+    ]
+    return replace(group, heads=['R@1 (95 %)', *group.heads[2:]], rows=rows)

@@ -1,0 +1,95 @@
+"""Recall of methods, and what it costs, in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from netvlad_ros.offline.comparison.leaderboard import OURS, Standings, recall_at_1
+from netvlad_ros.offline.report.plots import write_figure
+from netvlad_ros.offline.report.safe_text import label as safe
+
+OURS_COLOUR, OTHERS_COLOUR = '#d1495b', '#30638e'
+LOGARITHMIC = ('bytes/place', 'ms/image', 'ms/query')
+COSTS = (*LOGARITHMIC, 'peak MB')
+PANEL_INCHES, ROW_INCHES = 2.1, 0.27
+LEAST_ROWS = 8  # below it, the panels would be lower than their titles are wide
+
+
+def draw_comparison(standings: Standings, path: Path) -> None:
+    """A line for each method, best on top, through panels of recall@1 and of what it costs.
+
+    Lines instead of labelled points, so that methods which tie stay legible. Raises NetvladError
+    if the file cannot be written.
+    """
+    methods = sorted(standings.methods, key=lambda name: standings.mean_recall(name) or 0)
+    panels = len(standings.benchmarks) + len(COSTS)
+    figure = Figure(
+        figsize=(2 + PANEL_INCHES * panels, 1.6 + ROW_INCHES * max(len(methods), LEAST_ROWS)),
+        layout='constrained',
+    )
+    figure.suptitle(
+        'recall@1 with its interval of 95 % over the queries, and what it costs (*: beats netvlad, '
+        '**: beyond chance)'
+    )
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    for panel, benchmark in zip(axes, standings.benchmarks, strict=False):
+        _recalls(panel, standings, methods, benchmark)
+    for panel, cost in zip(axes[len(standings.benchmarks) :], COSTS, strict=True):
+        _costs(panel, standings, methods, cost)
+    axes[0].set_yticks(range(len(methods)), [safe(name) for name in methods])
+    axes[0].set_ylim(-0.7, len(methods) - 0.3)
+    for tick, name in zip(axes[0].get_yticklabels(), methods, strict=True):
+        tick.set_color(_colour(name))
+    write_figure(figure, path)
+
+
+def _recalls(axes: Axes, standings: Standings, methods: Sequence[str], benchmark: str) -> None:
+    for row, name in enumerate(methods):
+        figures = standings.of(benchmark, name)
+        share = recall_at_1(figures)
+        if figures is None or share is None:
+            _words(axes, row, name, '–')
+            continue
+        if figures['recall_at_1_interval'] is not None:
+            ends = [100 * end for end in figures['recall_at_1_interval']]
+            axes.plot(ends, [row, row], color=_colour(name), alpha=0.5)
+        axes.plot(100 * share, row, 'o', color=_colour(name), markersize=5)
+        _words(axes, row, name, f'{100 * share:.1f}{standings.mark(benchmark, name)}')
+    axes.set(xlim=(0, 103), title=safe(benchmark), xlabel='recall@1 [%]')
+    axes.grid(alpha=0.3)
+
+
+def _costs(axes: Axes, standings: Standings, methods: Sequence[str], cost: str) -> None:
+    for row, name in enumerate(methods):
+        value = standings.costs(name)[cost]
+        if value is not None:
+            axes.plot(value, row, 'o', color=_colour(name), markersize=5)
+            _words(axes, row, name, f'{value:.0f}' if value >= 100 else f'{value:.2g}')
+    if cost in LOGARITHMIC:
+        axes.set_xscale('log')
+    else:
+        axes.set_xlim(left=0)
+    axes.set(title=cost)
+    axes.grid(alpha=0.3)
+
+
+def _words(axes: Axes, row: int, name: str, text: str) -> None:
+    """Write the figure on the right of the panel, where no point is."""
+    axes.annotate(
+        text,
+        (1, row),
+        xycoords=('axes fraction', 'data'),
+        xytext=(4, 0),
+        textcoords='offset points',
+        va='center',
+        fontsize=8,
+        color=_colour(name),
+    )
+
+
+def _colour(name: str) -> str:
+    return OURS_COLOUR if name == OURS else OTHERS_COLOUR

@@ -1,0 +1,1 @@
+"""Readers of training images: one file for each dataset layout."""

@@ -1,0 +1,171 @@
+"""Own drives, as folders or bags, with headings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.datasets.place_images import PlaceImages
+from netvlad_ros.offline.drives.drive_options import BagOptions
+from netvlad_ros.offline.drives.folder_drive import FolderTraverse
+from netvlad_ros.offline.drives.folder_writer import SKIPPED_FILE, write_traverse_folder
+from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.files.csv_file import read_columns
+from netvlad_ros.offline.files.image_files import ImageFinder
+from netvlad_ros.offline.progress import Skip
+
+
+def read_folder_traverse(folder: Path) -> PlaceImages:
+    """Read a drive's `poses.csv`; images without a pose, and poses without an image, are skipped.
+
+    Positions are the camera's, in the frame of the poses, with the vertical axis last (see
+    ground_axes); headings are those of the optical axis.
+
+    Raises:
+        NetvladError: no such file, or a broken line, by its number.
+    """
+    return _one_area(folder.resolve().name, '', {'': folder})
+
+
+def read_visits(folder: Path) -> PlaceImages:
+    """Read PLACE/VISIT/poses.csv: drives through several places, of each place in one frame.
+
+    A folder that holds the visits themselves is one place.
+
+    Raises:
+        NetvladError: no such files, or what read_folder_traverse raises.
+    """
+    name = folder.resolve().name
+    places = {'': folder, **_folders(folder)}
+    parts = []
+    for place, inside in places.items():
+        drives = {n: path for n, path in _folders(inside).items() if (path / 'poses.csv').exists()}
+        if drives:
+            parts.append(_one_area(name, place, drives))
+    if not parts:
+        raise NetvladError(
+            f'{folder}: layout visits needs PLACE/VISIT/poses.csv, or VISIT/poses.csv of one place'
+        )
+    columns: dict[str, Any] = {
+        column: np.concatenate([getattr(part, column) for part in parts])
+        for column in ('recordings', 'areas', 'times_s', 'positions_m', 'headings_deg')
+    }
+    everything = np.ones(sum(len(part) for part in parts), dtype=bool)
+    return replace(
+        parts[0],
+        images=tuple(image for part in parts for image in part.images),
+        is_query=everything,
+        is_database=everything,
+        skipped=tuple(skip for part in parts for skip in part.skipped),
+        **columns,
+    )
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
+def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
+    """Drives in one frame, by the names of their recordings."""
+    images: list[Path] = []
+    poses: list[NDArray[np.float64] | None] = []
+    recordings: list[str] = []
+    times_s: list[float] = []
+    skipped: list[Skip] = []
+    for drive, folder in drives.items():
+        finder = ImageFinder(folder)
+        traverse = FolderTraverse(folder, BagOptions())
+        first = None
+        for frame in traverse.frames():
+            image = finder.find(frame.image)
+            if image is None:
+                continue
+            first = frame.stamp_ns if first is None else first
+            images.append(image)
+            poses.append(frame.T_map_cam)
+            recordings.append(f'{area}/{drive}' if area else drive)
+            # From the first image on: a double holds no nanoseconds since 1970.
+            times_s.append((frame.stamp_ns - first) / 1e9)
+        skipped += (*finder.skipped, *traverse.skipped)
+    T_map_cam = np.array(poses, dtype=np.float64).reshape(-1, 4, 4)
+    axes = ground_axes(T_map_cam) if images else np.arange(3)
+    everything = np.ones(len(images), dtype=bool)
+    return PlaceImages(
+        name=name,
+        images=tuple(images),
+        recordings=np.array(recordings, dtype=str),
+        areas=np.full(len(images), area),
+        positions_m=T_map_cam[:, :3, 3][:, axes],
+        headings_deg=headings_deg(T_map_cam, axes),
+        times_s=np.array(times_s, dtype=np.float64),
+        places=None,
+        is_query=everything,
+        is_database=everything,
+        skipped=tuple(skipped),
+    )
+
+
+def read_bag(bag: Path, cache: Path, max_area_px: int, options: BagOptions) -> PlaceImages:
+    """Read a bag as such a folder, which is written below `cache` once and found there again.
+
+    The folder's name holds a hash of the bag's files, sizes and times and of the options: another
+    bag, or other options, get a folder of their own.
+    """
+    folder = cache / f'{bag.resolve().stem}-{_fingerprint(bag, max_area_px, options)}'
+    if not folder.is_dir():
+        write_traverse_folder(open_traverse(bag, **vars(options)), folder, max_area_px)
+    found = read_folder_traverse(folder)
+    skipped = tuple(
+        Skip(row.cells['image'], row.cells['reason'])
+        for row in read_columns(folder / SKIPPED_FILE, ('image', 'reason'))
+    )
+    return replace(found, name=bag.resolve().stem, skipped=skipped)
+
+
+def _fingerprint(bag: Path, max_area_px: int, options: BagOptions) -> str:
+    digest = hashlib.sha256(repr((max_area_px, astuple(options))).encode())
+    try:
+        files = [bag] if bag.is_file() else sorted(p for p in bag.iterdir() if p.is_file())
+        for path in files:
+            state = path.stat()
+            digest.update(f'{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0'.encode())
+    except OSError as error:
+        raise NetvladError(f'bag {bag} cannot be read: {error.strerror}') from error
+    return digest.hexdigest()[:16]
+
+
+CLEAR = 0.7  # mean of the cameras' up axes along a map axis that settles which way is up
+STEEP = 0.2  # sine of the angle to the vertical below which a direction has no heading
+
+
+def ground_axes(T_map_cam: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Axes of the map in the order (ground, ground, up), (3,) int64, for poses (N, 4, 4).
+
+    z is up, as REP-103 wants it, unless the cameras say clearly that another axis is: visual
+    odometry often keeps the first camera's frame, whose y axis points down. The order is cyclic,
+    so headings keep their sense up to the direction of the vertical.
+    """
+    up = -T_map_cam[:, :3, 1].mean(axis=0)  # optical frames: y down
+    axis = int(np.abs(up).argmax())
+    vertical = axis if abs(up[axis]) > CLEAR else 2
+    return np.array([(vertical + 1) % 3, (vertical + 2) % 3, vertical])
+
+
+def headings_deg(T_map_cam: NDArray[np.float64], axes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Direction of view on the ground (N,) [deg], from the first of the axes to the second.
+
+    It is the optical axis (z) projected on the ground; for a camera that looks almost straight up
+    or down, the direction in which the top of its image points; NaN where both are vertical.
+    """
+    forward = T_map_cam[:, :3, 2][:, axes]
+    top = -T_map_cam[:, :3, 1][:, axes]
+    flat = np.linalg.norm(forward[:, :2], axis=1) > STEEP
+    chosen = np.where(flat[:, None], forward, top)
+    headings = np.degrees(np.arctan2(chosen[:, 1], chosen[:, 0]))
+    return np.where(np.linalg.norm(chosen[:, :2], axis=1) > STEEP, headings, np.nan)

@@ -1,0 +1,55 @@
+"""The camera calibration that a bag carries beside its images."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from netvlad_ros.core.camera.camera_info import camera_model_of, is_rectified, is_transport
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.drives.bags.bag_file import BagFile
+from netvlad_ros.offline.drives.drive import NO_CALIBRATION
+from netvlad_ros.offline.progress import Skip
+
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+MAX_MESSAGES = 100  # that are looked at until a sound one comes: each may lie in a chunk of its own
+
+
+def read_bag_camera(
+    bag: BagFile, image_topic: str, asked: str | None, skipped: list[Skip]
+) -> CameraModel | None:
+    """Model of the camera of an image topic, by the first sound message of its camera_info.
+
+    asked: the topic of the camera_info; None: the image topic's sibling. None, and an entry in
+    `skipped` where there are messages, if none is of use. Raises NetvladError if the bag has no
+    such topic as asked for.
+    """
+    topics = bag.topics()
+    infos = sorted(topic.name for topic in topics.values() if topic.msgtype == CAMERA_INFO)
+    if asked is not None and asked not in infos:
+        raise NetvladError(
+            f'bag {bag.path} has no topic {asked} with camera_info; '
+            f'topics with camera_info: {", ".join(infos) or "none"}'
+        )
+    topic = asked or next((name for name in siblings(image_topic) if name in infos), None)
+    if topic is None:
+        return None
+    problem = 'it has no message'
+    for _, message in islice(bag.messages([topic]), MAX_MESSAGES):
+        if message is None:
+            problem = 'its messages cannot be decoded'
+            continue
+        try:
+            return camera_model_of(message, rectified=is_rectified(image_topic))
+        except NetvladError as error:
+            problem = str(error)
+    skipped.append(Skip(f'{topic} ({problem})', NO_CALIBRATION))
+    return None
+
+
+def siblings(image_topic: str) -> list[str]:
+    """Where image_transport looks for the camera_info of an image topic, most likely first."""
+    above = image_topic.rpartition('/')[0]
+    if is_transport(image_topic):  # /camera/image_raw/compressed goes with /camera/camera_info
+        return [f'{above.rpartition("/")[0]}/camera_info', f'{above}/camera_info']
+    return [f'{above}/camera_info']

@@ -1,0 +1,81 @@
+"""Replayable copies of drives: `netvlad bag write`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import invert
+from netvlad_ros.offline.drives.bags.bag_writer import (
+    BASE_FRAME,
+    MAP_FRAME,
+    T_BASE_CAM_FORWARD,
+    write_bag_to,
+)
+from netvlad_ros.offline.drives.camera_file import CameraFile, read_camera
+from netvlad_ros.offline.drives.drive import Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.progress import Progress, no_progress, skip_sentences
+
+
+def write_bag(
+    traverse: Traverse,
+    out: Path,
+    *,
+    camera_file: Path | None = None,
+    selection: slice = slice(None),
+    size: tuple[int, int] | None = None,
+    storage: str = 'mcap',
+    compressed: bool = False,
+    progress: Progress = no_progress,
+) -> int:
+    """Write the frames of a drive as a rosbag2 with the drive's own stamps; returns their number.
+
+    camera_file: camera.yaml; without one the bag has no camera_info. size: width, height [px] to
+    resize to. Unreadable images are left out and added to `traverse.skipped`. Raises NetvladError
+    if nothing is left, or if `out` exists or cannot be written.
+    """
+    camera = None if camera_file is None else read_camera(camera_file)
+    T_base_cam = T_BASE_CAM_FORWARD if traverse.T_base_cam is None else traverse.T_base_cam
+    if camera and size:
+        camera = camera.resized(*size)
+    total = len(selected_indices(selection, len(traverse)))
+    written = 0
+    with write_bag_to(
+        out, storage=storage, compressed=compressed, camera=camera, T_base_cam=T_base_cam
+    ) as writer:
+        for done, frame in enumerate(traverse.frames(selection)):
+            progress(done, total)
+            rgb = read_or_skip(frame, traverse.skipped)
+            if rgb is None:
+                continue
+            rgb = rgb if size is None else _resized(rgb, size)
+            if camera:
+                _check_same_size(rgb, camera, frame.image)
+            if frame.T_map_cam is not None:
+                T_map_base = frame.T_map_cam @ invert(T_base_cam)
+                writer.write_transforms(frame.stamp_ns, [(MAP_FRAME, BASE_FRAME, T_map_base)])
+            writer.write_image(frame.stamp_ns, rgb)
+            written += 1
+        progress(total, total)
+        if not written:
+            reasons = '; '.join(skip_sentences(traverse.skipped)) or 'the slice is empty'
+            raise NetvladError(f'{traverse.name}: no image is left for a bag ({reasons})')
+    return written
+
+
+def _resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    method = cv2.INTER_AREA if size[0] < rgb.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, size, interpolation=method), dtype=np.uint8)
+
+
+def _check_same_size(rgb: NDArray[np.uint8], camera: CameraFile, image: str) -> None:
+    height, width = rgb.shape[:2]
+    if (width, height) != (camera.width, camera.height):
+        raise NetvladError(
+            f'{image} is {width}x{height} px, but camera.yaml is for '
+            f'{camera.width}x{camera.height}; mend one of them or pass --size'
+        )

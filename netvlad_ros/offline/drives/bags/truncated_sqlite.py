@@ -1,0 +1,70 @@
+"""A rosbag2 .db3 file that was not closed, up to the first row that cannot be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from netvlad_ros.offline.drives.bags.bag_storage import Topic
+
+
+class CutSqlite:
+    """Rows are read in the order they were written, so that damage costs only what is behind it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> CutSqlite:
+        """Open the file for reading; SQLite applies a write-ahead log where one is left."""
+        self._connection = sqlite3.connect(f'{self._path.resolve().as_uri()}?mode=ro', uri=True)
+        # SQLite refuses a file that is shorter than its header says, unless told that it is under
+        # repair; nothing can be written, the file is opened read-only.
+        self._connection.execute('PRAGMA writable_schema=ON')
+        ((self._page_bytes,),) = self._connection.execute('PRAGMA page_size')
+        ((pages,),) = self._connection.execute('PRAGMA page_count')
+        self._cut = self._path.stat().st_size < pages * self._page_bytes
+        self._types = {
+            number: (name, msgtype)
+            for number, name, msgtype in self._connection.execute(
+                'SELECT id, name, type FROM topics'
+            )
+            if isinstance(name, str) and isinstance(msgtype, str)  # SQLite holds to no type
+        }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def topics(self) -> list[Topic]:
+        """Count the rows of each topic that can be found."""
+        counts = dict.fromkeys(self._types, 0)
+        for (number,) in self._rows('topic_id'):
+            if number in counts:
+                counts[number] += 1
+        return [Topic(*self._types[number], count) for number, count in counts.items()]
+
+    def raw_messages(self, topics: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
+        """Yield topic, type and serialised message until the damage begins."""
+        # What a cut file lacks of a large row's last page reads as zeros, without an error. So a
+        # large row counts only once another one of its topic was found behind it.
+        held: dict[int, tuple[str, str, bytes]] = {}
+        for number, data in self._rows('topic_id, data'):
+            name, msgtype = self._types.get(number, ('', ''))
+            if name not in topics or not isinstance(data, bytes):
+                continue
+            if len(data) < self._page_bytes // 8:
+                yield name, msgtype, data
+                continue
+            if number in held:
+                yield held[number]
+            held[number] = (name, msgtype, data)
+        if not self._cut:
+            yield from held.values()
+
+    def _rows(self, columns: str) -> Iterator[tuple]:
+        try:
+            yield from self._connection.execute(f'SELECT {columns} FROM messages ORDER BY id')
+        except sqlite3.DatabaseError:
+            self._cut = True

@@ -1,0 +1,77 @@
+"""A drive as a folder: `images/`, `poses.csv`, optional `camera.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from netvlad_ros.core.camera.camera_model import CameraModel
+from netvlad_ros.core.camera.image import read_image
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.drives.camera_file import read_camera_model
+from netvlad_ros.offline.drives.drive import NO_CALIBRATION, Frame, selected_indices
+from netvlad_ros.offline.drives.drive_options import (
+    DEFAULT_BASE_FRAME,
+    DEFAULT_MAP_FRAME,
+    BagOptions,
+)
+from netvlad_ros.offline.drives.poses_file import read_poses
+from netvlad_ros.offline.files.image_files import image_names
+from netvlad_ros.offline.progress import Skip
+
+
+class FolderTraverse:
+    """The images that `poses.csv` names, in its order; other images are counted as skipped."""
+
+    def __init__(self, folder: Path, options: BagOptions) -> None:
+        """Read the poses; raises NetvladError where a line is broken.
+
+        Of the options count those that a folder cannot tell by itself: map_frame, T_base_cam,
+        base_frame, camera_frame and camera_file.
+        """
+        self.folder = folder
+        self.name = folder.resolve().name
+        self.frame_id = options.map_frame or DEFAULT_MAP_FRAME
+        self.T_base_cam = options.T_base_cam
+        mounted = self.T_base_cam is not None
+        self.base_frame = (options.base_frame or DEFAULT_BASE_FRAME) if mounted else None
+        self.camera_frame = options.camera_frame
+        self._rows = read_poses(folder / 'poses.csv')
+        named = {row.image for row in self._rows}
+        self.skipped = [
+            Skip(image, 'not named in poses.csv')
+            for image in image_names(folder, below='images')
+            if image not in named
+        ]
+        self.camera = self._camera(options.camera_file)
+
+    def _camera(self, camera_file: Path | None) -> CameraModel | None:
+        if camera_file is not None:
+            return read_camera_model(camera_file)
+        own = self.folder / 'camera.yaml'
+        if not own.exists():
+            return None
+        try:
+            return read_camera_model(own)
+        except NetvladError as error:
+            # Most work with a drive needs no calibration.
+            self.skipped.append(Skip(f'camera.yaml ({error})', NO_CALIBRATION))
+            return None
+
+    def __len__(self) -> int:
+        """Count the images that have a pose."""
+        return len(self._rows)
+
+    def frames(self, selection: slice = slice(None)) -> Iterator[Frame]:
+        """Yield the frames of a slice of `poses.csv`; pixels are read when asked for."""
+        for index in selected_indices(selection, len(self._rows)):
+            row = self._rows[index]
+            yield Frame(
+                index=index,
+                stamp_ns=row.stamp_ns,
+                image=row.image,
+                recording=self.name,
+                T_map_cam=row.T_map_cam,
+                read=partial(read_image, self.folder / row.image),
+            )

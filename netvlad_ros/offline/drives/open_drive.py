@@ -1,0 +1,61 @@
+"""Which reader a drive needs, decided by looking at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.offline.drives.drive_options import BagOptions
+
+UNDERSTOOD = (
+    'a folder with poses.csv and images/, a rosbag2 folder (metadata.yaml with .mcap or .db3 '
+    'files), or a single .mcap or .db3 file'
+)
+
+
+def open_traverse(source: Path | str, **options: Any) -> Traverse:
+    """Open a drive; options are the fields of BagOptions (a folder needs few: FolderTraverse).
+
+    without_poses: a folder that is no drive is taken for one of all images below it.
+    Raises NetvladError if it is missing, of no known kind, or broken.
+    """
+    source = Path(source)
+    bag_options = BagOptions(**options)
+    if not source.exists():
+        raise NetvladError(f'{source} does not exist; a drive is {UNDERSTOOD}')
+    if source.is_dir() and (source / 'poses.csv').is_file():
+        from netvlad_ros.offline.drives.folder_drive import FolderTraverse
+
+        return FolderTraverse(source, bag_options)
+    if _is_bag(source):
+        from netvlad_ros.offline.drives.bags.bag_drive import BagTraverse
+
+        return BagTraverse(source, bag_options)
+    if bag_options.without_poses and source.is_dir():
+        from netvlad_ros.offline.drives.camera_file import read_camera_model
+        from netvlad_ros.offline.drives.image_drive import ImageTraverse
+
+        file = bag_options.camera_file
+        return ImageTraverse(source, camera=None if file is None else read_camera_model(file))
+    raise NetvladError(f'{source} is no drive: {_seen(source)}; a drive is {UNDERSTOOD}')
+
+
+def _is_bag(source: Path) -> bool:
+    from netvlad_ros.offline.drives.bags.bag_storage import SUFFIXES
+
+    if source.is_file():
+        return source.suffix in SUFFIXES
+    return (source / 'metadata.yaml').is_file() or any(
+        file.suffix in SUFFIXES for file in source.iterdir()
+    )
+
+
+def _seen(source: Path) -> str:
+    if source.is_file():
+        return f'a file ending in "{source.suffix}"'
+    names = sorted(path.name for path in source.iterdir())
+    if not names:
+        return 'the folder is empty'
+    return f'it holds {", ".join(names[:8])}{" ..." if len(names) > 8 else ""}'

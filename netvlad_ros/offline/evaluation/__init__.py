@@ -1,0 +1,1 @@
+"""What netvlad eval measures: a drive on a map, pairs of images, a public benchmark."""

@@ -1,0 +1,1 @@
+"""Files from elsewhere, read safely: CSV, lists of images, NumPy, MATLAB, pickles."""

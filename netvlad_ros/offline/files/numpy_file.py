@@ -1,0 +1,67 @@
+"""A NumPy file from elsewhere: nothing in it is run, whatever it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.files.safe_pickle import MAX_BYTES as MAX_PICKLE_BYTES
+from netvlad_ros.offline.files.safe_pickle import parse_plain_pickle
+
+MAX_BYTES = 2**28
+MAX_HEADER_BYTES = 2**14
+# What NumPy's reader lets through of a damaged header, which is parsed as Python's text.
+BROKEN = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, TokenError)
+
+
+def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
+    """Read a .npy of numbers, or of plain Python values: what follows its header is then a pickle.
+
+    otherwise: what to do instead, a clause for the errors.
+
+    Raises:
+        NetvladError: unreadable, too large, no .npy, another shape than its header tells, or a
+            pickle that asks for code or is damaged (see parse_plain_pickle).
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes; {otherwise}')
+        with path.open('rb') as file:
+            version = np.lib.format.read_magic(file)
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }.get(version)
+            if read is None:
+                raise ValueError(f'version {version}')
+            shape, _, dtype = read(file, MAX_HEADER_BYTES)
+            pickled = file.read(MAX_PICKLE_BYTES + 1) if dtype.hasobject else None
+        if pickled is not None:
+            return _objects(pickled, shape, path, otherwise)
+        # Mapped, a shape that the file does not back is refused before memory is taken.
+        return np.array(np.load(path, mmap_mode='r', allow_pickle=False))
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be read: {error.strerror}; {otherwise}') from error
+    except BROKEN as error:
+        raise NetvladError(f'{path} is no readable .npy; {otherwise}') from error
+
+
+def _objects(
+    pickled: bytes, shape: tuple[int, ...], path: Path, otherwise: str
+) -> NDArray[np.object_]:
+    if len(pickled) > MAX_PICKLE_BYTES:
+        raise NetvladError(
+            f'{path}: its Python values are larger than {MAX_PICKLE_BYTES} bytes; {otherwise}'
+        )
+    try:
+        found = parse_plain_pickle(pickled, str(path))
+    except NetvladError as error:
+        raise NetvladError(f'{error}; {otherwise}') from error
+    if not isinstance(found, np.ndarray) or found.dtype != object or found.shape != shape:
+        raise NetvladError(f'{path} holds another array than its header tells; {otherwise}')
+    return found

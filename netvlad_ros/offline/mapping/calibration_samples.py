@@ -1,0 +1,88 @@
+"""A drive of the mapped area, localized image by image, as trials for a map's calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from netvlad_ros.core.decision.match import Match
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.offline.drives.drive import Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.mapping.calibration_fit import Trials
+from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius, shared_recording
+from netvlad_ros.offline.metrics.accuracy import places_within
+from netvlad_ros.offline.metrics.uncertainty import pose_residuals
+from netvlad_ros.offline.progress import Progress, no_progress
+
+MIN_IMAGES = 30
+OTHER_IMAGES = (
+    'images that made a map, or came between them, are too easy for it: calibrate on another '
+    'drive, or on another part of this one (--slice)'
+)
+
+
+def localize_trials(
+    place_map: PlaceMap,
+    bundle: ModelBundle,
+    traverse: Traverse,
+    *,
+    selection: slice = slice(None),
+    progress: Progress = no_progress,
+) -> Trials:
+    """Localize every image of a drive alone, as if the map had no calibration.
+
+    An estimate is right if it lies within the localizer's place radius of the true pose. Raises
+    NetvladError if selected images of the drive made the map, by whatever name, if it is given in
+    another frame, or has fewer than MIN_IMAGES images with a pose.
+    """
+    check_frame(place_map, traverse)
+    localizer = Localizer(bundle, replace(place_map, calibration=None))
+    radius_m, radius_deg = place_radius(place_map, localizer.config)
+    shared_recording(place_map, bundle, traverse).refuse(traverse, selection, OTHER_IMAGES)
+    total = len(selected_indices(selection, len(traverse)))
+    trials: list[tuple[Any, ...]] = []
+    for done, frame in enumerate(traverse.frames(selection)):
+        progress(done, total)
+        if frame.T_map_cam is None:
+            continue
+        rgb = read_or_skip(frame, traverse.skipped)
+        if rgb is None:
+            continue
+        match = localizer.recognize(rgb, frame.stamp_ns, camera=traverse.camera)
+        trials.append(_trial(match, frame.T_map_cam, radius_m, radius_deg))
+    progress(total, total)
+    if len(trials) < MIN_IMAGES:
+        raise NetvladError(
+            f'{traverse.name}: {len(trials)} images with a pose are too few to calibrate a map, '
+            f'{MIN_IMAGES} are needed; nothing was written'
+        )
+    return Trials(*(np.array(column) for column in zip(*trials, strict=True)))
+
+
+def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> tuple[Any, ...]:
+    """One row of Trials, in the order of its columns."""
+    estimate = match.estimate
+    covariance = estimate.covariance  # that of map images, whose default scale is 1
+    place = [c for c in match.candidates if c.probability == match.probability]
+    inliers = max(candidate.inliers for candidate in place)
+    verified = match.verification
+    poseless = verified is not None and verified.is_pose_expected
+    for pose in verified.poses if verified else ():
+        if np.array_equal(pose.T_map_cam, estimate.T):
+            covariance, inliers, poseless = pose.covariance, pose.inliers, False
+    return (
+        max(candidate.similarity for candidate in place),
+        inliers,
+        poseless,
+        max(0.0, 1.0 / max(match.probability, 1e-12) - 1.0 / max(match.alone, 1e-12)),
+        len(places_within(estimate.T[np.newaxis], T_true, radius_m, radius_deg)) > 0,
+        estimate.method,
+        pose_residuals(estimate.T[np.newaxis], T_true[np.newaxis])[0],
+        covariance,
+    )

@@ -1,0 +1,116 @@
+"""Features and thumbnails, kept on disk until the map is written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.features.extractor import FeatureExtractor
+from netvlad_ros.core.place_map.feature_store import FeatureStore
+
+
+class FeatureWriter:
+    """Appends features to files without a name: even a killed process leaves nothing behind.
+
+    Memory stays bounded however long the drive is: a keyframe costs one number.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, folder: Path) -> None:
+        """`folder`: on the disk that the map goes to, which has to have room for it anyway."""
+        self._extractor = extractor
+        self._folder = folder
+        self._offsets = [0]
+        self._keypoints: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, see __exit__
+        self._descriptors: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+
+    def __enter__(self) -> FeatureWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._keypoints.close()
+        self._descriptors.close()
+
+    def add(self, rgb: NDArray[np.uint8]) -> None:
+        """Keep the features of the next keyframe, uint8 (H, W, 3) RGB. Raises NetvladError."""
+        features = self._extractor.extract(rgb)
+        try:
+            self._keypoints.write(features.keypoints.tobytes())
+            self._descriptors.write(features.descriptors.tobytes())
+        except OSError as error:
+            raise NetvladError(
+                f'features cannot be kept in {self._folder}: {error.strerror}'
+            ) from error
+        self._offsets.append(self._offsets[-1] + len(features))
+
+    def store(self) -> FeatureStore:
+        """Everything kept so far, mapped from the files. Raises NetvladError."""
+        total, spec = self._offsets[-1], self._extractor.spec
+        return FeatureStore.create(
+            spec,
+            np.array(self._offsets, dtype=np.int64),
+            _mapped(self._keypoints, np.dtype('<f4'), (total, 2)),
+            _mapped(self._descriptors, spec.dtype, (total, spec.dim)),
+        )
+
+
+def _mapped(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    if not shape[0]:  # nothing to map
+        return np.empty(shape, dtype)
+    file.flush()
+    return np.asarray(np.memmap(file, dtype=dtype, mode='r', shape=shape))
+
+
+WIDTH_PX = 160
+JPEG_QUALITY = 80
+
+
+class ThumbnailStore(Mapping[int, bytes]):
+    """Place index -> JPEG. The file has no name, so even a killed process leaves nothing."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed in __exit__
+        self._spans: dict[int, tuple[int, int]] = {}
+
+    def __enter__(self) -> ThumbnailStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, index: int, rgb: NDArray[np.uint8]) -> None:
+        """Keep a small copy of rgb, uint8 (H, W, 3) RGB."""
+        height, width = rgb.shape[:2]
+        scale = min(1.0, WIDTH_PX / width)
+        size = (round(width * scale), max(round(height * scale), 1))
+        bgr = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        self._spans[index] = (self._file.seek(0, 2), self._file.write(jpeg.tobytes()))
+
+    def __getitem__(self, index: int) -> bytes:
+        offset, length = self._spans[index]
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)

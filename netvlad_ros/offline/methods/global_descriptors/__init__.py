@@ -1,0 +1,1 @@
+"""Methods with one vector for the whole image, and ways to search and rerank such vectors."""

@@ -1,0 +1,1 @@
+"""Methods over local features, assigned to visual words."""

@@ -1,1 +1,0 @@
-"""Public benchmarks of image retrieval, read in the layouts that they are handed out in."""

@@ -1,6 +1,6 @@
 """`netvlad ...`: one door to maps, evaluation, training and bags.
 
-Commands live beside what they drive and import it only when they run, so that `--help` is fast.
+Commands live in commands/ and import what they drive only when they run, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ import typer
 from typer.core import TyperGroup
 
 from netvlad_ros import __version__
-from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline import (
-    bag_command,
-    benchmarks_command,
-    calibrate_command,
-    compare_command,
-    compression_command,
-    eval_command,
-    inspect_command,
-    map_commands,
-    report_command,
+from netvlad_ros.commands import (
+    attack as attack_command,
+    bag as bag_command,
+    benchmarks as benchmarks_command,
+    calibrate as calibrate_command,
+    compare as compare_command,
+    compress as compress_command,
+    eval as eval_command,
+    export as export_command,
+    import_model as import_command,
+    inspect as inspect_command,
+    map as map_command,
+    report as report_command,
+    train as train_command,
 )
+from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.report.safe_text import one_line
-from netvlad_ros.training import attack_command, export_command, import_command, train_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -61,13 +64,13 @@ app = typer.Typer(
     rich_markup_mode='markdown',
     help='NetVLAD place recognition for ROS 2: maps, evaluation, training, bags.',
 )
-app.add_typer(map_commands.app, name='map')
+app.add_typer(map_command.app, name='map')
 app.add_typer(bag_command.app, name='bag')
 app.command('eval')(eval_command.evaluate)
 app.command('report')(report_command.report)
 app.command('benchmarks')(benchmarks_command.benchmarks)
 app.command('compare')(compare_command.compare)
-app.command('compress')(compression_command.compress)
+app.command('compress')(compress_command.compress)
 app.command('calibrate')(calibrate_command.calibrate)
 app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)

@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from netvlad_ros.commands.options.shared import parse_size
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -26,7 +27,6 @@ from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map, save_map
 from netvlad_ros.offline.bundles.default_model import default_model
-from netvlad_ros.offline.command_options import parse_size
 from netvlad_ros.offline.drives.open_drive import open_traverse
 from netvlad_ros.offline.report.report_folder import write_json
 

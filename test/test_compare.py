@@ -22,8 +22,7 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
-from netvlad_ros.offline.comparison import comparison_plot as comparison_picture
-from netvlad_ros.offline.comparison import comparison_run
+from netvlad_ros.offline.comparison import comparison_plot as comparison_picture, comparison_run
 from netvlad_ros.offline.comparison.comparison_plot import draw_comparison
 from netvlad_ros.offline.comparison.comparison_table import legend, table
 from netvlad_ros.offline.comparison.leaderboard import Standings

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from netvlad_ros.commands.console import progress_bar
+from netvlad_ros.commands.options.shared import parse_size, parse_slice
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.command_options import parse_size, parse_slice, progress_bar
 from netvlad_ros.offline.report.safe_text import one_line
 
 MAX_PLACES, MAX_VISITS = 10_000, 1000

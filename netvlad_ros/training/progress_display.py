@@ -16,8 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from netvlad_ros.offline.progress import Progress as Told
-from netvlad_ros.offline.progress import no_progress
+from netvlad_ros.offline.progress import Progress as Told, no_progress
 
 PLAIN_EVERY_S = 10.0
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.files.safe_pickle import MAX_BYTES as MAX_PICKLE_BYTES
-from netvlad_ros.offline.files.safe_pickle import parse_plain_pickle
+from netvlad_ros.offline.files.safe_pickle import MAX_BYTES as MAX_PICKLE_BYTES, parse_plain_pickle
 
 MAX_BYTES = 2**28
 MAX_HEADER_BYTES = 2**14

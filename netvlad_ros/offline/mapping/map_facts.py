@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.geometry import pose_vector
@@ -55,20 +53,6 @@ def camera_words(camera: CameraModel) -> str:
         f'{camera.width}x{camera.height} px, focal length {camera.focal_px:.1f} px, '
         f'{camera.distortion_model} ({d or "no distortion"})'
     )
-
-
-def print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts as JSON, or as lines that leave out what is not there."""
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2, allow_nan=False))
-        return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            value = ', '.join(f'{key} ({count})' for key, count in value.items())
-        elif isinstance(value, float):
-            value = f'{value:.4g}'
-        if value not in (None, []):
-            typer.echo(f'{name + ":":<21}{value}')
 
 
 def _feature_facts(place_map: PlaceMap) -> dict[str, Any]:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.offline.progress import no_progress
-from netvlad_ros.offline.report.safe_text import one_line
-
 if TYPE_CHECKING:
-    from netvlad_ros.offline.drives.drive import Traverse
-    from netvlad_ros.offline.progress import Progress
+    pass
 
 
 def parse_slice(text: str) -> slice:
@@ -194,71 +187,3 @@ CameraInfoTopic = Annotated[
         rich_help_panel=CAMERA_PANEL,
     ),
 ]
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
-    """Show progress on stderr, where there is a terminal; stdout belongs to the result."""
-    with progress_bars(title) as (progress,):
-        yield progress
-
-
-@contextmanager
-def progress_bars(*titles: str) -> Iterator[list[Progress]]:
-    """Show the progress of several stages, each of them from when it begins."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield [no_progress] * len(titles)
-        return
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks = [bar.add_task(title, total=None, visible=not i) for i, title in enumerate(titles)]
-
-        def shown(task: TaskID) -> Callable[[int, int], None]:
-            return lambda done, total: bar.update(task, completed=done, total=total, visible=True)
-
-        yield [shown(task) for task in tasks]
-
-
-def check_out_folder(out: Path | None) -> None:
-    """Raise NetvladError, before hours are spent, unless files can be written into a folder."""
-    from netvlad_ros.core.errors import NetvladError
-
-    if out is None:
-        return
-    there = next(folder for folder in (out, *out.parents) if folder.exists())
-    if not there.is_dir():
-        raise NetvladError(f'--out: {out} cannot be written: {there} is a file; name a folder')
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise NetvladError(f'--out: {out} cannot be written: no files may be written in {there}')
-
-
-def report_missing(missing: Sequence[str], where: str) -> None:
-    """Say on stderr how many images a benchmark lacks, and which is the first."""
-    if missing:
-        what = '1 image is' if len(missing) == 1 else f'{len(missing)} images are'
-        sentence = f'{where}: {what} missing, the first is {missing[0][:120]}'
-        typer.echo(one_line(f'netvlad: {sentence}'), err=True)
-
-
-def report_skips(traverse: Traverse) -> None:
-    """Say on stderr what was left out of a drive, and why."""
-    from netvlad_ros.offline.progress import skip_sentences
-
-    for sentence in [*getattr(traverse, 'notes', []), *skip_sentences(traverse.skipped)]:
-        typer.echo(one_line(f'netvlad: {traverse.name}: {sentence}'), err=True)

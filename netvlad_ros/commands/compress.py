@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from netvlad_ros.offline.command_options import (
-    AsJson,
-    Model,
-    check_out_folder,
-    progress_bars,
-    report_missing,
-)
+from netvlad_ros.commands.console import check_out_folder, progress_bars, report_missing
+from netvlad_ros.commands.options.shared import AsJson, Model
 from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.compression.study import Point
+
 
 PICTURE = 'recall_over_bytes.png'
 WIDTH = 144  # columns: a narrower terminal breaks lines rather than lose figures

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.offline.command_options import Device, Model, progress_bar
+from netvlad_ros.commands.console import progress_bar
+from netvlad_ros.commands.options.shared import Device, Model
 from netvlad_ros.offline.report.safe_text import one_line
 
 

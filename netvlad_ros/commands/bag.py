@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from netvlad_ros.offline.command_options import Selection, parse_size, progress_bar, report_skips
+from netvlad_ros.commands.console import progress_bar, report_skips
+from netvlad_ros.commands.options.shared import Selection, parse_size
 
 app = typer.Typer(
     help='Write drives as rosbag2 recordings.', no_args_is_help=True, rich_markup_mode='markdown'

@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.offline.command_options import (
+from netvlad_ros.commands.console import progress_bar, report, report_skips
+from netvlad_ros.commands.options.shared import (
     CameraFileOption,
     Device,
     MapFrame,
     Selection,
     Source,
     not_negative,
-    progress_bar,
-    report_skips,
 )
-from netvlad_ros.offline.evaluation_report import report
 from netvlad_ros.offline.report.report_folder import write_json
 from netvlad_ros.offline.report.safe_text import one_line
 

@@ -8,8 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from netvlad_ros.core.features.local_features import KEYPOINTS, SIDE_PX
-from netvlad_ros.offline.command_options import (
+from netvlad_ros.commands.console import progress_bars, report_skips
+from netvlad_ros.commands.options.features import (
+    Features,
+    MaxKeypoints,
+    MaxSide,
+    WithLandmarks,
+    chosen_features,
+)
+from netvlad_ros.commands.options.shared import (
     AllowTruncated,
     AsJson,
     BaseFrame,
@@ -27,16 +34,8 @@ from netvlad_ros.offline.command_options import (
     Source,
     TBaseCam,
     not_negative,
-    progress_bars,
-    report_skips,
 )
-from netvlad_ros.offline.feature_options import (
-    Features,
-    MaxKeypoints,
-    MaxSide,
-    WithLandmarks,
-    chosen_features,
-)
+from netvlad_ros.core.features.local_features import KEYPOINTS, SIDE_PX
 
 app = typer.Typer(
     help='Build maps from drives, look at them, check them.',
@@ -95,11 +94,12 @@ def build(
     The map appears whole when all is done, or not at all. Images without a pose and unreadable
     ones are skipped and reported.
     """
+    from netvlad_ros.commands.console import print_facts
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.offline.bundles.default_model import default_model
     from netvlad_ros.offline.drives.open_drive import open_traverse
     from netvlad_ros.offline.mapping.map_builder import build_map, check_output
-    from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts, print_facts
+    from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts
     from netvlad_ros.offline.progress import skip_sentences
 
     check_output(out, overwrite=overwrite)
@@ -161,8 +161,9 @@ def build(
 @app.command()
 def info(directory: MapFolder, as_json: AsJson = False) -> None:
     """Say what a map holds: places, recordings, frames, model."""
+    from netvlad_ros.commands.console import print_facts
     from netvlad_ros.core.place_map.storage import load_map
-    from netvlad_ros.offline.mapping.map_facts import map_facts, print_facts
+    from netvlad_ros.offline.mapping.map_facts import map_facts
 
     print_facts(map_facts(load_map(directory), directory), as_json)
 
@@ -176,8 +177,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check every byte of a map: versions, hashes, shapes, unit rows, poses, pictures, features."""
+    from netvlad_ros.commands.console import print_facts
     from netvlad_ros.core.errors import NetvladError
-    from netvlad_ros.offline.mapping.map_facts import print_facts
 
     try:
         facts = _verified(directory, model)

@@ -8,25 +8,8 @@ from functools import partial
 
 import typer
 
-from netvlad_ros.offline.command_options import (
-    AllowTruncated,
-    BaseFrame,
-    CameraFileOption,
-    CameraFrame,
-    CameraInfoTopic,
-    Device,
-    ImageTopic,
-    MapFrame,
-    Model,
-    PoseIsCamera,
-    PoseTolerance,
-    PoseTopic,
-    Selection,
-    TBaseCam,
-    progress_bar,
-    report_skips,
-)
-from netvlad_ros.offline.eval_options import (
+from netvlad_ros.commands.console import check_json_file, progress_bar, report, report_skips
+from netvlad_ros.commands.options.eval import (
     AcceptProbability,
     Angle,
     BeliefOverTime,
@@ -44,9 +27,25 @@ from netvlad_ros.offline.eval_options import (
     SameRecording,
     Unmapped,
     Verification,
+    chosen_way,
+    refuse_others,
 )
-from netvlad_ros.offline.eval_ways import chosen_way, refuse_others
-from netvlad_ros.offline.evaluation_report import check_json_file, report
+from netvlad_ros.commands.options.shared import (
+    AllowTruncated,
+    BaseFrame,
+    CameraFileOption,
+    CameraFrame,
+    CameraInfoTopic,
+    Device,
+    ImageTopic,
+    MapFrame,
+    Model,
+    PoseIsCamera,
+    PoseTolerance,
+    PoseTopic,
+    Selection,
+    TBaseCam,
+)
 from netvlad_ros.offline.report.safe_text import one_line
 
 

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.offline.command_options import (
-    Model,
-    check_out_folder,
-    progress_bar,
-    report_missing,
-)
+from netvlad_ros.commands.console import check_out_folder, progress_bar, report_missing
+from netvlad_ros.commands.options.shared import Model
 from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.comparison.comparison_run import Subject
     from netvlad_ros.offline.comparison.leaderboard import Standings
+
 
 PICTURE = 'comparison.png'
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.offline.command_options import (
+from netvlad_ros.commands.console import progress_bar, report_skips
+from netvlad_ros.commands.options.shared import (
     AllowTruncated,
     AsJson,
     BaseFrame,
@@ -25,8 +26,6 @@ from netvlad_ros.offline.command_options import (
     Selection,
     Source,
     TBaseCam,
-    progress_bar,
-    report_skips,
 )
 
 if TYPE_CHECKING:

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from place_sets import DATA, PlaceSet, images_of, judge_all, load_place_sets, print_table
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.config import TrainConfig
-from netvlad_ros.training.describer import pooled_descriptors
-from netvlad_ros.training.image_view import KINDS, ImageView
-from netvlad_ros.training.network_file import load_network
-from netvlad_ros.training.pca_whitening import Directions, principal_directions
-from netvlad_ros.training.progress_display import ProgressDisplay
-from netvlad_ros.training.supervision import Supervision
+from netvlad_ros.training.config.network import KINDS
+from netvlad_ros.training.config.train_config import TrainConfig
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.fitting.pca_whitening import Directions, principal_directions
+from netvlad_ros.training.loop.progress_display import ProgressDisplay
+from netvlad_ros.training.network.describer import pooled_descriptors
+from netvlad_ros.training.network.image_view import ImageView
+from netvlad_ros.training.network.network_file import load_network
 
 DIMENSIONS = (4096, 2048, 1024, 512, 256, 128, 64)
 ROTATION = 1.0  # shrinkage that leaves every direction its variance

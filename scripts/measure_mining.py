@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.offline.report.report_folder import write_json
-from netvlad_ros.training.mining import make_miner
-from netvlad_ros.training.mining_config import MODES, MiningConfig
-from netvlad_ros.training.supervision import Supervision
-from netvlad_ros.training.supervision_config import SupervisionConfig
+from netvlad_ros.training.config.sections import MODES, MiningConfig, SupervisionConfig
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.mining.make_miner import make_miner
 
 STEP_M = 2.0  # between images of the track
 PARTS = 16  # of a made-up descriptor: its index chooses a row of each part

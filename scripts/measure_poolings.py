@@ -35,18 +35,17 @@ from torch import nn
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.training.backbone_cuts import CUTS, find_cut
-from netvlad_ros.training.config import TrainConfig
-from netvlad_ros.training.describer import pooled_descriptors
-from netvlad_ros.training.initialisation import initialise_network
-from netvlad_ros.training.network import PlaceNetwork
-from netvlad_ros.training.network_config import NetworkConfig
-from netvlad_ros.training.pca_whitening import pca_whitening
-from netvlad_ros.training.poolings.base import Pooling
-from netvlad_ros.training.progress_display import ProgressDisplay
-from netvlad_ros.training.supervision import Supervision
-from netvlad_ros.training.whitening import Whitening
-from netvlad_ros.training.whitening_fit import fitted_views
+from netvlad_ros.training.config.network import CUTS, NetworkConfig, find_cut
+from netvlad_ros.training.config.train_config import TrainConfig
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.fitting.initialisation import initialise_network
+from netvlad_ros.training.fitting.pca_whitening import pca_whitening
+from netvlad_ros.training.fitting.whitening_fit import fitted_views
+from netvlad_ros.training.loop.progress_display import ProgressDisplay
+from netvlad_ros.training.network.describer import pooled_descriptors
+from netvlad_ros.training.network.network import PlaceNetwork
+from netvlad_ros.training.network.poolings.base import Pooling
+from netvlad_ros.training.network.whitening import Whitening
 
 GLOBAL = {'mac': 'MAC', 'spoc': 'SPoC', 'gem': 'GeM', 'crow': 'CroW', 'rmac': 'R-MAC'}
 STARTED = ' (k-means initialisation)'

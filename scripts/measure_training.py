@@ -21,19 +21,19 @@ from rich.table import Table
 
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.offline.report.report_folder import write_json
-from netvlad_ros.training.augmentation import Augmentation
-from netvlad_ros.training.config import TrainConfig
-from netvlad_ros.training.distributed import Processes
-from netvlad_ros.training.initialisation import initialise_network
-from netvlad_ros.training.loss import make_loss
-from netvlad_ros.training.mining import make_miner
-from netvlad_ros.training.network import PlaceNetwork
-from netvlad_ros.training.optimizer import Optimizer
-from netvlad_ros.training.precision import Precision
-from netvlad_ros.training.shared_describer import SharedDescriber
-from netvlad_ros.training.step import Stepper
-from netvlad_ros.training.step_images import StepImages
-from netvlad_ros.training.supervision import Supervision
+from netvlad_ros.training.config.train_config import TrainConfig
+from netvlad_ros.training.data.augmentation import Augmentation
+from netvlad_ros.training.data.augmented_images import StepImages
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.fitting.initialisation import initialise_network
+from netvlad_ros.training.loop.distributed import Processes
+from netvlad_ros.training.loop.optimizer import Optimizer
+from netvlad_ros.training.loop.precision import Precision
+from netvlad_ros.training.loop.shared_describer import SharedDescriber
+from netvlad_ros.training.loop.step import Stepper
+from netvlad_ros.training.losses.make_loss import make_loss
+from netvlad_ros.training.mining.make_miner import make_miner
+from netvlad_ros.training.network.network import PlaceNetwork
 
 RUNS = 3
 

@@ -22,13 +22,13 @@ from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.offline.drives.open_drive import open_traverse  # noqa: E402
 from netvlad_ros.offline.mapping.map_builder import build_map  # noqa: E402
-from netvlad_ros.training.attack import AttackConfig, attack_image  # noqa: E402
-from netvlad_ros.training.attack_folder import AttackFolder  # noqa: E402
-from netvlad_ros.training.attack_judgement import attack_figures  # noqa: E402
-from netvlad_ros.training.attack_run import AttackRun  # noqa: E402
-from netvlad_ros.training.backbone_weights import load_backbone_weights  # noqa: E402
-from netvlad_ros.training.export import export_bundle  # noqa: E402
-from netvlad_ros.training.network_file import save_network  # noqa: E402
+from netvlad_ros.training.attack.attack import AttackConfig, attack_image  # noqa: E402
+from netvlad_ros.training.attack.attack_folder import AttackFolder  # noqa: E402
+from netvlad_ros.training.attack.attack_metrics import attack_figures  # noqa: E402
+from netvlad_ros.training.attack.attack_run import AttackRun  # noqa: E402
+from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
+from netvlad_ros.training.network.export import export_bundle  # noqa: E402
+from netvlad_ros.training.network.network_file import save_network  # noqa: E402
 
 CALIBRATION = {'midpoint': 0.5, 'slope': 20.0, 'rival_slope': 5000.0}
 PLACES = 3
@@ -162,7 +162,7 @@ def interrupted_at_the_second(monkeypatch):
             raise KeyboardInterrupt
         return attack_image(*arguments)
 
-    monkeypatch.setattr('netvlad_ros.training.attack_run.attack_image', interrupted)
+    monkeypatch.setattr('netvlad_ros.training.attack.attack_run.attack_image', interrupted)
     return calls
 
 

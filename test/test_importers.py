@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.importers.import_bundle import import_bundle  # noqa: E402
-from netvlad_ros.training.vision import torchvision  # noqa: E402
+from netvlad_ros.training.torchvision_import import torchvision  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('seeded_torch', 'no_gradients')
 

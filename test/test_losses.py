@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.batch import TrainingBatch, TrainingTuple, tuple_positions  # noqa: E402
-from netvlad_ros.training.loss import LOSSES, LossConfig, make_loss  # noqa: E402
+from netvlad_ros.training.data.batch import TrainingBatch, TrainingTuple, tuple_positions  # noqa: E402
+from netvlad_ros.training.losses.make_loss import LOSSES, LossConfig, make_loss  # noqa: E402
 
 DIM = 6
 CELLS = np.zeros(3, np.int64)  # the group of each

@@ -13,14 +13,13 @@ pytest.importorskip('torch')
 from tiny_places import place_images
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training import descriptor_cache
-from netvlad_ros.training.descriptor_cache import DescriptorCache
-from netvlad_ros.training.geometric_positive import GeometricPositive
-from netvlad_ros.training.miner_hard import hardest_negatives
-from netvlad_ros.training.mining import make_miner
-from netvlad_ros.training.mining_config import MODES, MiningConfig
-from netvlad_ros.training.supervision import Supervision
-from netvlad_ros.training.supervision_config import SupervisionConfig
+from netvlad_ros.training.config.sections import MODES, MiningConfig, SupervisionConfig
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.mining import descriptor_cache
+from netvlad_ros.training.mining.descriptor_cache import DescriptorCache
+from netvlad_ros.training.mining.hard_miner import hardest_negatives
+from netvlad_ros.training.mining.make_miner import make_miner
+from netvlad_ros.training.mining.positives import GeometricPositive
 
 
 def supervision(positions, images=(), *, is_query=None, is_database=None):

@@ -15,11 +15,11 @@ from tiny_places import clip_images, place_images  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.preprocessing import Preprocessing  # noqa: E402
-from netvlad_ros.training.augmentation import Augmentation, AugmentationConfig  # noqa: E402
-from netvlad_ros.training.calibration import BestMatches, fit_calibration  # noqa: E402
-from netvlad_ros.training.source import Source  # noqa: E402
-from netvlad_ros.training.supervision import Supervision  # noqa: E402
-from netvlad_ros.training.supervision_config import SupervisionConfig  # noqa: E402
+from netvlad_ros.training.config.sections import AugmentationConfig, SupervisionConfig  # noqa: E402
+from netvlad_ros.training.config.source import Source  # noqa: E402
+from netvlad_ros.training.data.augmentation import Augmentation  # noqa: E402
+from netvlad_ros.training.data.supervision import Supervision  # noqa: E402
+from netvlad_ros.training.fitting.similarity_calibration import BestMatches, fit_calibration  # noqa: E402
 
 
 def everyone(supervision):

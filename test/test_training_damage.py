@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_training import settings, write_clips  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.config import TrainConfig  # noqa: E402
-from netvlad_ros.training.run import run_training  # noqa: E402
+from netvlad_ros.training.config.train_config import TrainConfig  # noqa: E402
+from netvlad_ros.training.loop.run import run_training  # noqa: E402
 
 LOOP = {'steps': 1, 'validate_every': 1}
 

@@ -15,8 +15,8 @@ torch = pytest.importorskip('torch')
 from safetensors.numpy import load_file  # noqa: E402
 from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 
-from netvlad_ros.training.config import TrainConfig  # noqa: E402
-from netvlad_ros.training.run import run_training  # noqa: E402
+from netvlad_ros.training.config.train_config import TrainConfig  # noqa: E402
+from netvlad_ros.training.loop.run import run_training  # noqa: E402
 
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 

@@ -14,10 +14,10 @@ from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.offline.bundles.revised_bundle import revise_bundle  # noqa: E402
-from netvlad_ros.training import export as export_module  # noqa: E402
-from netvlad_ros.training.export import export_bundle  # noqa: E402
-from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
-from netvlad_ros.training.network_file import save_network  # noqa: E402
+from netvlad_ros.training.network import export as export_module  # noqa: E402
+from netvlad_ros.training.network.export import export_bundle  # noqa: E402
+from netvlad_ros.training.network.network import PlaceNetwork  # noqa: E402
+from netvlad_ros.training.network.network_file import save_network  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('seeded_torch')
 

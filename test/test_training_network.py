@@ -13,17 +13,14 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_network import SMALL, make_network, pictures  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.backbone import Backbone  # noqa: E402
-from netvlad_ros.training.backbone_cuts import CUTS  # noqa: E402
-from netvlad_ros.training.backbone_weights import load_backbone_weights  # noqa: E402
-from netvlad_ros.training.initialisation import (  # noqa: E402
-    initialise_network,
-)
-from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
-from netvlad_ros.training.network_config import NetworkConfig  # noqa: E402
-from netvlad_ros.training.network_file import load_network, save_network  # noqa: E402
-from netvlad_ros.training.poolings.netvlad import NetVLAD  # noqa: E402
-from netvlad_ros.training.vision import torchvision  # noqa: E402
+from netvlad_ros.training.config.network import CUTS, NetworkConfig  # noqa: E402
+from netvlad_ros.training.fitting.initialisation import initialise_network  # noqa: E402
+from netvlad_ros.training.network.backbone import Backbone  # noqa: E402
+from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
+from netvlad_ros.training.network.network import PlaceNetwork  # noqa: E402
+from netvlad_ros.training.network.network_file import load_network, save_network  # noqa: E402
+from netvlad_ros.training.network.poolings.netvlad import NetVLAD  # noqa: E402
+from netvlad_ros.training.torchvision_import import torchvision  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('seeded_torch')
 
@@ -230,7 +227,7 @@ def test_broken_network_files_get_one_sentence(tmp_path, monkeypatch):
     refused('layer pooling.p is not finite')
     numbers.write_bytes(b'\x80\x04junk')
     refused('not a readable safetensors')
-    monkeypatch.setattr('netvlad_ros.training.network_file.MAX_TENSOR_BYTES', 3)
+    monkeypatch.setattr('netvlad_ros.training.network.network_file.MAX_TENSOR_BYTES', 3)
     refused('has 6 bytes, more than 3')
     numbers.unlink()
     refused('does not exist')

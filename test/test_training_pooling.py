@@ -10,15 +10,12 @@ torch = pytest.importorskip('torch')
 from torch.nn.functional import normalize  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.initialisation import (  # noqa: E402
-    find_alpha,
-    find_centroids,
-)
-from netvlad_ros.training.network_config import NetworkConfig  # noqa: E402
-from netvlad_ros.training.pooling import POOLINGS  # noqa: E402
-from netvlad_ros.training.poolings.contextual_reweighting import CRN  # noqa: E402
-from netvlad_ros.training.poolings.netvlad import NetVLAD  # noqa: E402
-from netvlad_ros.training.poolings.rmac import regions  # noqa: E402
+from netvlad_ros.training.config.network import NetworkConfig  # noqa: E402
+from netvlad_ros.training.fitting.initialisation import find_alpha, find_centroids  # noqa: E402
+from netvlad_ros.training.network.poolings.contextual_reweighting import CRN  # noqa: E402
+from netvlad_ros.training.network.poolings.global_poolings import regions  # noqa: E402
+from netvlad_ros.training.network.poolings.make_pooling import POOLINGS  # noqa: E402
+from netvlad_ros.training.network.poolings.netvlad import NetVLAD  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('seeded_torch')
 

@@ -17,10 +17,10 @@ torch = pytest.importorskip('torch')
 from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training import run  # noqa: E402
-from netvlad_ros.training.config import TrainConfig  # noqa: E402
-from netvlad_ros.training.run import run_training  # noqa: E402
-from netvlad_ros.training.step import Stepper  # noqa: E402
+from netvlad_ros.training.config.train_config import TrainConfig  # noqa: E402
+from netvlad_ros.training.loop import run  # noqa: E402
+from netvlad_ros.training.loop.run import run_training  # noqa: E402
+from netvlad_ros.training.loop.step import Stepper  # noqa: E402
 
 LOOP = {'steps': 24, 'round_steps': 8, 'validate_every': 1, 'lr_backbone': 1e-5}
 

@@ -20,13 +20,14 @@ from tiny_training import GROUPS, settings, trained, write_clips  # noqa: E402
 from netvlad_ros import cli  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
-from netvlad_ros.training import describer, run_state  # noqa: E402
-from netvlad_ros.training.config import TrainConfig  # noqa: E402
-from netvlad_ros.training.describer import Describer  # noqa: E402
+from netvlad_ros.training.config.train_config import TrainConfig  # noqa: E402
+from netvlad_ros.training.loop import run_state  # noqa: E402
+from netvlad_ros.training.loop.run import run_training  # noqa: E402
+from netvlad_ros.training.loop.validation import Recall, Validation  # noqa: E402
 from netvlad_ros.training.losses.triplet import TripletRankingLoss  # noqa: E402
-from netvlad_ros.training.network import PlaceNetwork  # noqa: E402
-from netvlad_ros.training.run import run_training  # noqa: E402
-from netvlad_ros.training.validation import Recall, Validation  # noqa: E402
+from netvlad_ros.training.network import describer  # noqa: E402
+from netvlad_ros.training.network.describer import Describer  # noqa: E402
+from netvlad_ros.training.network.network import PlaceNetwork  # noqa: E402
 
 RECIPES = Path(__file__).resolve().parent.parent / 'config'
 

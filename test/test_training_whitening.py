@@ -12,11 +12,11 @@ from tiny_network import make_network  # noqa: E402
 
 from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.image_view import ImageView  # noqa: E402
-from netvlad_ros.training.pca_whitening import pca_whitening  # noqa: E402
-from netvlad_ros.training.supervised_whitening import supervised_whitening  # noqa: E402
-from netvlad_ros.training.whitening import Whitening  # noqa: E402
-from netvlad_ros.training.whitening_fit import fit_whitening  # noqa: E402
+from netvlad_ros.training.fitting.pca_whitening import pca_whitening  # noqa: E402
+from netvlad_ros.training.fitting.supervised_whitening import supervised_whitening  # noqa: E402
+from netvlad_ros.training.fitting.whitening_fit import fit_whitening  # noqa: E402
+from netvlad_ros.training.network.image_view import ImageView  # noqa: E402
+from netvlad_ros.training.network.whitening import Whitening  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('seeded_torch')
 

@@ -9,10 +9,10 @@ pytest.importorskip('torch')
 
 from tiny_places import place_images
 
-from netvlad_ros.training import validation
-from netvlad_ros.training.supervision import Supervision
-from netvlad_ros.training.supervision_config import SupervisionConfig
-from netvlad_ros.training.validation import Validation
+from netvlad_ros.training.config.sections import SupervisionConfig
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.loop import validation
+from netvlad_ros.training.loop.validation import Validation
 
 COUNT = 40
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from netvlad_ros.training.network import PlaceNetwork
-from netvlad_ros.training.network_config import NetworkConfig
-from netvlad_ros.training.poolings.netvlad import NetVLAD
-from netvlad_ros.training.whitening import Whitening
+from netvlad_ros.training.config.network import NetworkConfig
+from netvlad_ros.training.network.network import PlaceNetwork
+from netvlad_ros.training.network.poolings.netvlad import NetVLAD
+from netvlad_ros.training.network.whitening import Whitening
 
 METADATA = {'name': 'test', 'licence': 'none', 'training': {}, 'calibration': None}
 SMALL = {'weights': 'none', 'height': 64, 'width': 96, 'clusters': 4, 'dim': 8}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from netvlad_ros.training.vision import torchvision
+from netvlad_ros.training.torchvision_import import torchvision
 
 FLOORS, FRAMES = 6, 5
 

@@ -109,13 +109,13 @@ def attack(
     try:
         import torch
 
-        from netvlad_ros.training.attack import AttackConfig
-        from netvlad_ros.training.attack_folder import AttackFolder
-        from netvlad_ros.training.attack_judgement import Attempt, attack_figures
-        from netvlad_ros.training.attack_picture import MOST_ROWS, Shown, draw_attacks
-        from netvlad_ros.training.attack_report import Pictures, attack_page
-        from netvlad_ros.training.attack_run import AttackRun
-        from netvlad_ros.training.network_file import load_network
+        from netvlad_ros.training.attack.attack import AttackConfig
+        from netvlad_ros.training.attack.attack_folder import AttackFolder
+        from netvlad_ros.training.attack.attack_metrics import Attempt, attack_figures
+        from netvlad_ros.training.attack.attack_plot import MOST_ROWS, Shown, draw_attacks
+        from netvlad_ros.training.attack.attack_report import Pictures, attack_page
+        from netvlad_ros.training.attack.attack_run import AttackRun
+        from netvlad_ros.training.network.network_file import load_network
     except ImportError as error:
         raise NetvladError(
             f"an attack needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"

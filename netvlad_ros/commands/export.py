@@ -67,8 +67,8 @@ def _export_network(source: Path, out: Path, images: list[NDArray[np.uint8]]) ->
     from netvlad_ros.core.errors import NetvladError
 
     try:
-        from netvlad_ros.training.export import export_bundle
-        from netvlad_ros.training.network_file import load_network
+        from netvlad_ros.training.network.export import export_bundle
+        from netvlad_ros.training.network.network_file import load_network
     except ImportError as error:
         raise NetvladError(
             f"export of a network needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"

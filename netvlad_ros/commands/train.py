@@ -62,8 +62,8 @@ def train(
     and one batch is shared by all processes: the result is that of one process.
     """
     try:
-        from netvlad_ros.training.distributed import is_first
-        from netvlad_ros.training.run import TrainConfig, run_training
+        from netvlad_ros.training.loop.distributed import is_first
+        from netvlad_ros.training.loop.run import TrainConfig, run_training
     except ImportError as error:
         raise NetvladError(
             f"training needs {error.name or 'torch'}: pip install 'netvlad_ros[train]'"

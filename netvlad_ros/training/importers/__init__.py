@@ -1,1 +1,1 @@
-"""Public models, read into networks that export as bundles: one layout a file."""
+"""Public models become networks of ours."""

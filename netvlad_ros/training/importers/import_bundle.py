@@ -8,8 +8,8 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.bundles.parity import images_of_folder, stand_in_images
-from netvlad_ros.training.export import export_bundle
 from netvlad_ros.training.importers.public_model import read_public_model
+from netvlad_ros.training.network.export import export_bundle
 
 _ORIGINS = {
     'matlab_netvlad': 'MATLAB release of the NetVLAD authors (Arandjelovic et al., CVPR 2016)',

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.training.normalisation import Normalisation
+from netvlad_ros.training.network.normalisation import Normalisation
 
 
 class ImportedNetwork(nn.Module):

@@ -1,4 +1,4 @@
-"""Layers of a MatConvNet SimpleNN as torch modules."""
+"""MatConvNet layers, NetVLAD included, as torch modules."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.importers.global_pooling import Average, Maximum
-from netvlad_ros.training.importers.matlab_vlad import ClusterFastest, MatlabVlad
-from netvlad_ros.training.importers.unit_length import UnitLength
+from netvlad_ros.training.importers.layers import Average, Maximum, UnitLength
 
 
 class MatlabLayers:
@@ -191,3 +190,40 @@ def _pair(values: Any) -> tuple[int, int]:
     if not (1 <= first <= 64 and 1 <= second <= 64):
         raise ValueError(f'a size of {first} x {second}')
     return int(first), int(second)
+
+
+class MatlabVlad(nn.Module):
+    """V(k) = sum_i a_k(x_i) (x_i - c_k), a_k(x) = softmax_k(w_k . x + b_k), nothing normalised.
+
+    Normalisations are layers of their own in those files, with an epsilon that NetVLAD of the
+    training room does without.
+
+    Args:
+        weight: w, (K, D).
+        bias: b, (K,).
+        centroids: c, (K, D).
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    centroids: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, centroids: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer('weight', weight[:, :, None, None])
+        self.register_buffer('bias', bias)
+        self.register_buffer('centroids', centroids)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pools (N, D, H, W) to (N, K, D)."""
+        assignment = functional.conv2d(x, self.weight, self.bias).softmax(dim=1).flatten(2)
+        mass = assignment.sum(dim=2, keepdim=True)
+        return assignment @ x.flatten(2).transpose(1, 2) - mass * self.centroids
+
+
+class ClusterFastest(nn.Module):
+    """(N, K, D) -> (N, D * K): MATLAB's order of a vector, and that of its PCA."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Flattens with clusters running fastest."""
+        return x.transpose(1, 2).flatten(1)

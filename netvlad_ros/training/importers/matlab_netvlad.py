@@ -19,7 +19,7 @@ from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.files.matlab_file import read_matlab
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_layers import MatlabLayers, numbers
-from netvlad_ros.training.normalisation import Normalisation
+from netvlad_ros.training.network.normalisation import Normalisation
 
 MAX_BYTES = 2**31  # packed and unpacked; VGG16-NetVLAD with its 4096-D whitening is 0.6 GB
 MAX_LAYERS = 200

@@ -12,7 +12,7 @@ from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_netvlad import read_matlab_netvlad
 from netvlad_ros.training.importers.pytorch_netvlad import read_pytorch_netvlad
 from netvlad_ros.training.importers.vgbench import read_vgbench
-from netvlad_ros.training.restricted_pickle import load_checkpoint
+from netvlad_ros.training.network.restricted_pickle import load_checkpoint
 
 LAYOUTS = ('matlab_netvlad', 'pytorch_netvlad', 'vgbench')
 POOLINGS = ('netvlad', 'crn', 'gem', 'mac', 'spoc', 'rmac')

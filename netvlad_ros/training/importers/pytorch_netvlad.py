@@ -8,13 +8,10 @@ from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.training.importers.clusters import take_clusters
+from netvlad_ros.training.importers.checkpoint_tensors import TensorTable, take_clusters, take_trunk
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
-from netvlad_ros.training.importers.tensor_table import TensorTable
-from netvlad_ros.training.importers.trunk import take_trunk
-from netvlad_ros.training.normalisation import Normalisation
-from netvlad_ros.training.poolings.mac import MAC
-from netvlad_ros.training.poolings.spoc import SPoC
+from netvlad_ros.training.network.normalisation import Normalisation
+from netvlad_ros.training.network.poolings.global_poolings import MAC, SPoC
 
 
 def read_pytorch_netvlad(

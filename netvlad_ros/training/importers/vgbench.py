@@ -8,20 +8,18 @@ from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.training.backbone import Backbone
-from netvlad_ros.training.importers.clusters import take_clusters
-from netvlad_ros.training.importers.global_pooling import (
+from netvlad_ros.training.importers.checkpoint_tensors import TensorTable, take_clusters, take_trunk
+from netvlad_ros.training.importers.imported_network import ImportedNetwork
+from netvlad_ros.training.importers.layers import (
     Average,
     GeneralisedMean,
     Maximum,
     RegionalMaximum,
+    UnitLength,
 )
-from netvlad_ros.training.importers.imported_network import ImportedNetwork
-from netvlad_ros.training.importers.tensor_table import TensorTable
-from netvlad_ros.training.importers.trunk import take_trunk
-from netvlad_ros.training.importers.unit_length import UnitLength
-from netvlad_ros.training.normalisation import Normalisation
-from netvlad_ros.training.poolings.contextual_reweighting import CRN
+from netvlad_ros.training.network.backbone import Backbone
+from netvlad_ros.training.network.normalisation import Normalisation
+from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
 
 _TRACELESS = {'mac': Maximum, 'spoc': Average, 'rmac': RegionalMaximum}
 _RESNETS = {(False, 2): 'resnet18', (True, 6): 'resnet50', (True, 23): 'resnet101'}

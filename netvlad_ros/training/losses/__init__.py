@@ -1,1 +1,1 @@
-"""The losses, one in each file."""
+"""The losses, one a file."""

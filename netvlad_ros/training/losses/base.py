@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.data.batch import TrainingBatch
 
 
 class Loss(nn.Module, ABC):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.losses.base import Loss
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.losses.base import Loss, tuple_distances
 
 

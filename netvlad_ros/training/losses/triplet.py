@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from netvlad_ros.training.batch import TrainingBatch
+from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.losses.base import Loss, tuple_distances
 
 

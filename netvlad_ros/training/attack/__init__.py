@@ -1,0 +1,1 @@
+"""Targeted-mismatch attacks on a map, and how often they succeed."""

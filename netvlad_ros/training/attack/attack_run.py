@@ -1,0 +1,230 @@
+"""Attacks on the images of a drive: which places they are sent to, and what the robot says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from netvlad_ros.core.decision.match import Match
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
+from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.offline.drives.drive import Frame, Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
+from netvlad_ros.training.attack.attack import AttackConfig, attack_image
+from netvlad_ros.training.attack.attack_folder import AttackFolder
+from netvlad_ros.training.attack.attack_metrics import Answered, Attempt, change_of, worst
+from netvlad_ros.training.attack.attacked_localizer import RETRIEVAL, Robot
+from netvlad_ros.training.network.network import PlaceNetwork
+
+SAME_WEIGHTS = 0.99  # least cosine between network and bundle; half precision stays above
+MOST_STRETCH = 50  # images of one are held in memory
+
+Answers = list[dict[str, list[Match]]]  # of the images of a stretch, by ways of asking
+
+
+@dataclass(frozen=True, eq=False)
+class Carrier:
+    """An image to attack, uint8 (H, W, 3) RGB, and where it was taken, (4, 4)."""
+
+    frame: Frame
+    rgb: NDArray[np.uint8]
+    T_true: Array
+
+
+class AttackRun:
+    """Sends images of a drive to other places of a map, stretch by stretch.
+
+    The target is drawn among the images of the map farther from the truth than twice the radius of
+    a place, or turned by more than twice its angle, so that no answer is right for both. Only the
+    map's descriptor of it is used. All images of a stretch are sent to one target.
+
+    Args:
+        network: attacked, with the weights of the bundle.
+        bundle: what the robot runs.
+        place_map: built with the bundle.
+        config: of the attack.
+        seed: of the targets.
+        radius_m, radius_deg: [m] and [deg] within which an answer shows a place; None: as the
+            localizer takes images for one place.
+        stretch: images in succession that share a target, 1..MOST_STRETCH.
+    """
+
+    def __init__(
+        self,
+        network: PlaceNetwork,
+        bundle: ModelBundle,
+        place_map: PlaceMap,
+        config: AttackConfig,
+        seed: int = 0,
+        radius_m: float | None = None,
+        radius_deg: float | None = None,
+        stretch: int = 1,
+    ) -> None:
+        if not 1 <= stretch <= MOST_STRETCH:
+            raise NetvladError(f'attack: a stretch of {stretch} is outside 1..{MOST_STRETCH}')
+        self._network, self._bundle, self._map, self._config = network, bundle, place_map, config
+        self._robot = Robot(bundle, place_map)
+        self._stretch = stretch
+        own_m, own_deg = place_radius(place_map, LocalizerConfig())
+        self.radius_m = own_m if radius_m is None else radius_m
+        self.radius_deg = own_deg if radius_deg is None else radius_deg
+        self._seed = seed
+
+    def attempts(
+        self,
+        traverse: Traverse,
+        selection: slice,
+        folder: AttackFolder,
+        targets: int = 1,
+        progress: Progress = no_progress,
+    ) -> Iterator[tuple[Attempt, NDArray[np.uint8], NDArray[np.uint8]]]:
+        """Yield attempt after attempt with the carrier and what was stored, uint8 (H, W, 3) RGB.
+
+        An attacked image is judged as it is read back; one that the folder holds is taken.
+
+        Args:
+            traverse: the carriers; those without a pose are left out, and so are unreadable ones
+                and those with fewer such places, which are added to `traverse.skipped`.
+            selection: of its images.
+            folder: of the attacked images.
+            targets: different places that each stretch is sent to.
+            progress: is told (steps of Adam done, in all).
+
+        Raises:
+            NetvladError: network and bundle are not of the same weights, frames differ, no carrier
+                is left, or a file cannot be written.
+        """
+        check_frame(self._map, traverse)
+        steps = self._config.steps
+        total = len(selected_indices(selection, len(traverse))) * targets * steps
+        done = sent = 0
+
+        def stepped(step: int, of: int) -> None:
+            progress(done + step, total)
+
+        for stretch in self._stretches(traverse, selection):
+            rows = self._far(stretch)
+            if len(rows) < targets:
+                reason = 'too few places of the map are far away'
+                traverse.skipped += [Skip(carrier.frame.image, reason) for carrier in stretch]
+                continue
+            if not sent:
+                self._check_weights(stretch[0].rgb)
+            before = self._asked(stretch, [carrier.rgb for carrier in stretch], traverse)
+            # Drawn anew for every stretch: the choice depends on no other image.
+            rng = np.random.default_rng([self._seed, stretch[0].frame.index])
+            for target in rng.choice(rows, targets, replace=False).tolist():
+                names, attacked = [], []
+                for carrier in stretch:
+                    names.append(f'{carrier.frame.index:06d}_to_{target:06d}.png')
+                    attacked.append(self._attacked(carrier, target, folder, names[-1], stepped))
+                    done += steps
+                after = self._asked(stretch, attacked, traverse)
+                for i, carrier in enumerate(stretch):
+                    attempt = self._attempt(
+                        sent, carrier, names[i], attacked[i], target, before[i], after[i]
+                    )
+                    yield attempt, carrier.rgb, attacked[i]
+                sent += 1
+        if not sent:
+            raise NetvladError(
+                f'{traverse.name}: no image is left to attack: each needs a pose, and {targets} '
+                f'places of the map beyond {2 * self.radius_m:.2g} m or {2 * self.radius_deg:.3g} '
+                'degrees of it'
+            )
+
+    def _stretches(self, traverse: Traverse, selection: slice) -> Iterator[list[Carrier]]:
+        stretch: list[Carrier] = []
+        for frame in traverse.frames(selection):
+            if frame.T_map_cam is None:
+                continue
+            rgb = read_or_skip(frame, traverse.skipped)
+            if rgb is None:
+                continue
+            stretch.append(Carrier(frame, rgb, frame.T_map_cam))
+            if len(stretch) == self._stretch:
+                yield stretch
+                stretch = []
+        if stretch:
+            yield stretch
+
+    def _far(self, stretch: list[Carrier]) -> NDArray[np.int64]:
+        """Rows of the map that show another place than any of these images, beyond doubt."""
+        places = self._map.T_map_cam
+        near = [
+            around(places, carrier.T_true, 2 * self.radius_m, 2 * self.radius_deg)
+            for carrier in stretch
+        ]
+        return np.flatnonzero(~np.any(near, axis=0))
+
+    def _check_weights(self, rgb: NDArray[np.uint8]) -> None:
+        resized = torch.from_numpy(self._network.preprocessing(rgb))[None]
+        with torch.no_grad():
+            found = self._network(resized.to(next(self._network.parameters()).device))[0].cpu()
+        expected = self._bundle.describe(rgb)
+        same = found.shape == expected.shape and float(found.numpy() @ expected) > SAME_WEIGHTS
+        if not same:
+            raise NetvladError(
+                f'the network and {self._bundle.path} describe an image differently: attack the '
+                'network that the bundle was exported from'
+            )
+
+    def _asked(
+        self, stretch: list[Carrier], images: list[NDArray[np.uint8]], traverse: Traverse
+    ) -> Answers:
+        stamps = [carrier.frame.stamp_ns for carrier in stretch]
+        return self._robot.answers(list(zip(images, stamps, strict=True)), traverse.camera)
+
+    def _attacked(
+        self, carrier: Carrier, target: int, folder: AttackFolder, name: str, progress: Progress
+    ) -> NDArray[np.uint8]:
+        stored = folder.image(name, carrier.rgb.shape)
+        if stored is None:
+            descriptor = self._map.descriptors[target]
+            made = attack_image(self._network, carrier.rgb, descriptor, self._config, progress)
+            stored = folder.write(name, made)
+        return stored
+
+    def _attempt(
+        self,
+        stretch: int,
+        carrier: Carrier,
+        name: str,
+        stored: NDArray[np.uint8],
+        target: int,
+        before: dict[str, list[Match]],
+        after: dict[str, list[Match]],
+    ) -> Attempt:
+        T_true, T_target = carrier.T_true, self._map.T_map_cam[target]
+        wanted = self._map.descriptors[target]
+        max_change, rms_change = change_of(carrier.rgb, stored)
+
+        def judged(answers: dict[str, list[Match]]) -> dict[str, Answered]:
+            bounds = self.radius_m, self.radius_deg
+            return {
+                way: worst([Answered.of(match, T_true, T_target, *bounds) for match in matches])
+                for way, matches in answers.items()
+            }
+
+        return Attempt(
+            stretch=stretch,
+            carrier=carrier.frame.image,
+            image=name,
+            target=target,
+            target_distance_m=float(distance_m(T_target, T_true)),
+            target_angle_deg=float(rotation_angle_deg(T_target, T_true)),
+            similarity_before=float(before[RETRIEVAL][0].descriptor @ wanted),
+            similarity_after=float(after[RETRIEVAL][0].descriptor @ wanted),
+            max_change=max_change,
+            rms_change=rms_change,
+            before=judged(before),
+            after=judged(after),
+        )

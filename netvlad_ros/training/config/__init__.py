@@ -1,0 +1,1 @@
+"""The settings of a training run, typed and checked: one class for each section of train.yaml."""

@@ -1,0 +1,1 @@
+"""What is fitted, not trained: clusters, whitening, similarity calibration."""

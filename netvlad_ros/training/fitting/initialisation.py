@@ -1,0 +1,182 @@
+"""Backbone weights, k-means clusters, alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+from torch.nn import functional
+
+from netvlad_ros.core.camera.image import read_image
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.training.fitting.whitening_fit import initialise_linear
+from netvlad_ros.training.network.backbone_weights import load_backbone_weights
+from netvlad_ros.training.network.network import PlaceNetwork
+from netvlad_ros.training.network.poolings.netvlad import NetVLAD
+
+LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
+
+
+def initialise_network(
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+) -> str:
+    """Everything that training starts from, by network.config; returns a sentence about it.
+
+    Weights into the trunk; for NetVLAD and CRN k-means centroids over local descriptors of these
+    images, and alpha; for a trained linear layer the principal directions, where images suffice.
+    The other poolings need none.
+
+    Args:
+        network: is changed in place, and left in evaluation mode.
+        images: of training places only.
+        seed: decides every draw.
+        progress: is told (images done, images in all).
+
+    Raises:
+        NetvladError: weights unusable or not chosen, images unreadable or too few.
+    """
+    network.eval()
+    torch.manual_seed(seed)
+    story = load_backbone_weights(network.backbone, network.config.weights)
+    if isinstance(network.pooling, NetVLAD):
+        sample = sample_local_descriptors(network, images, seed=seed, progress=progress)
+        alpha = initialise_clusters(network.pooling, sample, seed)
+        story += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
+        if network.config.ghost_clusters:
+            story += f' and {network.config.ghost_clusters} ghosts'
+        story += f', alpha {alpha:.1f}'
+    if network.config.whitening == 'linear':
+        story += f'; {initialise_linear(network, images, seed=seed, progress=progress)}'
+    return story
+
+
+@torch.no_grad()
+def sample_local_descriptors(
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Draws L2-normalised local descriptors, at most 100 of an image.
+
+    Args:
+        network: in evaluation mode; its configuration says how many to draw.
+        images: as many of them are drawn as are needed.
+        seed: of both draws.
+        progress: is told (images done, images in all).
+
+    Returns:
+        float32 (M, D), unit rows.
+    """
+    wanted = -(-network.config.local_descriptors // LOCAL_PER_IMAGE)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:wanted])
+    device = next(network.parameters()).device
+    generator = torch.Generator().manual_seed(seed)
+    drawn: list[np.ndarray] = []
+    for batch in batches([images[i] for i in chosen], network.config.preprocessing):
+        local = functional.normalize(network.local_descriptors(batch.to(device)), dim=1)
+        for features in local.flatten(2):  # (D, P)
+            columns = torch.randperm(features.shape[1], generator=generator)[:LOCAL_PER_IMAGE]
+            drawn.append(features[:, columns.to(device)].T.cpu().numpy())
+        progress(len(drawn), len(chosen))
+    return np.concatenate(drawn) if drawn else np.empty((0, network.backbone.channels), np.float32)
+
+
+def find_centroids(descriptors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """k-means over local descriptors (M, D) -> centroids float32 (clusters, D).
+
+    Raises:
+        NetvladError: fewer descriptors than 39 per cluster (below that k-means follows single
+            points), or not finite.
+    """
+    if len(descriptors) < 39 * clusters:
+        raise NetvladError(
+            f'{len(descriptors)} local descriptors are too few for {clusters} clusters: '
+            'give more images or fewer clusters'
+        )
+    if not np.isfinite(descriptors).all():
+        raise NetvladError(
+            'the backbone answers local descriptors that are not finite: check its weights'
+        )
+    kmeans = faiss.Kmeans(
+        descriptors.shape[1], clusters, niter=30, seed=seed, max_points_per_centroid=1024
+    )
+    kmeans.train(np.ascontiguousarray(descriptors, np.float32))
+    return np.array(kmeans.centroids, np.float32)
+
+
+def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 100.0) -> float:
+    """The softness at which the largest assignment is `ratio` times the second, on average.
+
+    With a_k proportional to exp(-alpha |x - c_k|^2) the logarithm of that ratio is alpha * (d2^2 -
+    d1^2), with d1 and d2 the *distances* to the two nearest centroids; alpha = ln(ratio) /
+    mean(d2^2 - d1^2).
+
+    Args:
+        descriptors: (M, D).
+        centroids: (K, D), K >= 2.
+        ratio: wanted ratio of the two assignments.
+
+    Raises:
+        NetvladError: fewer than two centroids, or every descriptor lies equally far from two of
+            them.
+    """
+    if len(centroids) < 2:
+        raise NetvladError('alpha needs two centroids or more')
+    c = centroids.astype(np.float64)
+    total = 0.0
+    for start in range(0, len(descriptors), 65536):
+        x = descriptors[start : start + 65536].astype(np.float64)
+        squared = (x**2).sum(1)[:, None] - 2.0 * x @ c.T + (c**2).sum(1)
+        nearest = np.partition(squared, 1, axis=1)[:, :2]
+        total += float((nearest[:, 1] - nearest[:, 0]).sum())
+    gap = total / len(descriptors)
+    if not gap > 0.0:
+        raise NetvladError(
+            'alpha is undefined: every local descriptor is equally far from two centroids'
+        )
+    return float(np.log(ratio) / gap)
+
+
+def initialise_clusters(pooling: NetVLAD, descriptors: np.ndarray, seed: int) -> float:
+    """k-means and alpha into the layer, ghosts included; returns alpha.
+
+    k-means numbers its clusters by chance, so the last of them are as good ghosts as any: what
+    they drop is learned.
+    """
+    found = find_centroids(descriptors, pooling.clusters + pooling.ghost_clusters, seed)
+    centroids = torch.from_numpy(found)
+    alpha = find_alpha(descriptors, pooling.anchors(centroids).numpy())
+    pooling.initialise(centroids, alpha)
+    return alpha
+
+
+def batches(
+    images: Sequence[Path], preprocessing: Preprocessing, size: int = 4
+) -> Iterator[torch.Tensor]:
+    """uint8 (N, h, w, 3) RGB, N <= size, in order; a batch ends where the working size changes.
+
+    Small batches stay in the CPU's cache: 4 images take half the time each that 16 do.
+
+    Raises:
+        NetvladError: an image that cannot be read, by name.
+    """
+    batch: list[np.ndarray] = []
+    for path in images:
+        image = preprocessing(read_image(path))
+        if batch and (len(batch) == size or image.shape != batch[0].shape):
+            yield torch.from_numpy(np.stack(batch))
+            batch = []
+        batch.append(image)
+    if batch:
+        yield torch.from_numpy(np.stack(batch))

@@ -1,0 +1,91 @@
+"""PCA whitening of pooled descriptors (after Jegou and Chum, ECCV 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.network.whitening import Projection
+
+_CHUNK = 1024  # rows or columns that are in float64 at one time
+
+
+class Directions(NamedTuple):
+    """Principal directions.
+
+    axes: float64 (r, D), orthonormal rows; variance: float64 (r,), falling; mean: float64 (D,).
+    """
+
+    axes: np.ndarray
+    variance: np.ndarray
+    mean: np.ndarray
+
+
+def pca_whitening(descriptors: np.ndarray, dim: int, shrinkage: float = 0.0) -> Projection:
+    """Principal directions of descriptors (N, D), each scaled to unit variance.
+
+    Args:
+        descriptors: float32 or float64, of training images only, N > dim.
+        dim: directions that are kept.
+        shrinkage: in [0, 1]: 0 whitens fully, 1 only rotates; a variance v is taken as
+            v^(1 - shrinkage) * (largest variance)^shrinkage, so weak directions are lifted less.
+
+    Raises:
+        NetvladError: too few descriptors, or they span fewer directions than dim.
+    """
+    axes, variance, mean = principal_directions(descriptors, dim)
+    scale = variance ** (1.0 - shrinkage) * variance[0] ** shrinkage
+    return Projection(axes / np.sqrt(scale)[:, None], mean)
+
+
+def principal_directions(descriptors: np.ndarray, count: int) -> Directions:
+    """The `count` directions of largest variance of descriptors (N, D).
+
+    Beside the descriptors it takes memory for one square float64 matrix, of the smaller of N and D.
+
+    Raises:
+        NetvladError: too few descriptors, not finite, or they span fewer directions.
+    """
+    if len(descriptors) <= count:
+        raise NetvladError(
+            f'whitening to {count} dimensions needs more than {count} training images, '
+            f'got {len(descriptors)}'
+        )
+    mean = descriptors.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise NetvladError('whitening is impossible: descriptors of training images are not finite')
+    total, width = descriptors.shape
+    small = min(total, width)
+    products = np.zeros((small, small))
+    # With fewer images than dimensions, the smaller Gram matrix has the same spectrum.
+    for part in _columns(descriptors, mean) if total < width else _rows(descriptors, mean):
+        products += part @ part.T if total < width else part.T @ part
+    products /= total - 1
+    variance, vectors = scipy.linalg.eigh(
+        products, subset_by_index=[small - count, small - 1], overwrite_a=True, check_finite=False
+    )
+    variance, vectors = variance[::-1], vectors[:, ::-1]
+    if not variance[-1] > 1e-12 * variance[0]:
+        raise NetvladError(
+            f'training descriptors span fewer than {count} directions: '
+            'give more varied images or a smaller dim'
+        )
+    if total >= width:
+        return Directions(vectors.T, variance, mean)
+    axes = np.concatenate([vectors.T @ part for part in _columns(descriptors, mean)], axis=1)
+    return Directions(axes / np.sqrt(variance * (total - 1))[:, None], variance, mean)
+
+
+def _rows(descriptors: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(descriptors), _CHUNK):
+        yield descriptors[start : start + _CHUNK].astype(np.float64) - mean
+
+
+def _columns(descriptors: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, descriptors.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        yield descriptors[:, part].astype(np.float64) - mean[part]

@@ -1,0 +1,103 @@
+"""How sure a similarity makes: P(right place | cosine) from images held out of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.training.data.supervision import Supervision
+
+MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite
+LOOKALIKE_QUANTILE = 0.95
+BLOCK = 256  # queries whose similarities to the whole database are in memory at once
+
+
+@dataclass(frozen=True)
+class BestMatches:
+    """Cosine similarity of the best match in three kinds of maps.
+
+    Attributes:
+        right: the map holds the place, and the best match shows it.
+        wrong: the map lacks the place (it holds its sure negatives: of clips, other areas of
+            other floors), or holds it and another place won.
+        lookalike: the map lacks the place but holds all that may look like it (of clips, all
+            other floors of the building, where the same area looks nearly the same).
+    """
+
+    right: NDArray[np.float64]
+    wrong: NDArray[np.float64]
+    lookalike: NDArray[np.float64]
+
+    @classmethod
+    def find(cls, descriptors: NDArray[np.float32], supervision: Supervision) -> BestMatches:
+        """Matches every image that may be a query as a robot would, a block of them at a time.
+
+        Args:
+            descriptors: (N, D) unit rows, one for each image of the supervision.
+            supervision: N held-out images.
+        """
+        database = supervision.database
+        asked = np.flatnonzero(supervision.is_query)
+        elsewhere, lookalike, revisit = (np.full(len(asked), -1.0) for _ in range(3))
+        for start in range(0, len(asked), BLOCK):
+            block = descriptors[asked[start : start + BLOCK]] @ descriptors[database].T
+            for row, similarity in enumerate(block, start=start):
+                query = int(asked[row])
+                for found, mask in (
+                    (elsewhere, supervision.is_negative(query, database)),
+                    (lookalike, supervision.may_look_alike(query, database)),
+                    (revisit, np.isin(database, supervision.positives(query))),
+                ):
+                    found[row] = similarity[mask].max(initial=-1.0)
+        won = revisit > elsewhere
+        lost = ~won & (revisit > -1.0)
+        # Where the set holds no other place at all, nothing can be said of wrong matches.
+        return cls(
+            right=revisit[won],
+            wrong=np.concatenate([elsewhere[elsewhere > -1.0], elsewhere[lost]]),
+            lookalike=lookalike[lookalike > -1.0],
+        )
+
+
+def fit_calibration(matches: BestMatches) -> Calibration:
+    """Logistic regression, right and wrong weighing the same, then moved to the safe side.
+
+    The midpoint is not allowed below the 95 % quantile of look-alikes: a robot where its map has
+    never been always gets some best match, and one such answer believed costs more than a right
+    one refused.
+
+    Raises:
+        NetvladError: one kind is empty or not finite, or right matches are not more similar: there
+            is too little to calibrate on. A bundle may then be exported without calibration.
+    """
+    right, wrong = matches.right, matches.wrong
+    if not len(right) or not len(wrong):
+        raise NetvladError(
+            'calibration needs held-out images with a revisit and with others of another place'
+        )
+    if not np.isfinite(np.concatenate([right, wrong, matches.lookalike])).all():
+        raise NetvladError('calibration met similarities that are not finite')
+    if np.median(right) <= np.median(wrong):
+        raise NetvladError(
+            'right matches are no more similar than wrong ones on the held-out images: '
+            'the descriptor is unusable'
+        )
+
+    def cost(parameters: NDArray[np.float64]) -> float:
+        midpoint, slope = parameters[0], np.exp(parameters[1])
+        missed = np.logaddexp(0.0, -slope * (right - midpoint)).mean()
+        believed = np.logaddexp(0.0, slope * (wrong - midpoint)).mean()
+        return float(missed + believed)
+
+    start = [(np.median(right) + np.median(wrong)) / 2, np.log(20.0)]
+    midpoint, log_slope = minimize(cost, start, method='Nelder-Mead').x
+    safe = np.quantile(matches.lookalike, LOOKALIKE_QUANTILE)
+    return Calibration(
+        midpoint=float(np.clip(max(midpoint, safe), -1.0, 1.0)),
+        slope=float(min(np.exp(log_slope), MAX_SLOPE)),
+    )

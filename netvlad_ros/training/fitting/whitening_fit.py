@@ -1,0 +1,120 @@
+"""A whitening layer from training images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.training.fitting.pca_whitening import pca_whitening
+from netvlad_ros.training.fitting.supervised_whitening import supervised_whitening
+from netvlad_ros.training.network.describer import pooled_descriptors
+from netvlad_ros.training.network.image_view import ImageView
+from netvlad_ros.training.network.network import PlaceNetwork
+from netvlad_ros.training.network.whitening import Whitening
+
+MAX_POOLED_BYTES = 4 * 2**30  # of pooled descriptors in memory, float32
+MAX_COVARIANCE = 12_288  # side of the largest float64 matrix: 1.2 GB
+MAX_GRAM = 10_000  # images whose pairwise products are taken where that is narrower
+
+
+def fit_whitening(
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    pairs: np.ndarray | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> None:
+    """Fits the layer as network.config says; a linear layer, and none, are left alone.
+
+    PCA is fitted on `config.whitening_views` views of every image: of few places, other scales and
+    mirror images fill directions that the images alone leave to chance.
+
+    Memory is bounded: of more images than fit into 4 GiB of descriptors (174,000 of 6144
+    dimensions), or than 10,000 beyond 12,288 dimensions, an evenly spaced part is used; pairs that
+    lose an image are dropped.
+
+    Args:
+        network: trained; is changed in place.
+        images: of training places only, more than dim.
+        pairs: int64 (P, 2), indices of images that show one place; only 'supervised' needs them.
+        progress: is told (images done, images in all).
+
+    Raises:
+        NetvladError: too few images, unreadable ones, or no pairs where they are needed.
+    """
+    config, layer = network.config, network.whitening
+    if config.whitening not in ('pca', 'supervised'):
+        return
+    assert isinstance(layer, Whitening)
+    if config.whitening == 'supervised' and (pairs is None or not len(pairs)):
+        raise NetvladError('supervised whitening needs pairs of images that show one place: none')
+    if config.whitening == 'pca':
+        pooled = pooled_descriptors(network, fitted_views(network, images), progress=progress)
+        layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
+        return
+    kept = spaced(len(images), row_limit(network.pooling.dim))
+    pooled = pooled_descriptors(network, [images[i] for i in kept], progress=progress)
+    row = np.full(len(images), -1, np.int64)
+    row[kept] = np.arange(len(kept))
+    known = row[np.asarray(pairs)]
+    known = known[(known >= 0).all(axis=1)]
+    layer.set(supervised_whitening(pooled, known, config.dim, config.shrinkage))
+
+
+def fitted_views(network: PlaceNetwork, images: Sequence[Path]) -> list[ImageView]:
+    """What PCA is fitted on: views of images, as many as memory allows, evenly spaced."""
+    kinds = network.config.whitening_views
+    kept = spaced(len(images), row_limit(network.pooling.dim) // kinds)
+    return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
+
+
+def initialise_linear(
+    network: PlaceNetwork,
+    images: Sequence[Path],
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+) -> str:
+    """Starts a trained layer from PCA whitening, or from a random rotation where images lack.
+
+    Args:
+        network: its pooling is initialised; its linear layer is changed.
+        images: a few per dimension are drawn.
+        seed: of the draw.
+        progress: is told (images done, images in all).
+
+    Returns:
+        Which of the two, in a few words.
+    """
+    layer, config = network.whitening, network.config
+    assert isinstance(layer, Whitening)
+    generator = np.random.default_rng(seed)
+    if len(images) > config.dim:
+        count = -(-4 * config.dim // config.whitening_views)
+        drawn = np.sort(generator.permutation(len(images))[:count])
+        views = fitted_views(network, [images[i] for i in drawn])
+        pooled = pooled_descriptors(network, views, progress=progress)
+        layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
+        return 'linear layer from PCA'
+    noise = generator.normal(size=(network.pooling.dim, config.dim))
+    with torch.no_grad():
+        layer.linear.weight.copy_(torch.from_numpy(np.linalg.qr(noise)[0].T))
+        layer.linear.bias.zero_()
+    return f'linear layer from a random rotation ({len(images)} images are too few for PCA)'
+
+
+def row_limit(dim: int) -> int:
+    """Most descriptors of that width that a fit keeps."""
+    return MAX_POOLED_BYTES // (4 * dim) if dim <= MAX_COVARIANCE else MAX_GRAM
+
+
+def spaced(count: int, limit: int) -> np.ndarray:
+    """At most `limit` of the indices 0..count-1, evenly spaced, int64."""
+    if count <= limit:
+        return np.arange(count)
+    return np.arange(limit, dtype=np.int64) * count // limit

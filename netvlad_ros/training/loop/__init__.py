@@ -1,0 +1,1 @@
+"""The run: steps, checkpoints, validation, several processes, and what a finished run writes."""

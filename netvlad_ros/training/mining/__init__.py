@@ -1,0 +1,1 @@
+"""Which tuples or groups the next round trains on."""

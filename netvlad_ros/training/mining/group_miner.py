@@ -1,0 +1,109 @@
+"""Places with several images each, for the losses over all pairs of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.training.data.batch import TrainingBatch
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.mining.batch_maker import BatchMaker
+from netvlad_ros.training.mining.descriptor_cache import Describe, DescriptorCache
+from netvlad_ros.training.mining.miner_memory import QueryOrder
+
+SPARE = 2  # places drawn for each that is kept, at least
+
+
+class GroupMiner:
+    """Batches of P places with K images each.
+
+    A place is an image and K - 1 of its potential positives, drawn at random; where there are
+    fewer the image itself comes again, to be augmented anew. The places of a batch are definite
+    negatives of each other as far as there are such.
+
+    Args:
+        supervision: which images are positives and negatives of which.
+        describe: indices (M,) int64 -> descriptors (M, D) float32; only asked for hard places.
+        batch: P. images_per_place: K.
+        seed: with the round's number it decides every draw.
+        everything: every image is a place, those without a positive too.
+        hard: a batch holds look-alikes: after its first place always the one most similar to it.
+        choice: places to choose from for each that is kept; two at least, or the last batches of
+            a round would have to take what the others left, however near each other.
+        cache_mb: hard: memory for descriptors [MiB].
+    """
+
+    def __init__(
+        self,
+        supervision: Supervision,
+        describe: Describe,
+        *,
+        batch: int,
+        seed: int,
+        images_per_place: int,
+        everything: bool,
+        hard: bool,
+        choice: int,
+        cache_mb: int,
+    ) -> None:
+        self._supervision = supervision
+        self._describe = describe
+        self._batch = batch
+        self._seed = seed
+        self._images = images_per_place
+        self._hard = hard
+        self._choice = max(choice, SPARE)
+        self._cache_mb = cache_mb
+        places = np.arange(len(supervision.images)) if everything else supervision.queries
+        self._order = QueryOrder(places, seed)
+        self._batches = BatchMaker(supervision)
+
+    def round(self, number: int, count: int) -> list[TrainingBatch]:
+        """Batches of count places together."""
+        rng = np.random.default_rng((self._seed, number))
+        left = self._order.take(count * self._choice)
+        cache = None
+        if self._hard:
+            cache = DescriptorCache(self._describe, np.unique(left), self._cache_mb)
+        batches = []
+        for start in range(0, count, self._batch):
+            taken = self._places(left, min(self._batch, count - start), cache)
+            groups = [self._group(int(place), rng) for place in left[taken]]
+            batches.append(self._batches.of_groups(np.concatenate(groups)))
+            left = np.delete(left, taken)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def state(self) -> dict[str, Any]:
+        """For JSON: what later rounds depend on besides the weights."""
+        return {'drawn': self._order.drawn}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state; raises NetvladError if it is none."""
+        self._order.restore(state)
+
+    def _places(
+        self, left: NDArray[np.int64], count: int, cache: DescriptorCache | None
+    ) -> list[int]:
+        """Positions in `left` of one batch's places: its first, then by likeness or in order."""
+        order = np.arange(len(left))
+        if cache:
+            similar = cache.similarities(left[:1], left[1:])[0]
+            order[1:] = 1 + np.argsort(-similar, kind='stable')
+        apart = np.ones(len(left), dtype=bool)  # from all that were taken
+        free = np.ones(len(left), dtype=bool)
+        taken: list[int] = []
+        while len(taken) < count:
+            open_ = order[(free & apart)[order]]
+            # Rather two places of which nothing is known than a smaller batch.
+            taken.append(int(open_[0] if len(open_) else order[free[order]][0]))
+            free[taken[-1]] = False
+            apart &= self._supervision.is_negative(int(left[taken[-1]]), left)
+        return taken
+
+    def _group(self, place: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        group = np.full(self._images, place, dtype=np.int64)
+        others = rng.permutation(self._supervision.positives(place))[: self._images - 1]
+        group[1 : 1 + len(others)] = others
+        return group

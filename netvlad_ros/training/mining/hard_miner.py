@@ -1,0 +1,196 @@
+"""The hardest negatives, from a cache of descriptors (paper, section 4 and appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.data.batch import TrainingBatch, TrainingTuple
+from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.mining.batch_maker import BatchMaker
+from netvlad_ros.training.mining.descriptor_cache import Describe, DescriptorCache
+from netvlad_ros.training.mining.miner_memory import NegativeMemory, QueryOrder
+from netvlad_ros.training.mining.positives import PositiveChoice
+
+BLOCK_BYTES = 2**27  # of similarities that are looked at in one go
+
+
+class HardMiner:
+    """Each query with the positive that `choose` takes and its hardest definite negatives.
+
+    Descriptors are computed once for all images that a round may need. Negatives are looked for in
+    `pool` database images drawn at random and among those that the query had in the last epoch.
+
+    Args:
+        supervision: which images are positives and negatives of which.
+        describe: indices (M,) int64 -> pooled descriptors (M, D) float32, by the current network.
+        choose: the rule for positives.
+        batch: tuples in one batch.
+        seed: with the round's number it decides every draw.
+        pool: images drawn in each round; None looks through all images, exactly.
+        positive_pool: so many potential positives of each query, drawn at random, are described;
+            0 for all.
+        negatives: so many are kept.
+        choice: so many queries are tried for each tuple that is kept, the one of largest loss.
+            After a good initialisation most tuples have none and would teach nothing.
+        remember: whether the last epoch's negatives are candidates.
+        cache_mb: memory for descriptors [MiB].
+    """
+
+    def __init__(
+        self,
+        supervision: Supervision,
+        describe: Describe,
+        choose: PositiveChoice,
+        *,
+        batch: int,
+        seed: int,
+        pool: int | None,
+        positive_pool: int,
+        negatives: int,
+        choice: int,
+        remember: bool,
+        cache_mb: int,
+    ) -> None:
+        self._supervision = supervision
+        self._describe = describe
+        self._choose = choose
+        self._batch = batch
+        self._seed = seed
+        self._pool = pool
+        self._positive_pool = positive_pool
+        self._negatives = negatives
+        self._choice = choice
+        self._cache_mb = cache_mb
+        self._order = QueryOrder(supervision.queries, seed)
+        self._batches = BatchMaker(supervision)
+        self._memory: NegativeMemory | None = None
+        if remember and pool is not None:  # who looks at all images needs no memory
+            images = len(supervision.images)
+            self._memory = NegativeMemory(supervision.queries, negatives, images)
+
+    def round(self, number: int, count: int) -> list[TrainingBatch]:
+        """Batches of count tuples together, in random order.
+
+        A query that finds no definite negative is left out; if then too few are left, the hardest
+        come again.
+
+        Raises:
+            NetvladError: no query finds a negative.
+        """
+        rng = np.random.default_rng((self._seed, number))
+        queries = self._order.take(count * self._choice)
+        potential = [self._potential(int(query), rng) for query in queries]
+        pool = self._candidates(rng)
+        extra = [self._remembered(int(query), pool) for query in queries]
+        wanted = np.unique(np.concatenate([pool, queries, *extra, *potential]))
+        cache = DescriptorCache(self._describe, wanted, self._cache_mb)
+        tuples, hardness = [], []
+        step = max(BLOCK_BYTES // (4 * len(pool)), 1)
+        for start in range(0, len(queries), step):
+            block = queries[start : start + step]
+            to_pool = cache.similarities(block, pool)
+            for row, query in enumerate(block):
+                positives, others = potential[start + row], extra[start + row]
+                near = cache.similarities(block[row : row + 1], np.concatenate([positives, others]))
+                to_positives, to_others = near[0, : len(positives)], near[0, len(positives) :]
+                offered, similar = pool, to_pool[row]
+                if len(others):
+                    offered = np.concatenate([pool, others])
+                    similar = np.concatenate([similar, to_others])
+                found = hardest_negatives(
+                    similar, offered, self._is_negative(int(query)), self._negatives
+                )
+                if not len(found):
+                    continue
+                best = self._choose(int(query), positives, to_positives, rng)
+                chosen = tuple(int(index) for index in offered[found])
+                tuples.append(TrainingTuple(int(query), int(positives[best]), chosen))
+                hardness.append(similar[found[0]] - to_positives[best])
+        if not tuples:
+            raise NetvladError(
+                f'none of {len(queries)} queries has a definite negative among the {len(pool)} '
+                'images that mining looked at: enlarge pool, or give images of more places'
+            )
+        self._remember(tuples)
+        kept = np.argsort(-np.array(hardness), kind='stable')[:count]
+        order = rng.permutation(np.resize(kept, count))
+        return [
+            self._batches.of_tuples([tuples[i] for i in order[start : start + self._batch]])
+            for start in range(0, count, self._batch)
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """For JSON: what later rounds depend on besides the weights."""
+        remembered = self._memory.state() if self._memory else None
+        return {'drawn': self._order.drawn, 'remembered': remembered}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state.
+
+        Raises:
+            NetvladError: it belongs to other images or settings.
+        """
+        self._order.restore(state)
+        if self._memory:
+            self._memory.restore(state.get('remembered'))
+
+    def _potential(self, query: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        positives = self._supervision.positives(query)
+        if self._pool is None or not 0 < self._positive_pool < len(positives):
+            return positives
+        return np.sort(rng.choice(positives, self._positive_pool, replace=False))
+
+    def _candidates(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        database = self._supervision.database
+        if self._pool is None or self._pool >= len(database):
+            return database
+        return np.sort(rng.choice(database, self._pool, replace=False))
+
+    def _remembered(self, query: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What is remembered of a query and not in the pool, which is sorted."""
+        if not self._memory:
+            return np.empty(0, dtype=np.int64)
+        kept = self._memory.of(query)
+        place = np.searchsorted(pool, kept).clip(max=len(pool) - 1)
+        return kept[pool[place] != kept]
+
+    def _remember(self, tuples: list[TrainingTuple]) -> None:
+        if self._memory:
+            for entry in tuples:
+                self._memory.keep(entry.query, entry.negatives)
+
+    def _is_negative(self, query: int) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
+        return lambda candidates: self._supervision.is_negative(query, candidates)
+
+
+def hardest_negatives(
+    similar: NDArray[np.float32],
+    candidates: NDArray[np.int64],
+    is_negative: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
+    wanted: int,
+) -> NDArray[np.int64]:
+    """Positions of the most similar candidates that are definite negatives, hardest first.
+
+    Only as many of the most similar are sorted and asked about as it takes.
+
+    Args:
+        similar: (C,) to the query. candidates: (C,) indices of images, each once.
+        is_negative: indices (M,) -> (M,) bool.
+        wanted: most that are returned.
+    """
+    head = 4 * wanted
+    while True:
+        if head < len(candidates):
+            top = np.argpartition(-similar, head)[:head]
+            top = top[np.lexsort((top, -similar[top]))]
+        else:
+            top = np.argsort(-similar, kind='stable')
+        found = top[is_negative(candidates[top])]
+        if len(found) >= wanted or head >= len(candidates):
+            return found[:wanted]
+        head *= 4

@@ -1,0 +1,3 @@
+"""The network: backbone, pooling, whitening; its file, its export, and describing many images
+with it.
+"""

@@ -1,0 +1,148 @@
+"""The convolutional trunk: an ImageNet network, cut where it answers the best local descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.config.network import CUTS, find_cut
+from netvlad_ros.training.torchvision_import import torchvision
+
+
+class Backbone(nn.Module):
+    """Local descriptors of an image, on a grid.
+
+    It holds the torchvision model's own modules under their own names, so that a state dict of the
+    whole model fits. All of them always run in evaluation mode: batches here are small and hold
+    near-duplicates (a query, its positive, its negatives), whose batch statistics would not be
+    those of the images that a robot sees. Scale and bias of batch norm still train.
+
+    Args:
+        name: torchvision model (see backbone_cuts.CUTS).
+        layer: where it is cut; '' is the usual place.
+
+    Attributes:
+        name, layer: that, and the cut by its name.
+        channels: width of the local descriptors.
+        stride: pixels from one to the next.
+
+    Raises:
+        NetvladError: unknown name or layer.
+    """
+
+    def __init__(self, name: str, layer: str = '') -> None:
+        super().__init__()
+        cut = find_cut(name, layer)
+        self.name, self.layer = name, layer or next(iter(CUTS[name]))
+        self.channels, self.stride = cut.channels, cut.stride
+        head, *rest = cut.last.split('.')
+        with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
+            model = getattr(torchvision.models, name)(weights=None)
+        for child_name, child in model.named_children():
+            self.add_module(child_name, _cut(child, rest) if child_name == head else child)
+            if child_name == head:
+                break
+        self.to_empty(device='cpu')
+        self.randomise()
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps normalised float32 (N, 3, H, W) to (N, channels, about H / stride, W / stride)."""
+        for child in self.children():
+            x = child(x)
+        return x
+
+    @torch.no_grad()
+    def randomise(self) -> None:
+        """Draws weights as He et al. (ICCV 2015) do, which is how torchvision starts, too."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Leaves every module in evaluation mode, whatever is asked."""
+        super().train(False)
+        return self
+
+    def layers(self) -> list[list[nn.Module]]:
+        """What trainable_layers counts, first to last: convolutions, or blocks where there are any.
+
+        A batch norm that stands alone belongs to the convolution before it.
+        """
+        layers: list[list[nn.Module]] = []
+        for module in _unrolled(self.children()):
+            if isinstance(module, nn.BatchNorm2d) and layers:
+                layers[-1].append(module)
+            elif any(True for _ in module.parameters()):
+                layers.append([module])
+        return layers
+
+    def train_last(self, count: int) -> None:
+        """Lets the last `count` layers train and freezes those before; -1 lets all train.
+
+        Raises:
+            NetvladError: more than there are.
+        """
+        layers = self.layers()
+        if count > len(layers):
+            raise NetvladError(
+                f'trainable_layers is {count}, but {self.name} has {len(layers)} layers to its cut'
+            )
+        frozen = 0 if count < 0 else len(layers) - count
+        for index, modules in enumerate(layers):
+            for module in modules:
+                module.requires_grad_(index >= frozen)
+
+    def load(self, state: Mapping[str, torch.Tensor], where: str) -> None:
+        """Takes the layers before the cut from a state dict of the whole torchvision model.
+
+        Args:
+            state: by the names of that model; layers past the cut are ignored, and so are the step
+                counters of batch norm.
+            where: names the source in errors.
+
+        Raises:
+            NetvladError: a layer is missing, of another shape or not finite (a layer is never left
+                random in silence).
+        """
+        own = self.state_dict()
+        for name, tensor in own.items():
+            if name.endswith('num_batches_tracked'):
+                continue  # without effect in evaluation mode, absent from converted weights
+            if name not in state:
+                raise NetvladError(f'{where}: layer {name} of {self.name} is missing')
+            if state[name].shape != tensor.shape:
+                raise NetvladError(
+                    f'{where}: layer {name} has shape {tuple(state[name].shape)}, '
+                    f'{self.name} needs {tuple(tensor.shape)}'
+                )
+            if not torch.isfinite(state[name]).all():
+                raise NetvladError(f'{where}: layer {name} is not finite')
+        self.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+
+def _cut(module: nn.Module, path: Sequence[str]) -> nn.Module:
+    """The module up to and with its part at path; blocks keep their own forward."""
+    if not path:
+        return module
+    name, *rest = path
+    if isinstance(module, nn.Sequential):
+        kept = list(module.children())[: int(name) + 1]
+        return nn.Sequential(*kept[:-1], _cut(kept[-1], rest))
+    setattr(module, name, _cut(getattr(module, name), rest))
+    return module
+
+
+def _unrolled(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Plain sequences replaced by what they hold; blocks stay whole."""
+    unrolled: list[nn.Module] = []
+    for module in modules:
+        unrolled += _unrolled(module.children()) if type(module) is nn.Sequential else [module]
+    return unrolled

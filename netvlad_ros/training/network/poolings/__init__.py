@@ -1,0 +1,1 @@
+"""Local descriptors (N, C, H, W) to one unit vector."""

@@ -1,0 +1,106 @@
+"""NetVLAD: soft-assigned, aggregated local descriptors (Arandjelovic et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from netvlad_ros.training.config.network import NetworkConfig
+from netvlad_ros.training.network.poolings.base import Pooling
+
+
+class NetVLAD(Pooling):
+    """Residuals to K centroids, summed under a soft assignment (paper, section 3.1, eq. 4).
+
+    V(k) = sum_i a_k(x_i) (x_i - c_k),  a_k(x) = softmax_k(w_k . x + b_k)
+
+    w, b and c are trained separately, starting from w_k = 2 alpha c_k and b_k = -alpha |c_k|^2
+    (eq. 3). The sum is one matrix product, A X - C * rowsum(A): no loop over clusters, no (N, K,
+    D, H, W) tensor, and a small graph.
+
+    Args:
+        channels: D, width of the local descriptors.
+        clusters: K.
+        ghost_clusters: further clusters that take part in the softmax and are then dropped, for
+            what shows no place (Zhong et al., GhostVLAD, ACCV 2018).
+        decoupled_bias: with b; without it, a_k(x) = softmax_k(w_k . x), as in the authors' released
+            networks: with centroids of unit length b would start the same for all k.
+        intra_normalise: L2 of each V(k), then of the whole (Arandjelovic, Zisserman 2013).
+
+    Attributes:
+        dim: K * D.
+        assignment: 1x1 convolution, weight (K + ghosts, D, 1, 1), bias (K + ghosts,) or None.
+        centroids: (K, D).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        clusters: int,
+        *,
+        ghost_clusters: int = 0,
+        decoupled_bias: bool = True,
+        intra_normalise: bool = True,
+    ) -> None:
+        super().__init__(clusters * channels)
+        self.channels, self.clusters, self.ghost_clusters = channels, clusters, ghost_clusters
+        self.intra_normalise = intra_normalise
+        self.assignment = nn.Conv2d(
+            channels, clusters + ghost_clusters, kernel_size=1, bias=decoupled_bias
+        )
+        self.centroids = nn.Parameter(torch.zeros(clusters, channels))
+
+    @classmethod
+    def of(cls, config: NetworkConfig, channels: int) -> NetVLAD:
+        """As a configuration wants it."""
+        return cls(
+            channels,
+            config.clusters,
+            ghost_clusters=config.ghost_clusters,
+            decoupled_bias=config.decoupled_bias,
+            intra_normalise=config.intra_normalise,
+        )
+
+    @torch.no_grad()
+    def initialise(self, centroids: torch.Tensor, alpha: float) -> None:
+        """Sets c, w, b so that a_k(x) is proportional to exp(-alpha |x - c_k|^2).
+
+        Without a bias that holds for centroids scaled to unit length, and w takes those.
+
+        Args:
+            centroids: (K + ghosts, D), of L2-normalised local descriptors; ghosts come last.
+            alpha: softness, positive.
+        """
+        self.centroids.copy_(centroids[: self.clusters])
+        anchors = self.anchors(centroids)
+        self.assignment.weight.copy_((2.0 * alpha * anchors)[:, :, None, None])
+        if self.assignment.bias is not None:
+            self.assignment.bias.copy_(-alpha * anchors.square().sum(dim=1))
+
+    def anchors(self, centroids: torch.Tensor) -> torch.Tensor:
+        """The points (K + ghosts, D) whose distances decide the assignment at the start."""
+        if self.assignment.bias is not None:
+            return centroids
+        return functional.normalize(centroids, dim=1)
+
+    def soft_assignment(self, features: torch.Tensor) -> torch.Tensor:
+        """a_k(x_i) for (N, D, H, W): (N, K + ghosts, H, W), sums to one over clusters."""
+        return self.assignment(functional.normalize(features, dim=1)).softmax(dim=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pools local descriptors (N, D, H, W) to unit rows (N, K * D), cluster-major.
+
+        Each x_i is L2-normalised first.
+        """
+        x = functional.normalize(features, dim=1)
+        return self.aggregate(x, self.assignment(x).softmax(dim=1))
+
+    def aggregate(self, x: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
+        """Sums residuals of x (N, D, H, W) under assignment (N, K + ghosts, H, W); unit rows."""
+        weights = assignment[:, : self.clusters].flatten(2)  # (N, K, P)
+        points = x.flatten(2).transpose(1, 2)  # (N, P, D)
+        vlad = weights @ points - weights.sum(dim=2, keepdim=True) * self.centroids  # (N, K, D)
+        if self.intra_normalise:
+            vlad = functional.normalize(vlad, dim=2)
+        return functional.normalize(vlad.flatten(1), dim=1)

@@ -1,1 +1,0 @@
-"""Ways to pool a grid of local descriptors into one unit vector, a class a file."""

@@ -21,7 +21,7 @@ lint: ## style and types
 test: lint ## lint, then every test, the node's over DDS
 	@$(ROS) .venv/bin/python -m pytest test
 
-VISITS := .venv/bin/python -m netvlad_ros.demo.visits --visits 3 --textures ../shared/data/ie_tower
+VISITS := .venv/bin/netvlad render --visits 3 --textures ../shared/data/ie_tower
 model: ## render the training places and train the shipped model again; 15 minutes, needs the photographs
 	@scripts/setup.sh --dev
 	@test -d runs/visits/rooms/rooms107 || $(VISITS) --overwrite --out runs/visits/rooms --kind rooms --seeds 100:108

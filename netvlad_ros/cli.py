@@ -26,13 +26,13 @@ from netvlad_ros.commands import (
     import_model as import_command,
     inspect as inspect_command,
     map as map_command,
+    render as render_command,
     report as report_command,
     train as train_command,
 )
+from netvlad_ros.commands.console import INTERRUPTED
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.report.safe_text import one_line
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 class Door(TyperGroup):
@@ -76,6 +76,7 @@ app.command('inspect')(inspect_command.inspect)
 app.command('export')(export_command.export)
 app.command('import')(import_command.import_model)
 app.command('train')(train_command.train)
+app.command('render')(render_command.render)
 app.command('attack')(attack_command.attack)
 
 

@@ -37,11 +37,11 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map
-from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, record
 from netvlad_ros.offline.bundles.default_model import default_model
 from netvlad_ros.offline.drives.drive import Frame, Traverse
 from netvlad_ros.offline.drives.open_drive import open_traverse
 from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, record
 
 EVENTS = ('woken up', 'carried', 'covered', 'covered, carried')
 MODES = ('alone', 'sequence', 'sequence, odometry')

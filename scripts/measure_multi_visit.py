@@ -46,11 +46,11 @@ from place_sets import print_table
 
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.demo.visited_place import render_place
 from netvlad_ros.offline.datasets.open_dataset import read_place_images
 from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.training.config.train_config import TrainConfig
 from netvlad_ros.training.loop.run import run_training
+from netvlad_ros.world.visited_place import render_place
 
 HEIGHT, WIDTH = 192, 256  # [px]
 VISITS, SPACING_M = 4, 2.0  # of a training town; the dense single visit has as many images

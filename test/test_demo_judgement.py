@@ -13,7 +13,7 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 pytest.importorskip('netvlad_ros_msgs', reason='the messages are not built: run make setup')
 
 from netvlad_ros.demo.collector import ReceivedMatch, ReceivedPrior
-from netvlad_ros.demo.judgement import judge
+from netvlad_ros.demo.demo_metrics import judge
 
 
 def at(x: float) -> np.ndarray:

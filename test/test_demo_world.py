@@ -10,15 +10,14 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from netvlad_ros.core.geometry import distance_m, invert, rotation_angle_deg
-from netvlad_ros.demo.camera import T_BASE_CAM, Camera
-from netvlad_ros.demo.daylight import FIRST_DAY
-from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO
-from netvlad_ros.demo.drive_bag import write_drive_bag
-from netvlad_ros.demo.quad import Box, Quad, upright
-from netvlad_ros.demo.renderer import Renderer
-from netvlad_ros.demo.town import Town
-from netvlad_ros.demo.trajectory import Route, Trajectory
 from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, write_drive_bag
+from netvlad_ros.world.rendering.camera import T_BASE_CAM, Camera
+from netvlad_ros.world.rendering.daylight import FIRST_DAY
+from netvlad_ros.world.rendering.quad import Box, Quad, upright
+from netvlad_ros.world.rendering.renderer import Renderer
+from netvlad_ros.world.scenes.town import Town
+from netvlad_ros.world.trajectory import Route, Trajectory
 
 CAMERA = Camera()
 

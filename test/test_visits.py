@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,20 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
+from netvlad_ros.cli import main
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.demo.photo_shelf import MaterialShelf, PhotoShelf
-from netvlad_ros.demo.quad import Box, upright
-from netvlad_ros.demo.rooms import build_floor
-from netvlad_ros.demo.season import dress
-from netvlad_ros.demo.town import on_street
-from netvlad_ros.demo.visit import SEASONS, plan_visits
-from netvlad_ros.demo.visited_place import render_place
-from netvlad_ros.demo.visited_rooms import VisitedRooms
-from netvlad_ros.demo.visited_town import VisitedTown
-from netvlad_ros.demo.visits import main
 from netvlad_ros.offline.drives.camera_file import read_camera
 from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.world.rendering.photo_shelf import MaterialShelf, PhotoShelf
+from netvlad_ros.world.rendering.quad import Box, upright
+from netvlad_ros.world.scenes.rooms import build_floor
+from netvlad_ros.world.scenes.season import dress
+from netvlad_ros.world.scenes.town import on_street
+from netvlad_ros.world.scenes.visited_rooms import VisitedRooms
+from netvlad_ros.world.scenes.visited_town import VisitedTown
+from netvlad_ros.world.visit import SEASONS, plan_visits
+from netvlad_ros.world.visited_place import render_place
 
 SIZE = (112, 80)
 
@@ -117,7 +116,7 @@ def test_leaves_turn_and_fall_and_walls_do_not():
     assert (seen['winter'][0].texture[..., 3] > 0).mean() < 0.4
 
 
-def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, monkeypatch, capsys):
+def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, capsys):
     with pytest.raises(NetvladError, match='exists already'):
         render_place('rooms', 3, rooms, visits=1, size=SIZE, spacing_m=2.0)
     (tmp_path / 'town4').mkdir()
@@ -129,8 +128,9 @@ def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, mo
         'holds no image': ['--seeds', '5:6', '--textures', str(tmp_path / 'empty')],
     }
     for expected, options in wrong.items():
-        monkeypatch.setattr(sys, 'argv', ['visits', '--out', str(tmp_path), *options])
-        assert main() == 1
+        with pytest.raises(SystemExit) as ended:
+            main(['render', '--out', str(tmp_path), *options])
+        assert ended.value.code == 1
         sentence = capsys.readouterr().err
         assert expected in sentence
         assert sentence.count('\n') == 1

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.commands.console import progress_bar, report, report_skips
+from netvlad_ros.commands.console import INTERRUPTED, progress_bar, report, report_skips
 from netvlad_ros.commands.options.shared import (
     CameraFileOption,
     Device,
@@ -18,8 +18,6 @@ from netvlad_ros.commands.options.shared import (
 )
 from netvlad_ros.offline.report.report_folder import write_json
 from netvlad_ros.offline.report.safe_text import one_line
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def attack(

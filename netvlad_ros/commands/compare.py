@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netvlad_ros.commands.console import check_out_folder, progress_bar, report_missing
+from netvlad_ros.commands.console import INTERRUPTED, check_out_folder, progress_bar, report_missing
 from netvlad_ros.commands.options.shared import Model
 from netvlad_ros.offline.report.safe_text import one_line
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 PICTURE = 'comparison.png'
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def compare(

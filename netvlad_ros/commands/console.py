@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.drives.drive import Traverse
     from netvlad_ros.offline.progress import Progress
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
 
 def check_json_file(json_file: Path | None) -> None:
     """Raise typer.BadParameter, before any work is done, if the file can never be written."""

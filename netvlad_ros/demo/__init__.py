@@ -1,1 +1,1 @@
-"""A rendered world, driven twice, and the demonstration that localizes in it."""
+"""make demo: map one rendered drive, localize the other with the real node over DDS."""

@@ -23,16 +23,16 @@ from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
-from netvlad_ros.demo.drive import DRIVE_ONE, DRIVE_TWO, SEED, record
-from netvlad_ros.demo.judgement import Judgement, judge
+from netvlad_ros.demo.demo_metrics import Judgement, judge
 from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
-from netvlad_ros.demo.picture import draw
+from netvlad_ros.demo.summary_plot import draw
 from netvlad_ros.demo.table import table
-from netvlad_ros.demo.town import Town
 from netvlad_ros.offline.drives.bags.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from netvlad_ros.offline.drives.drive import Traverse
 from netvlad_ros.offline.drives.open_drive import open_traverse
 from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, SEED, record
+from netvlad_ros.world.scenes.town import Town
 
 _AFTER_LAST_S = 1.0  # for the last answer to arrive
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from netvlad_ros.demo.judgement import ANGLE_DEG, RADIUS_M, RECALL_NEEDED, UNMAPPED_M, WRONG_M
+from netvlad_ros.demo.demo_metrics import ANGLE_DEG, RADIUS_M, RECALL_NEEDED, UNMAPPED_M, WRONG_M
 
 
 def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table:

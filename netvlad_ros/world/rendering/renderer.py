@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.camera import Camera
-from netvlad_ros.demo.quad import Quad
-from netvlad_ros.demo.sky import Sky
+from netvlad_ros.world.rendering.camera import Camera
+from netvlad_ros.world.rendering.quad import Quad
+from netvlad_ros.world.rendering.sky import Sky
 
 NEAR_M = 0.12
 _EDGE_ON_M = 1e-4  # seen from its own plane, a tile has no inside

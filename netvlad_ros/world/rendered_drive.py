@@ -1,10 +1,10 @@
-"""The demo's two drives: a loop; on another day the loop again, with a detour nobody mapped."""
+"""Two drives through the town, rendered into bags."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -14,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.demo.camera import T_BASE_CAM, Camera
-from netvlad_ros.demo.daylight import FIRST_DAY, SECOND_DAY, Daylight
-from netvlad_ros.demo.drive_bag import write_drive_bag
-from netvlad_ros.demo.renderer import Renderer
-from netvlad_ros.demo.town import Town
-from netvlad_ros.demo.trajectory import (
+from netvlad_ros.core.geometry import invert
+from netvlad_ros.offline.drives.bags.bag_writer import (
+    BASE_FRAME,
+    MAP_FRAME,
+    BagWriter,
+    write_bag_to,
+)
+from netvlad_ros.offline.drives.camera_file import CameraFile
+from netvlad_ros.world.rendering.camera import T_BASE_CAM, Camera
+from netvlad_ros.world.rendering.daylight import FIRST_DAY, SECOND_DAY, Daylight
+from netvlad_ros.world.rendering.renderer import Renderer
+from netvlad_ros.world.scenes.town import Town
+from netvlad_ros.world.trajectory import (
     DETOUR,
     FIRST_DRIVE,
     LOOP,
@@ -107,3 +114,58 @@ def _record(name: str, path: Path, done: Synchronized[int]) -> None:
                 done.value += 1
 
     write_drive_bag(path, drive.trajectory, Camera(), counted(), compressed=drive.compressed)
+
+
+ODOM_FRAME = 'odom'
+TF_HZ = 25.0
+SPEED_OVER_S = 0.02
+
+
+def write_drive_bag(
+    path: Path,
+    trajectory: Trajectory,
+    camera: Camera,
+    images: Iterable[NDArray[np.uint8]],
+    *,
+    compressed: bool,
+) -> None:
+    """Write an image, uint8 (H, W, 3) RGB, for each stamp of the trajectory, and TF between them.
+
+    compressed: JPEG images in an mcap file; else raw rgb8 images in an sqlite3 file.
+    """
+    K = camera.K
+    calibration = CameraFile(
+        width=camera.width,
+        height=camera.height,
+        distortion_model='plumb_bob',
+        d=np.zeros(5),
+        K=K,
+        R=np.eye(3),
+        P=np.hstack([K, np.zeros((3, 1))]),
+    )
+    next_tf, period = trajectory.start_ns, round(1e9 / TF_HZ)
+    with write_bag_to(
+        path,
+        storage='mcap' if compressed else 'sqlite3',
+        compressed=compressed,
+        camera=calibration,
+        T_base_cam=T_BASE_CAM,
+    ) as writer:
+        for stamp_ns, image in zip(trajectory.stamps_ns.tolist(), images, strict=True):
+            while next_tf <= stamp_ns:
+                _write_motion(writer, trajectory, next_tf)
+                next_tf += period
+            writer.write_image(stamp_ns, image)
+        # One more, so that the last image lies between two poses.
+        _write_motion(writer, trajectory, next_tf)
+
+
+def _write_motion(writer: BagWriter, trajectory: Trajectory, stamp_ns: int) -> None:
+    t = trajectory.at(stamp_ns)
+    T_map_odom = trajectory.T_map_odom(t)
+    T_odom_base = invert(T_map_odom) @ trajectory.T_map_base(t)
+    ahead = invert(T_map_odom) @ trajectory.T_map_base(t + SPEED_OVER_S)
+    speed = float(np.linalg.norm(ahead[:3, 3] - T_odom_base[:3, 3])) / SPEED_OVER_S
+    odom = (ODOM_FRAME, BASE_FRAME, T_odom_base)
+    writer.write_transforms(stamp_ns, [(MAP_FRAME, ODOM_FRAME, T_map_odom), odom])
+    writer.write_odometry(stamp_ns, odom, speed)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import read_thumbnail
-from netvlad_ros.demo.judgement import WRONG_M, Judgement, Observation
-from netvlad_ros.demo.town import AREA, Town
+from netvlad_ros.demo.demo_metrics import WRONG_M, Judgement, Observation
 from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.world.scenes.town import AREA, Town
 
 _PAIRS = 6
 _ERROR = Normalize(0.0, WRONG_M / 2)

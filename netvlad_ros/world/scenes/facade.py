@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.texture import MATERIALS, PX_PER_M, Rgb, hue, noise, shade, weathering
+from netvlad_ros.world.rendering.texture import (
+    MATERIALS,
+    PX_PER_M,
+    Rgb,
+    hue,
+    noise,
+    shade,
+    weathering,
+)
 
 # fmt: off
 SHOPS = (

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.facade import FONTS, SHOPS, facade, plain_wall
-from netvlad_ros.demo.quad import Box, Quad, upright
-from netvlad_ros.demo.texture import PX_PER_M, Rgb, hue, roof_tiles
+from netvlad_ros.world.rendering.quad import Box, Point, Quad, upright
+from netvlad_ros.world.rendering.texture import PX_PER_M, Rgb, hue, roof_tiles
+from netvlad_ros.world.scenes.facade import FONTS, SHOPS, facade, plain_wall
 
 Footprint = tuple[float, float, float, float]  # x0, y0, x1, y1 [m]
-Point = tuple[float, float]
 
 
 def building(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.demo.building import Point
+from netvlad_ros.world.rendering.quad import Point
 
 _STEP_M = 0.02
 _CORNER_RADIUS_M = 3.0

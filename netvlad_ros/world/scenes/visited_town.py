@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.demo.camera import R_BODY_OPTICAL
-from netvlad_ros.demo.photo_shelf import PhotoShelf, hang
-from netvlad_ros.demo.quad import Quad
-from netvlad_ros.demo.season import dress
-from netvlad_ros.demo.town import Town
-from netvlad_ros.demo.trajectory import DriveStyle, Route, Trajectory
-from netvlad_ros.demo.visit import Visit
 from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
+from netvlad_ros.world.rendering.camera import R_BODY_OPTICAL
+from netvlad_ros.world.rendering.photo_shelf import PhotoShelf, hang
+from netvlad_ros.world.rendering.quad import Quad
+from netvlad_ros.world.scenes.season import dress
+from netvlad_ros.world.scenes.town import Town
+from netvlad_ros.world.trajectory import DriveStyle, Route, Trajectory
+from netvlad_ros.world.visit import Visit
 
 _WAY = [
     (0.0, 18.0), (0.0, 0.0), (10.0, 0.0), (10.0, -18.0), (26.0, -18.0), (26.0, 0.0), (36.0, 0.0),

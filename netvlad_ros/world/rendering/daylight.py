@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.quad import Box, Quad
-from netvlad_ros.demo.sky import Sky
+from netvlad_ros.world.rendering.quad import Box, Quad
+from netvlad_ros.world.rendering.sky import Sky
 
 Colour = tuple[float, float, float]
 _LIGHT_CELL_M = 0.25

@@ -1,22 +1,20 @@
-"""`python -m netvlad_ros.demo.visits`: rendered places, each visited often in changing light."""
+"""`netvlad render`: rendered places, each visited several times in changing light."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from netvlad_ros.commands.console import progress_bar
+from netvlad_ros.commands.console import INTERRUPTED, progress_bar
 from netvlad_ros.commands.options.shared import parse_size, parse_slice
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.report.safe_text import one_line
 
 MAX_PLACES, MAX_VISITS = 10_000, 1000
 
 
-def visits(
+def render(
     out: Annotated[Path, typer.Option(metavar='DIR', help='Folder for the places.')],
     seeds: Annotated[
         Any,
@@ -48,8 +46,8 @@ def visits(
     """
     import cv2
 
-    from netvlad_ros.demo.photo_shelf import PhotoShelf
-    from netvlad_ros.demo.visited_place import KINDS, render_place
+    from netvlad_ros.world.rendering.photo_shelf import PhotoShelf
+    from netvlad_ros.world.visited_place import KINDS, render_place
 
     if kind not in KINDS:
         raise NetvladError(f"--kind '{kind}' is unknown; choose {' or '.join(KINDS)}")
@@ -63,36 +61,21 @@ def visits(
         raise NetvladError(f'{out} holds {names} already; choose other seeds or pass --overwrite')
     shelf = None if textures is None else PhotoShelf(textures)
     cv2.setNumThreads(1)  # several of these side by side fill a machine better than one does
-    for seed, folder in folders.items():
-        with progress_bar(f'rendering {folder.name}') as progress:
-            images = render_place(
-                kind,
-                seed,
-                folder,
-                visits=number,
-                size=size,
-                spacing_m=spacing,
-                shelf=shelf,
-                overwrite=overwrite,
-                progress=progress,
-            )
-        typer.echo(f'{folder}: {number} visits, {images} images')
-
-
-def main() -> int:
-    """Run the command; the exit code."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(visits)
     try:
-        app()
-    except (NetvladError, OSError) as error:
-        typer.echo(one_line(f'visits: error: {error}'), err=True)
-        return 1
+        for seed, folder in folders.items():
+            with progress_bar(f'rendering {folder.name}') as progress:
+                images = render_place(
+                    kind,
+                    seed,
+                    folder,
+                    visits=number,
+                    size=size,
+                    spacing_m=spacing,
+                    shelf=shelf,
+                    overwrite=overwrite,
+                    progress=progress,
+                )
+            typer.echo(f'{folder}: {number} visits, {images} images')
     except KeyboardInterrupt:
-        typer.echo('visits: interrupted; places that were finished stay', err=True)
-        return 130
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        typer.echo('netvlad: interrupted; places that were finished stay', err=True)
+        raise typer.Exit(INTERRUPTED) from None

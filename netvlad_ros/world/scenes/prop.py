@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from netvlad_ros.demo.quad import Box, Quad, upright
-from netvlad_ros.demo.texture import MATERIALS, Rgb, hue, noise, shade
+from netvlad_ros.world.rendering.quad import Box, Quad, upright
+from netvlad_ros.world.rendering.texture import MATERIALS, Rgb, hue, noise, shade
 
 Point = tuple[float, float]
 Prop = tuple[list[Quad], list[Box]]

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.demo.building import Point
-from netvlad_ros.demo.camera import R_BODY_OPTICAL
-from netvlad_ros.demo.photo_shelf import MaterialShelf, Shelf
-from netvlad_ros.demo.quad import Quad
-from netvlad_ros.demo.rooms import CEILING_M, Zone, build_floor, clutter
-from netvlad_ros.demo.visit import Visit
 from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
+from netvlad_ros.world.rendering.camera import R_BODY_OPTICAL
+from netvlad_ros.world.rendering.photo_shelf import MaterialShelf, Shelf
+from netvlad_ros.world.rendering.quad import Point, Quad
+from netvlad_ros.world.scenes.rooms import CEILING_M, Zone, build_floor, clutter
+from netvlad_ros.world.visit import Visit
 
 _STEP_M, _STEP_DEG = 0.05, 3.0
 _SPACING_DEG = 24.0  # turning on the spot gives images too

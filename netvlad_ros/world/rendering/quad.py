@@ -66,3 +66,6 @@ class Box:
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
+
+
+Point = tuple[float, float]

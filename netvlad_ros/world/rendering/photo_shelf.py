@@ -11,8 +11,8 @@ import numpy as np
 
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.demo.texture import MATERIALS, Rgb
 from netvlad_ros.offline.files.image_files import image_names
+from netvlad_ros.world.rendering.texture import MATERIALS, Rgb
 
 _KEPT = 64  # decoded photographs that stay in memory
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from netvlad_ros.demo.quad import Quad
-from netvlad_ros.demo.texture import Rgb, courses, hue, noise, shade
+from netvlad_ros.world.rendering.quad import Quad
+from netvlad_ros.world.rendering.texture import Rgb, courses, hue, noise, shade
 
 PX_PER_M = 44
 Rectangle = tuple[float, float, float, float]  # x0, y0, x1, y1 [m]

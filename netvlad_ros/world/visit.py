@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netvlad_ros.demo.daylight import Colour, Daylight
+from netvlad_ros.world.rendering.daylight import Colour, Daylight
 
 SEASONS = ('summer', 'autumn', 'winter', 'spring')
 _FIRST_NS = 1_750_000_000_000_000_000

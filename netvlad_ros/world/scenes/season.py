@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.quad import Quad
-from netvlad_ros.demo.texture import noise
+from netvlad_ros.world.rendering.quad import Quad
+from netvlad_ros.world.rendering.texture import noise
 
 _LEAF = np.array([[30, 60, 20], [95, 255, 255]], np.uint8)  # HSV of OpenCV: greens and olive
 

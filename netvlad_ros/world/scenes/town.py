@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from netvlad_ros.demo import prop
-from netvlad_ros.demo.building import Footprint, Point, building
-from netvlad_ros.demo.ground import Rectangle, ground
-from netvlad_ros.demo.quad import Box, Quad
-from netvlad_ros.demo.texture import SHARES
+from netvlad_ros.world.rendering.quad import Box, Point, Quad
+from netvlad_ros.world.rendering.texture import SHARES
+from netvlad_ros.world.scenes import prop
+from netvlad_ros.world.scenes.building import Footprint, building
+from netvlad_ros.world.scenes.ground import Rectangle, ground
 
 HALF_M = 3.5  # from the middle of a street to its fronts
 AREA: Rectangle = (-11.0, -29.0, 47.0, 35.0)

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo import prop
-from netvlad_ros.demo.building import Point
-from netvlad_ros.demo.photo_shelf import Shelf, hang
-from netvlad_ros.demo.quad import Box, Quad, upright
-from netvlad_ros.demo.texture import MATERIALS, Rgb, courses, hue, noise, shade
+from netvlad_ros.world.rendering.photo_shelf import Shelf, hang
+from netvlad_ros.world.rendering.quad import Box, Point, Quad, upright
+from netvlad_ros.world.rendering.texture import MATERIALS, Rgb, courses, hue, noise, shade
+from netvlad_ros.world.scenes import prop
 
 CEILING_M = 2.7
 _PX_PER_M = 90

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.demo.texture import noise
+from netvlad_ros.world.rendering.texture import noise
 
 _WIDTH, _HEIGHT = 1440, 360  # 4 px a degree; from -20 to 70 degrees of elevation
 _TOP_DEG, _BOTTOM_DEG = 70.0, -20.0

@@ -1,0 +1,1 @@
+"""Images from textured quads: camera, textures, light, sky."""

@@ -24,12 +24,103 @@ ARROWS = {
     'offline': {'core'},
     'ros': {'core'},
     'training': {'core', 'offline'},
-    'demo': {'core', 'offline', 'ros'},
-    'cli': {'core', 'offline', 'training'},
+    'world': {'core', 'offline'},
+    'demo': {'core', 'offline', 'world'},
+    'commands': {'core', 'offline', 'training', 'world'},
+    'cli': {'core', 'offline', 'commands'},
 }
+# Inside a room: a folder or file, its first path component below the room, may import itself,
+# what FREE names, and these.
+WITHIN = {
+    'core': {
+        'camera': set(),
+        'belief': set(),
+        'retrieval': set(),
+        'model': {'camera'},
+        'pose': {'camera'},
+        'features': {'camera', 'model'},
+        'place_map': {'camera', 'model', 'features'},
+        'verification': {'camera', 'features', 'place_map', 'pose'},
+        'decision': {'belief', 'model', 'place_map', 'pose', 'verification'},
+        'localizer': {
+            'camera',
+            'model',
+            'features',
+            'place_map',
+            'retrieval',
+            'verification',
+            'decision',
+        },
+    },
+    'offline': {
+        'files': set(),
+        'metrics': set(),
+        'bundles': {'files'},
+        'drives': {'files'},
+        'report': {'files', 'metrics'},
+        'datasets': {'files', 'drives'},
+        'mapping': {'drives', 'metrics'},
+        'methods': {'bundles'},
+        'inspection': {'report'},
+        'benchmarks': {'files', 'drives', 'datasets', 'metrics'},
+        'evaluation': {'files', 'drives', 'mapping', 'metrics', 'report', 'benchmarks', 'methods'},
+        'compression': {'benchmarks', 'methods', 'metrics', 'report'},
+        'comparison': {'benchmarks', 'bundles', 'evaluation', 'methods', 'metrics', 'report'},
+    },
+    'training': {
+        'config': set(),
+        'data': {'config'},
+        'network': {'config'},
+        'losses': {'config', 'data'},
+        'mining': {'config', 'data'},
+        'fitting': {'data', 'network'},
+        'importers': {'network'},
+        'attack': {'network'},
+        'loop': {'config', 'data', 'network', 'losses', 'mining', 'fitting'},
+    },
+    'ros': {
+        'inputs': set(),
+        'outputs': set(),
+        'parameters': set(),
+        'map_loading': set(),
+        'shared_localizer': {'inputs', 'outputs'},
+        'session': {'inputs', 'outputs', 'shared_localizer'},
+        'camera_stream': {'inputs', 'outputs', 'session', 'shared_localizer'},
+        'camera_streams': {'inputs', 'outputs', 'session', 'shared_localizer', 'camera_stream'},
+        'services': {'camera_streams', 'map_loading', 'parameters', 'shared_localizer'},
+        'diagnostics': {'camera_stream', 'camera_streams', 'session', 'shared_localizer'},
+        'node': {
+            'inputs',
+            'outputs',
+            'parameters',
+            'map_loading',
+            'shared_localizer',
+            'camera_streams',
+            'services',
+            'diagnostics',
+        },
+    },
+    'world': {
+        'rendering': set(),
+        'trajectory': {'rendering'},
+        'visit': {'rendering'},
+        'scenes': {'rendering', 'trajectory', 'visit'},
+        'rendered_drive': {'rendering', 'scenes', 'trajectory'},
+        'visited_place': {'rendering', 'scenes', 'visit'},
+    },
+}
+FREE = {
+    'core': {'errors', 'files', 'geometry', 'localizer_config'},
+    'offline': {'progress'},
+    'training': {'torchvision_import'},
+    'ros': {'conversions', 'node_config'},
+    'world': set(),
+}
+MOST_SIDE_BY_SIDE = 15
 OWNED = {
     r'torch|torchvision|safetensors': {'training'},
     r'rclpy|tf2_ros|cv_bridge|\w+_msgs|std_srvs|rcl_interfaces|builtin_interfaces': {'ros', 'demo'},
+    r'typer': {'commands', 'cli'},
     r'matplotlib': {'demo', 'offline', 'training'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
@@ -48,19 +139,84 @@ def imports(path: Path) -> set[str]:
     return modules
 
 
+def package_imports() -> dict[str, set[str]]:
+    """Module -> the modules of the package that it imports anywhere, lazily too."""
+    modules = {
+        '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__'): path
+        for path in FILES
+    }
+    return {
+        module: {name for name in imports(path) if name in modules} - {module, 'netvlad_ros'}
+        for module, path in modules.items()
+    }
+
+
+IMPORTS = package_imports()
+
+
 @pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_between_rooms_go_one_way(path):
-    room = path.relative_to(PACKAGE).parts[0].removesuffix('.py')
-    if room == '__init__':
+def test_arrows_between_rooms_and_inside_them_go_one_way(path):
+    if path.name == '__init__.py':
         assert not imports(path)
         return
+    room, *inside = path.relative_to(PACKAGE).with_suffix('').parts
     for module in imports(path):
         parts = module.split('.')
-        if parts[0] == 'netvlad_ros' and len(parts) > 1 and (PACKAGE / parts[1]).exists():
-            assert parts[1] in ARROWS[room] | {room}, f'{path} must not import {module}'
         for pattern, rooms in OWNED.items():
             if re.fullmatch(pattern, parts[0]):
                 assert room in rooms, f'{path} must not import {module}'
+        if parts[0] != 'netvlad_ros' or len(parts) == 1 or not exists(parts[:2]):
+            continue
+        assert parts[1] in ARROWS[room] | {room}, f'{path} must not import {module}'
+        if parts[1] == room and room in WITHIN and len(parts) > 2 and exists(parts[:3]):
+            allowed = FREE[room] | ({inside[0]} if inside[0] in FREE[room] else set())
+            if inside[0] not in FREE[room]:
+                allowed |= WITHIN[room][inside[0]] | {inside[0]}
+            assert parts[2] in allowed, f'{path} must not import {module}'
+
+
+def exists(parts: list[str]) -> bool:
+    """Whether a dotted name is a folder or file of the package, not a name inside one."""
+    path = ROOT.joinpath(*parts)
+    return path.is_dir() or path.with_suffix('.py').is_file()
+
+
+def test_no_arrow_is_promised_that_nobody_uses():
+    used: dict[str, set[tuple[str, str]]] = {room: set() for room in (*WITHIN, '')}
+    for module, imported in IMPORTS.items():
+        for other in imported:
+            here, there = module.split('.')[1:3], other.split('.')[1:3]
+            if here[0] != there[0]:
+                used[''].add((here[0], there[0]))
+            elif here[0] in WITHIN and len(here) == len(there) == 2:
+                used[here[0]].add((here[1], there[1]))
+    for room, table in (('', ARROWS), *WITHIN.items()):
+        promised = {(one, other) for one, others in table.items() for other in others}
+        assert promised <= used[room], f'{room}: {sorted(promised - used[room])}'
+
+
+def test_no_module_imports_itself_through_others():
+    state: dict[str, str] = {}
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        state[module] = 'open'
+        for other in IMPORTS[module]:
+            assert state.get(other) != 'open', f'circle: {" -> ".join((*trail, module, other))}'
+            if other not in state:
+                visit(other, (*trail, module))
+        state[module] = 'done'
+
+    for module in IMPORTS:
+        if module not in state:
+            visit(module, ())
+
+
+def test_no_folder_holds_too_many_files_and_each_says_what_is_in_it():
+    for folder in sorted({path.parent for path in FILES}):
+        side_by_side = [path for path in folder.glob('*.py') if path.name != '__init__.py']
+        assert len(side_by_side) <= MOST_SIDE_BY_SIDE, folder
+        docstring = ast.get_docstring(ast.parse((folder / '__init__.py').read_text('utf-8')))
+        assert docstring, f'{folder} does not say what is in it'
 
 
 def test_manifests_agree_on_the_version_and_name_what_is_imported():

@@ -22,8 +22,6 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.pose.prior import PosePrior
-from netvlad_ros.ros import outputs
-from netvlad_ros.ros.camera_calibration import CameraCalibration
 from netvlad_ros.ros.conversions import (
     check_camera_info,
     ns_to_stamp,
@@ -31,17 +29,19 @@ from netvlad_ros.ros.conversions import (
     prior_message,
     stamp_to_ns,
 )
-from netvlad_ros.ros.extrinsics import Extrinsics
-from netvlad_ros.ros.fix_events import Fix, FixEvents
-from netvlad_ros.ros.live_run import LiveRun
-from netvlad_ros.ros.newest_frame import NewestFrame
+from netvlad_ros.ros.inputs.camera_info_input import CameraCalibration
+from netvlad_ros.ros.inputs.camera_rig import Rig
+from netvlad_ros.ros.inputs.extrinsics import Extrinsics
+from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.newest_frame import NewestFrame
+from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.odometry_track import OdometryTrack
-from netvlad_ros.ros.panels import Panels, draw_inliers
+from netvlad_ros.ros.outputs import publishers as outputs
+from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
+from netvlad_ros.ros.outputs.visuals import Panels, draw_inliers
 from netvlad_ros.ros.parameters import ENTRIES
-from netvlad_ros.ros.recognizer import Recognizer
-from netvlad_ros.ros.rig import Rig
-from netvlad_ros.ros.shot import Shot
+from netvlad_ros.ros.session import LiveRun
+from netvlad_ros.ros.shared_localizer import Recognizer
 
 CONFIG = Path(__file__).resolve().parent.parent / 'config' / 'localize.yaml'
 S = 10**9

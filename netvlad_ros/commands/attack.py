@@ -105,8 +105,6 @@ def attack(
     from netvlad_ros.offline.drives.open_drive import open_traverse
 
     try:
-        import torch
-
         from netvlad_ros.training.attack.attack import AttackConfig
         from netvlad_ros.training.attack.attack_folder import AttackFolder
         from netvlad_ros.training.attack.attack_metrics import Attempt, attack_figures
@@ -124,8 +122,6 @@ def attack(
     path = network / 'network' if network.is_dir() else network
     attacked, _ = load_network(path)
     loaded = ModelBundle.load(bundle, device=device)
-    if loaded.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
-        attacked = attacked.to('cuda')
     place_map = load_map(map_folder)
     traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
     run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)

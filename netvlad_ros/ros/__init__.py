@@ -1,1 +1,1 @@
-"""The ROS 2 node: the only room that imports rclpy and message packages."""
+"""The ROS 2 node. With demo/ the only room that imports rclpy and message packages."""

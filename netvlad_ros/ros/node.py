@@ -11,6 +11,8 @@ from pathlib import Path
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import remove_ros_args
@@ -18,18 +20,16 @@ from rclpy.utilities import remove_ros_args
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.ros.camera_streams import LiveCameras
 from netvlad_ros.ros.conversions import path_of_url
-from netvlad_ros.ros.diagnostics import Diagnostics, Report
-from netvlad_ros.ros.extrinsics import Extrinsics
-from netvlad_ros.ros.lifecycle_guard import refuse_impossible_transitions
-from netvlad_ros.ros.live_cameras import LiveCameras
+from netvlad_ros.ros.diagnostics import Diagnostics, Report, node_report
+from netvlad_ros.ros.inputs.camera_rig import Rig
+from netvlad_ros.ros.inputs.extrinsics import Extrinsics
 from netvlad_ros.ros.map_loading import localizer_on_map
-from netvlad_ros.ros.node_report import node_report
-from netvlad_ros.ros.outputs import Outputs
+from netvlad_ros.ros.outputs.publishers import Outputs
 from netvlad_ros.ros.parameters import Parameters
-from netvlad_ros.ros.recognizer import Recognizer
-from netvlad_ros.ros.rig import Rig
 from netvlad_ros.ros.services import Services
+from netvlad_ros.ros.shared_localizer import Recognizer
 
 SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
 
@@ -193,6 +193,32 @@ def main(args: Sequence[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def refuse_impossible_transitions(node: LifecycleNode) -> None:
+    """Answer a transition that the present state does not have with success = False.
+
+    rclpy (seen in Jazzy 7.1) raises RCLError out of the service callback instead, which ends the
+    process: anybody asking an unconfigured node to activate would take it down.
+    """
+    service = node._service_change_state
+    change_state = service.callback
+
+    def guarded(
+        request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        wanted: Transition = request.transition
+        possible = node._state_machine.available_transitions
+        if not any(wanted.label == entry[1] or wanted.id == entry[0] for entry in possible):
+            current = node._state_machine.current_state[1]
+            node.get_logger().warning(
+                f"transition '{wanted.label or wanted.id}' is not possible in state {current}"
+            )
+            response.success = False
+            return response
+        return change_state(request, response)
+
+    service.callback = guarded
 
 
 if __name__ == '__main__':

@@ -99,10 +99,6 @@ def _work(connection: Connection) -> None:
         connection.send(figures)
 
 
-if __name__ == '__main__':
-    _work(Connection(int(sys.argv[1])))
-
-
 def compare_method(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
 ) -> tuple[Figures, Ranking]:
@@ -110,3 +106,7 @@ def compare_method(
     gc.collect()
     forget_peak()
     return judge_method(open_method(name, context), benchmark, context.seed, progress)
+
+
+if __name__ == '__main__':
+    _work(Connection(int(sys.argv[1])))

@@ -47,7 +47,7 @@ class AttackRun:
     map's descriptor of it is used. All images of a stretch are sent to one target.
 
     Args:
-        network: attacked, with the weights of the bundle.
+        network: attacked, with the weights of the bundle; on the GPU where the bundle runs there.
         bundle: what the robot runs.
         place_map: built with the bundle.
         config: of the attack.
@@ -70,6 +70,8 @@ class AttackRun:
     ) -> None:
         if not 1 <= stretch <= MOST_STRETCH:
             raise NetvladError(f'attack: a stretch of {stretch} is outside 1..{MOST_STRETCH}')
+        if bundle.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
+            network = network.to('cuda')
         self._network, self._bundle, self._map, self._config = network, bundle, place_map, config
         self._robot = Robot(bundle, place_map)
         self._stretch = stretch

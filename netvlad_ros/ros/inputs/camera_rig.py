@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, invert
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.ros.extrinsics import Extrinsics
+from netvlad_ros.ros.inputs.extrinsics import Extrinsics
+from netvlad_ros.ros.inputs.frame_context import Shot
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.shot import Shot
 
 
 @dataclass(frozen=True)

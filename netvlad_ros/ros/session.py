@@ -10,12 +10,12 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.fix_events import Fix, FixEvents
+from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.odometry_input import OdometryInput
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.odometry_input import OdometryInput
-from netvlad_ros.ros.outputs import Answer, Outputs
-from netvlad_ros.ros.recognizer import Recognizer
-from netvlad_ros.ros.shot import Shot
+from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
+from netvlad_ros.ros.outputs.publishers import Answer, Outputs
+from netvlad_ros.ros.shared_localizer import Recognizer
 
 LONG_GAP_S = 600.0  # a jump ahead worth a word; the belief spreads over it by itself
 

@@ -12,12 +12,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.ros.live_camera import LiveCamera
-from netvlad_ros.ros.live_run import LiveRun
+from netvlad_ros.ros.camera_stream import LiveCamera
+from netvlad_ros.ros.inputs.frame_context import Shot
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.outputs import Outputs
-from netvlad_ros.ros.recognizer import Recognizer
-from netvlad_ros.ros.shot import Shot
+from netvlad_ros.ros.outputs.publishers import Outputs
+from netvlad_ros.ros.session import LiveRun
+from netvlad_ros.ros.shared_localizer import Recognizer
 
 LOOK_PERIOD_S = 0.2  # how soon a new publisher's QoS is followed
 

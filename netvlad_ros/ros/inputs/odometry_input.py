@@ -12,7 +12,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.odometry_track import OdometryTrack
+from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 
 DEPTH = 256  # what the middleware keeps between two readings, LOOK_PERIOD_S apart at most
 

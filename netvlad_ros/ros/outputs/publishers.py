@@ -17,7 +17,7 @@ from visualization_msgs.msg import MarkerArray
 from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import descriptor_message
-from netvlad_ros.ros.visuals import candidate_markers, match_image
+from netvlad_ros.ros.outputs.visuals import candidate_markers, match_image
 from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceMatch
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -17,16 +17,16 @@ from sensor_msgs.msg import CameraInfo
 from netvlad_ros.core.camera.camera_info import is_rectified
 from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.ros.camera_calibration import CameraCalibration
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.frame_statistics import FrameStatistics
-from netvlad_ros.ros.image_input import ImageInput
-from netvlad_ros.ros.live_run import LiveRun
-from netvlad_ros.ros.newest_frame import NewestFrame
+from netvlad_ros.ros.inputs.camera_info_input import CameraCalibration
+from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.image_input import ImageInput
+from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.outputs import Answer, Outputs
-from netvlad_ros.ros.recognizer import Recognizer
-from netvlad_ros.ros.shot import Shot
+from netvlad_ros.ros.outputs.frame_statistics import FrameStatistics
+from netvlad_ros.ros.outputs.publishers import Answer, Outputs
+from netvlad_ros.ros.session import LiveRun
+from netvlad_ros.ros.shared_localizer import Recognizer
 
 MAX_WARNED_OF = 100
 TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {

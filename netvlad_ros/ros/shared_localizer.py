@@ -16,10 +16,10 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import match_message, prior_message, stamp_to_ns
+from netvlad_ros.ros.inputs.camera_rig import Rig
+from netvlad_ros.ros.inputs.frame_context import Shot
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.outputs import Answer
-from netvlad_ros.ros.rig import Rig
-from netvlad_ros.ros.shot import Shot
+from netvlad_ros.ros.outputs.publishers import Answer
 
 
 class Recognizer:

@@ -1,0 +1,1 @@
+"""What the node hears: images, camera_info, odometry, TF."""

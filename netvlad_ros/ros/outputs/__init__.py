@@ -1,0 +1,1 @@
+"""What the node says: topics, pictures, fix events, statistics."""

@@ -219,6 +219,37 @@ def test_no_folder_holds_too_many_files_and_each_says_what_is_in_it():
         assert docstring, f'{folder} does not say what is in it'
 
 
+def test_every_module_that_a_text_names_exists():
+    texts = [
+        *(
+            path
+            for folder in ('netvlad_ros', 'test', 'scripts', 'launch')
+            for path in (ROOT / folder).rglob('*.py')
+        ),
+        *(path for folder in ('docs', 'config', 'models') for path in (ROOT / folder).rglob('*')),
+        *(ROOT / name for name in ('Makefile', 'README.md', 'setup.py')),
+    ]
+    for path in texts:
+        if path.suffix not in ('.py', '.md', '.j2', '.yaml', '') or not path.is_file():
+            continue
+        text = path.read_text(encoding='utf-8')
+        for name in set(re.findall(r'\bnetvlad_ros(?:\.[A-Za-z_]+)+', text)):
+            parts = name.split('.')
+            if parts[1] not in ARROWS:
+                continue  # another file or package
+            # What follows the module is a name in it.
+            module = max((n for n in range(2, len(parts) + 1) if exists(parts[:n])), default=0)
+            file = ROOT.joinpath(*parts[:module]).with_suffix('.py')
+            assert module >= len(parts) - 2, f'{path} names {name}'
+            if module < len(parts):
+                assert file.is_file(), f'{path} names {name}'
+                assert re.search(rf'\b{parts[module]}\b', file.read_text('utf-8')), (
+                    f'{path}: {name}'
+                )
+        for name in set(re.findall(r'\bnetvlad_ros/[a-z_/]+\.py\b', text)):
+            assert (ROOT / name).is_file(), f'{path} names {name}'
+
+
 def test_manifests_agree_on_the_version_and_name_what_is_imported():
     versions = {
         folder: ET.parse(ROOT / folder / 'package.xml').getroot().findtext('version')

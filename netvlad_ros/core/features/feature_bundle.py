@@ -135,7 +135,7 @@ def read_feature_bundle(path: Path) -> tuple[bytes, FeatureMetadata]:
         if METADATA_KEY not in properties:
             raise NetvladError(
                 f"{where} carries no '{METADATA_KEY}' metadata (input, outputs, identity); "
-                'add it with netvlad_ros.core.features.onnx_extractor.write_feature_bundle'
+                'add it with netvlad_ros.core.features.feature_bundle.write_feature_bundle'
             )
         metadata = FeatureMetadata.from_json(properties[METADATA_KEY], where)
         ports = identity_entries(json.loads(properties[METADATA_KEY]))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.report.report_folder import write_json
 
@@ -29,7 +29,7 @@ class GivenDescriptors:
     """Stands in for a model bundle: describes each image by the next of these vectors."""
 
     path = 'random vectors'
-    metadata = SimpleNamespace(model_id='random', calibration=Calibration(0.42, 16.0))
+    metadata = SimpleNamespace(model_id='random', calibration=SimilarityCalibration(0.42, 16.0))
 
     def __init__(self, descriptors: NDArray[np.float32]) -> None:
         self._next = iter(descriptors)

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_scene import FISHEYE, HEIGHT, PINHOLE, WIDTH, box, errors, pose, seen
 
 from netvlad_ros.core.pose.absolute_pose import AbsolutePose, absolute_pose
-from netvlad_ros.core.pose.correspondences import Sightings
+from netvlad_ros.core.pose.correspondences import Correspondences
 
 T_TRUE = pose(0.4, -0.2, 0.3, (5, -12, 8))
 CAMERAS = pytest.mark.parametrize('camera', [PINHOLE, FISHEYE], ids=['plumb_bob', 'equidistant'])
@@ -16,7 +16,7 @@ CAMERAS = pytest.mark.parametrize('camera', [PINHOLE, FISHEYE], ids=['plumb_bob'
 
 def solve(camera, pixels, points, keypoint=None, landmark=None, **settings) -> AbsolutePose:
     n = len(pixels)
-    sightings = Sightings.create(
+    sightings = Correspondences.create(
         camera,
         pixels,
         points,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.place_map.map_files import write_index
 from netvlad_ros.core.place_map.place_map import PlaceMap
@@ -41,10 +41,10 @@ def test_a_covariance_gains_a_floor_before_it_is_scaled():
 
 
 def test_without_its_own_numbers_a_map_takes_those_of_the_model():
-    of_model = Calibration(0.5, 30.0, 45.0)
+    of_model = SimilarityCalibration(0.5, 30.0, 45.0)
     assert MapCalibration().of_similarity(of_model) == of_model
     own = MapCalibration(midpoint=0.6, slope=20.0).of_similarity(of_model)
-    assert own == Calibration(0.6, 20.0, 45.0)
+    assert own == SimilarityCalibration(0.6, 20.0, 45.0)
 
 
 def test_text_and_back():

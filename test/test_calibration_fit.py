@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.offline.mapping.calibration_fit import (
     Trials,
@@ -17,7 +17,7 @@ from netvlad_ros.offline.mapping.calibration_fit import (
     probability,
 )
 
-OF_MODEL = Calibration(midpoint=0.5, slope=20.0)
+OF_MODEL = SimilarityCalibration(midpoint=0.5, slope=20.0)
 TRUE = MapCalibration(midpoint=0.58, slope=35.0, inlier_midpoint=np.log(25.0), inlier_slope=3.0)
 FLOOR = np.array([0.08] * 3 + [np.radians(1.5)] * 3)
 TOLD = np.array([0.02] * 3 + [np.radians(0.3)] * 3)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netvlad_ros.core.camera.image import detail
+from netvlad_ros.core.camera.image import edge_share
 from netvlad_ros.core.decision.hypotheses import weigh
 from netvlad_ros.core.decision.match import Status
-from netvlad_ros.core.decision.verdict import judge
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.decision.verdict import decide
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.retrieval import group
 from netvlad_ros.offline.metrics.accuracy import median_and_p90, places_within, recall_at_n
 
-CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
+CALIBRATION = SimilarityCalibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
 
 
 def places(xs):
@@ -23,7 +23,7 @@ def places(xs):
 
 
 def verdict(hypotheses, similarity, seen=0.5):
-    return judge(
+    return decide(
         hypotheses,
         similarity,
         seen,
@@ -84,15 +84,15 @@ def test_a_blank_wall_matches_nothing_however_alike():
     noise = np.random.default_rng(0).normal(0, 3, blank.shape)
     wall = np.clip(blank + noise, 0, 255).astype(np.uint8)
     for image in (blank, wall, np.zeros_like(blank)):
-        refused = verdict(hypotheses, np.float32([0.9, 0.2]), detail(image))
+        refused = verdict(hypotheses, np.float32([0.9, 0.2]), edge_share(image))
         assert refused.status is Status.NO_MATCH
         assert 'too little to see' in refused.reason
     wall[60:200, 100:220] = 30  # a door
-    assert detail(wall) > 0.01
+    assert edge_share(wall) > 0.01
 
 
 def test_extreme_odds_stay_finite():
-    steep = Calibration(midpoint=0.0, slope=10000.0, rival_slope=10000.0)
+    steep = SimilarityCalibration(midpoint=0.0, slope=10000.0, rival_slope=10000.0)
     for similarity in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]):
         hypotheses = hypotheses_of(places([0, 50]), np.float32(similarity), steep)
         assert np.isfinite(hypotheses.probability).all()

@@ -66,10 +66,10 @@ def judged(place_map, truth, **kwargs):
 
 def test_a_good_drive_passes_with_the_error_of_the_base(place_map):
     truth = {0: 2.1, 1: 5.0, 2: 30.0}
-    judgement = judged(place_map, truth, best={0: 2, 1: 5, 2: 7}, priors={0: 1.8, 1: 4.5})
-    judgement.check_answers()
-    judgement.check_localization()
-    figures = judgement.metrics
+    metrics = judged(place_map, truth, best={0: 2, 1: 5, 2: 7}, priors={0: 1.8, 1: 4.5})
+    metrics.check_answers()
+    metrics.check_localization()
+    figures = metrics.metrics
     assert (figures['answerable'], figures['recall_at_1'], figures['never_mapped']) == (2, 1.0, 1)
     assert figures['pose_error_m']['median'] == pytest.approx(0.1)  # 0.2 m and 0 m
     assert figures['accepted_wrong'] == 0
@@ -86,9 +86,9 @@ def test_a_good_drive_passes_with_the_error_of_the_base(place_map):
     ],
 )
 def test_a_drive_that_is_not_localized_fails_with_the_reason(place_map, best, priors, complaint):
-    judgement = judged(place_map, {0: 2.1, 1: 5.0, 2: 30.0}, best=best, priors=priors)
+    metrics = judged(place_map, {0: 2.1, 1: 5.0, 2: 30.0}, best=best, priors=priors)
     with pytest.raises(NetvladError, match=complaint):
-        judgement.check_localization()
+        metrics.check_localization()
 
 
 def test_answers_must_carry_the_stamps_of_published_images(place_map):

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_scene import FISHEYE, HEIGHT, PINHOLE, WIDTH, box, errors, pose, seen
 
 from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.pose.bearing_intersection import RelativeView, relative_pose
+from netvlad_ros.core.pose.bearing_intersection import Bearing, relative_pose
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 
 T_QUERY = pose(0.6, -0.1, 0.3, (3, -8, 4))
@@ -86,14 +86,14 @@ def test_without_a_calibration_inliers_are_counted_only(rng):
     assert curved.direction is None and flat.direction is None
 
 
-def views_of(T_query, T_maps, rng, sigma_deg=1.0) -> list[RelativeView]:
+def views_of(T_query, T_maps, rng, sigma_deg=1.0) -> list[Bearing]:
     """What map cameras know of the query, with errors of sigma_deg."""
     views = []
     for T_map in T_maps:
         T = invert(T_map) @ T_query
         noise = Rotation.from_rotvec(np.radians(rng.normal(0, sigma_deg / 1.4, (2, 3))))
         direction = noise[0].apply(T[:3, 3] / np.linalg.norm(T[:3, 3]))
-        views.append(RelativeView(T_map, noise[1].as_matrix() @ T[:3, :3], direction, sigma_deg))
+        views.append(Bearing(T_map, noise[1].as_matrix() @ T[:3, :3], direction, sigma_deg))
     return views
 
 
@@ -135,7 +135,7 @@ def test_one_wrong_direction_across_a_straight_drive_convinces_nobody(rng):
         views = views_of(pose(0.05, 0, 0), straight, rng)
         false_deg = rng.uniform(20, 70)
         aside = views_of(pose(0.05, 0, 0), [pose(0, 0, -2.0)], rng)[0]
-        aside = RelativeView(
+        aside = Bearing(
             aside.T_map_cam,
             aside.R_map_query,
             Rotation.from_rotvec([0, np.radians(false_deg), 0]).apply(aside.direction),

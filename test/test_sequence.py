@@ -11,33 +11,33 @@ from tiny_drive import pose
 
 from netvlad_ros.core.decision.answer import answer
 from netvlad_ros.core.decision.hypotheses import Hypotheses
-from netvlad_ros.core.decision.measurement_model import Trust
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.measurement_model import MeasurementModel
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.decision.sequence import Sequence
 from netvlad_ros.core.features.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.retrieval import group
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
 
 S = 10**9
-CALIBRATION = Calibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
-TRUST = Trust(CALIBRATION, MapCalibration(), 1.0, 45.0)
+CALIBRATION = SimilarityCalibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
+TRUST = MeasurementModel(CALIBRATION, MapCalibration(), 1.0, 45.0)
 # Two corridors alike, far apart, five images half a metre from each other in each.
 CORRIDORS = np.array([pose(x=0.2 * i, y=100.0 * k) for k in range(2) for i in range(5)])
 
 
-def sight_of(similarity, verification=None, stamp_ns=0) -> Sight:
+def sight_of(similarity, verification=None, stamp_ns=0) -> Observation:
     similarity = np.asarray(similarity, np.float32)
     indices = np.argsort(-similarity, kind='stable')
-    return Sight(
+    return Observation(
         stamp_ns=stamp_ns,
         descriptor=np.zeros(2, np.float32),
         indices=indices,
         similarity=similarity[indices],
         leader=group(CORRIDORS[indices], TRUST.radius_m, TRUST.radius_deg),
-        detail=0.5,
+        edge_share=0.5,
         shows_something=True,
         verification=verification,
         note='',
@@ -45,7 +45,7 @@ def sight_of(similarity, verification=None, stamp_ns=0) -> Sight:
     )
 
 
-def alone(sight: Sight) -> Hypotheses:
+def alone(sight: Observation) -> Hypotheses:
     return TRUST.weigh(sight, CORRIDORS[sight.indices])
 
 
@@ -72,7 +72,7 @@ def test_a_mount_that_trembles_is_one_witness():
     assert (sequence()._camera(np.eye(4))[1].is_at(pose(yaw_deg=3.0))) is False
 
 
-def verified(sight: Sight, poses, inliers, **changes) -> Verification:
+def verified(sight: Observation, poses, inliers, **changes) -> Verification:
     """Evidence of look-alikes, by rank -> inliers; poses, by leader -> inliers."""
     evidence = tuple(
         CandidateEvidence(rank, np.zeros((n, 2), np.int64), np.ones(n, bool), 'essential', '')

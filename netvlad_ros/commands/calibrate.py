@@ -29,7 +29,7 @@ from netvlad_ros.commands.options.shared import (
 )
 
 if TYPE_CHECKING:
-    from netvlad_ros.core.model.metadata import Calibration
+    from netvlad_ros.core.model.metadata import SimilarityCalibration
     from netvlad_ros.core.place_map.calibration import MapCalibration
     from netvlad_ros.offline.mapping.calibration_fit import Trials
 
@@ -108,7 +108,9 @@ def calibrate(
         _print(facts)
 
 
-def _facts(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> dict[str, Any]:
+def _facts(
+    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     import numpy as np

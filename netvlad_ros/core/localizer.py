@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel
-from netvlad_ros.core.camera.image import detail
+from netvlad_ros.core.camera.image import edge_share
 from netvlad_ros.core.decision.answer import answer
 from netvlad_ros.core.decision.hypotheses import Hypotheses
 from netvlad_ros.core.decision.match import Match
-from netvlad_ros.core.decision.measurement_model import Trust, calibration_of
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.measurement_model import MeasurementModel, calibration_of
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.decision.sequence import Sequence
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.extractor import FeatureExtractor, open_extractor
@@ -72,7 +72,7 @@ class Localizer:
     @config.setter
     def config(self, config: LocalizerConfig) -> None:
         place_map = self.place_map
-        trust = Trust(
+        trust = MeasurementModel(
             of_similarity=calibration_of(self.bundle, config, place_map.calibration),
             of_map=place_map.calibration or MapCalibration(),
             radius_m=config.radius_m(place_map.spacing_m),
@@ -142,7 +142,7 @@ class Localizer:
         stamp_ns: int,
         camera: CameraModel | None,
         time_left_ms: float,
-    ) -> Sight:
+    ) -> Observation:
         config, place_map = self._config, self.place_map
         started = time.perf_counter()
 
@@ -162,7 +162,7 @@ class Localizer:
         # Which places are that, and does their geometry agree with what is seen?
         T_map_cam = place_map.T_map_cam[indices]
         leader = group(T_map_cam, self._trust.radius_m, self._trust.radius_deg)
-        edges = detail(rgb)
+        edges = edge_share(rgb)
         verification = None
         note = '' if config.verification else 'verification is off'
         grouped = time.perf_counter()
@@ -173,13 +173,13 @@ class Localizer:
             verification = self._verifier.verify(rgb, camera, indices, leader, time_left_ms=left_ms)
             note = verification.note
         verified = time.perf_counter()
-        return Sight(
+        return Observation(
             stamp_ns=stamp_ns,
             descriptor=descriptor,
             indices=indices,
             similarity=similarity,
             leader=leader,
-            detail=edges,
+            edge_share=edges,
             shows_something=edges >= config.min_detail,
             verification=verification,
             note=note,
@@ -191,20 +191,20 @@ class Localizer:
             },
         )
 
-    def _alone(self, sight: Sight) -> Match:
+    def _alone(self, sight: Observation) -> Match:
         started = time.perf_counter()
         hypotheses = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
         return self._answer(sight, hypotheses, started)
 
     def _in_sequence(
-        self, sight: Sight, T_odom_cam: Array | None, T_ref_cam: Array | None
+        self, sight: Observation, T_odom_cam: Array | None, T_ref_cam: Array | None
     ) -> Match:
         started = time.perf_counter()
         alone = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
         believed = self._sequence.update(sight, alone, T_odom_cam, T_ref_cam)
         return self._answer(sight, believed, started)
 
-    def _answer(self, sight: Sight, hypotheses: Hypotheses, started: float) -> Match:
+    def _answer(self, sight: Observation, hypotheses: Hypotheses, started: float) -> Match:
         match = answer(sight, hypotheses, self.place_map, self._trust, self._config)
         decided_ms = sight.timings_ms['group'] + 1e3 * (time.perf_counter() - started)
         stages = {name: sight.timings_ms[name] for name in ('describe', 'search', 'verify')}

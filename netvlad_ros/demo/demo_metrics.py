@@ -26,7 +26,7 @@ RECALL_NEEDED = 0.95
 
 
 @dataclass(frozen=True)
-class Observation:
+class PublishedImage:
     """One published image: its truth (None where the drive knows none) and what was answered."""
 
     index: int
@@ -56,10 +56,10 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DemoMetrics:
     """All observations in order of publication, and the figures about them."""
 
-    observations: list[Observation]
+    observations: list[PublishedImage]
     foreign_stamps: int  # answers whose stamp no published image had
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -105,7 +105,7 @@ def judge(
     truth: dict[int, NDArray[np.float64]],
     place_map: PlaceMap,
     collected: Collector,
-) -> Judgement:
+) -> DemoMetrics:
     """published: (index in the drive, stamp [ns]); truth: index -> T_map_cam (4, 4)."""
     observations = [
         _observe(index, stamp, truth.get(index), place_map, collected) for index, stamp in published
@@ -114,7 +114,7 @@ def judge(
     answers = [*collected.matches, *collected.priors, *collected.initial_poses]
     foreign = sum(stamp not in known for stamp in answers)
     metrics = _figures(observations, place_map, collected)
-    return Judgement(observations, foreign, metrics)
+    return DemoMetrics(observations, foreign, metrics)
 
 
 def _observe(
@@ -123,7 +123,7 @@ def _observe(
     T_map_cam: NDArray[np.float64] | None,
     place_map: PlaceMap,
     collected: Collector,
-) -> Observation:
+) -> PublishedImage:
     prior = collected.priors.get(stamp_ns)
     positives: frozenset[int] = frozenset()
     nearest = error_m = error_deg = float('nan')
@@ -138,13 +138,13 @@ def _observe(
             errors = pose_errors(prior.T[np.newaxis], T_true[np.newaxis])
             error_m, error_deg = (float(e[0]) for e in errors)
     match = collected.matches.get(stamp_ns)
-    return Observation(
+    return PublishedImage(
         index, stamp_ns, T_map_cam, match, prior, positives, nearest, error_m, error_deg
     )
 
 
 def _figures(
-    observations: list[Observation], place_map: PlaceMap, collected: Collector
+    observations: list[PublishedImage], place_map: PlaceMap, collected: Collector
 ) -> dict[str, Any]:
     known = [o for o in observations if o.T_map_cam is not None]
     answered = [o for o in observations if o.match is not None]

@@ -1,4 +1,4 @@
-"""The demonstration from end to end: drives, map, node, replay over DDS, judgement."""
+"""The demonstration from end to end: drives, map, node, replay over DDS, metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
-from netvlad_ros.demo.demo_metrics import Judgement, judge
+from netvlad_ros.demo.demo_metrics import DemoMetrics, judge
 from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
 from netvlad_ros.demo.summary_plot import draw
 from netvlad_ros.demo.table import table
@@ -59,19 +59,17 @@ class Demo:
             drive, query = self._render()
         mapped, driven = open_traverse(drive), open_traverse(query)
         place_map = self._build(mapped)
-        judgement = self._localize(place_map, query, driven)
-        judgement.check_answers()
-        figures = {**judgement.metrics, 'seconds': self._seconds}
+        metrics = self._localize(place_map, query, driven)
+        metrics.check_answers()
+        figures = {**metrics.metrics, 'seconds': self._seconds}
         (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
         town = Town.build(SEED, DRIVE_TWO.day) if rendered else None
-        draw(judgement, place_map, driven, self._out / 'demo.png', town)
-        self._console.print(
-            table(judgement.metrics, has_truth=judgement.has_truth, demanding=rendered)
-        )
+        draw(metrics, place_map, driven, self._out / 'demo.png', town)
+        self._console.print(table(metrics.metrics, has_truth=metrics.has_truth, demanding=rendered))
         self._console.print(f'picture: {self._out / "demo.png"}   figures: metrics.json beside it')
         if rendered:
-            judgement.check_localization()
-        elif not judgement.metrics['accepted']:
+            metrics.check_localization()
+        elif not metrics.metrics['accepted']:
             self._console.print('[yellow]no image of this drive was recognized for sure')
 
     def _render(self) -> tuple[Path, Path]:
@@ -96,7 +94,7 @@ class Demo:
                 landmark_progress=progress,
             )
 
-    def _localize(self, place_map: PlaceMap, query: Path, traverse: Traverse) -> Judgement:
+    def _localize(self, place_map: PlaceMap, query: Path, traverse: Traverse) -> DemoMetrics:
         truth = _truth(traverse, place_map)
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)

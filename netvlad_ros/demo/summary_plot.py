@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import read_thumbnail
-from netvlad_ros.demo.demo_metrics import WRONG_M, Judgement, Observation
+from netvlad_ros.demo.demo_metrics import WRONG_M, DemoMetrics, PublishedImage
 from netvlad_ros.offline.drives.drive import Traverse
 from netvlad_ros.world.scenes.town import AREA, Town
 
@@ -27,7 +27,7 @@ _REFUSED = {'no_match': ('#d62728', 'x', 'no match'), 'ambiguous': ('#ff7f0e', '
 
 
 def draw(
-    judgement: Judgement,
+    metrics: DemoMetrics,
     place_map: PlaceMap,
     query: Traverse,
     path: Path,
@@ -37,11 +37,11 @@ def draw(
     """Write the picture as PNG. town: what to draw beneath the drives, where it is known."""
     figure = Figure(figsize=(12, 9.2))
     bar = figure.add_axes((0.475, 0.5, 0.01, 0.36))
-    _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, judgement, place_map, town)
-    _similarity(figure.add_axes((0.575, 0.755, 0.41, 0.205)), judgement)
-    _errors(figure.add_axes((0.575, 0.445, 0.41, 0.225)), judgement)
+    _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, metrics, place_map, town)
+    _similarity(figure.add_axes((0.575, 0.755, 0.41, 0.205)), metrics)
+    _errors(figure.add_axes((0.575, 0.445, 0.41, 0.225)), metrics)
     strip = [figure.add_axes((0.008 + i * 0.165, 0.008, 0.159, 0.311)) for i in range(_PAIRS)]
-    _pairs(strip, judgement, place_map, query)
+    _pairs(strip, metrics, place_map, query)
     figure.savefig(path, dpi=dpi)
 
 
@@ -57,7 +57,7 @@ def _columns(points: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ND
 def _plan(
     ax: Axes,
     bar: Axes,
-    judgement: Judgement,
+    metrics: DemoMetrics,
     place_map: PlaceMap,
     town: Town | None,
 ) -> None:
@@ -66,7 +66,7 @@ def _plan(
         _town(ax, town)
     mapped = _position(place_map.T_map_cam)
     ax.plot(*mapped.T, '-', color='#4a69bd', lw=6, alpha=0.45, label='drive one: the map')
-    known = [o for o in judgement.observations if o.T_map_cam is not None]
+    known = [o for o in metrics.observations if o.T_map_cam is not None]
     if known:
         truth = np.array([_position(o.T_map_cam) for o in known if o.T_map_cam is not None])
         ax.plot(*truth.T, '-', color='#2f3640', lw=1, label='drive two: the truth')
@@ -86,18 +86,18 @@ def _plan(
                 'never mapped', (x, y), ha='center', va='center', fontsize=9, style='italic'
             )
     else:
-        priors = [_position(o.prior.T) for o in judgement.observations if o.prior]
+        priors = [_position(o.prior.T) for o in metrics.observations if o.prior]
         if priors:
             ax.scatter(*_columns(priors), s=10, c='#20639b', label='pose priors of drive two')
     ax.set_aspect('equal')
     ax.margins(0.04)
     ax.set_xlabel('x [m]')
     ax.set_ylabel('y [m]')
-    figures = judgement.metrics
+    figures = metrics.metrics
     recall = figures['recall_at_1']
     mapped_too = '' if recall is None else f' ({figures["answerable"]} show a mapped place)'
     ax.set_title(
-        f'{figures["accepted"]} of {len(judgement.observations)} images localized{mapped_too}'
+        f'{figures["accepted"]} of {len(metrics.observations)} images localized{mapped_too}'
     )
     ax.legend(loc='lower left', fontsize=7.5, framealpha=0.9)
 
@@ -112,7 +112,7 @@ def _town(ax: Axes, town: Town) -> None:
         ax.add_patch(Rectangle((x0, y0), *size, facecolor='#efe9df', edgecolor='#b9ae9c', lw=0.7))
 
 
-def _matches(ax: Axes, bar: Axes, known: list[Observation], place_map: PlaceMap) -> None:
+def _matches(ax: Axes, bar: Axes, known: list[PublishedImage], place_map: PlaceMap) -> None:
     """A line from each accepted image to its place, a dot in the colour of the prior's error."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
     lines, at, errors = [], [], []
@@ -135,17 +135,17 @@ def _matches(ax: Axes, bar: Axes, known: list[Observation], place_map: PlaceMap)
     bar.set_title('error [m]', fontsize=8)
 
 
-def _similarity(ax: Axes, judgement: Judgement) -> None:
+def _similarity(ax: Axes, metrics: DemoMetrics) -> None:
     """How alike the best place is, where there is one to find and where there is none."""
     groups = {
         'mapped (a place within 1 m)': (
             '#20639b',
-            [o for o in judgement.observations if o.positives],
+            [o for o in metrics.observations if o.positives],
         ),
-        'never mapped': ('#d62728', [o for o in judgement.observations if o.is_unmapped]),
+        'never mapped': ('#d62728', [o for o in metrics.observations if o.is_unmapped]),
     }
-    if not judgement.has_truth:
-        groups = {'all images': ('#20639b', judgement.observations)}
+    if not metrics.has_truth:
+        groups = {'all images': ('#20639b', metrics.observations)}
     bins = np.linspace(0.0, 1.0, 51)
     for label, (colour, members) in groups.items():
         values = [o.match.similarity for o in members if o.match]
@@ -157,16 +157,16 @@ def _similarity(ax: Axes, judgement: Judgement) -> None:
     ax.legend(fontsize=8, loc='upper left')
 
 
-def _errors(ax: Axes, judgement: Judgement) -> None:
-    start = judgement.observations[0].stamp_ns
-    seconds = np.array([(o.stamp_ns - start) * 1e-9 for o in judgement.observations])
-    unmapped = np.array([o.is_unmapped for o in judgement.observations])
+def _errors(ax: Axes, metrics: DemoMetrics) -> None:
+    start = metrics.observations[0].stamp_ns
+    seconds = np.array([(o.stamp_ns - start) * 1e-9 for o in metrics.observations])
+    unmapped = np.array([o.is_unmapped for o in metrics.observations])
     ax.fill_between(seconds, 0, 1, where=unmapped.tolist(), color='#d62728', alpha=0.12,
                     transform=ax.get_xaxis_transform(), label='never mapped')  # fmt: skip
-    errors = np.array([o.error_m for o in judgement.observations])
+    errors = np.array([o.error_m for o in metrics.observations])
     ax.scatter(seconds, errors, c=errors, cmap=_COLOURS, norm=_ERROR, s=9)
     for status, (colour, marker, _) in _REFUSED.items():
-        chosen = [bool(o.match and o.match.status == status) for o in judgement.observations]
+        chosen = [bool(o.match and o.match.status == status) for o in metrics.observations]
         ax.scatter(
             seconds[chosen], np.full(sum(chosen), -0.05), c=colour, marker=marker, s=16, lw=0.8
         )
@@ -177,10 +177,10 @@ def _errors(ax: Axes, judgement: Judgement) -> None:
     ax.set_title('Answers along drive two')
 
 
-def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: Traverse) -> None:
+def _pairs(axes: list[Axes], metrics: DemoMetrics, place_map: PlaceMap, query: Traverse) -> None:
     """Queries above, what the map answers below."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
-    for ax, o in zip(axes, _chosen(judgement), strict=False):
+    for ax, o in zip(axes, _chosen(metrics), strict=False):
         frame = next(iter(query.frames(slice(o.index, o.index + 1))))
         image = frame.read()
         below = read_thumbnail(place_map, rows[o.match.place_ids[0]]) if o.match else None
@@ -211,14 +211,14 @@ def _pairs(axes: list[Axes], judgement: Judgement, place_map: PlaceMap, query: T
         )
 
 
-def _chosen(judgement: Judgement) -> list[Observation]:
+def _chosen(metrics: DemoMetrics) -> list[PublishedImage]:
     """Spread over the drive: accepted ones, the last of them refused where nothing was mapped."""
-    answered = [o for o in judgement.observations if o.match]
+    answered = [o for o in metrics.observations if o.match]
     accepted = [o for o in answered if o.is_accepted] or answered
     refused = [o for o in answered if not o.is_accepted]
     unmapped = [o for o in refused if o.is_unmapped] or refused
 
-    def spread(members: list[Observation], count: int) -> list[Observation]:
+    def spread(members: list[PublishedImage], count: int) -> list[PublishedImage]:
         count = min(count, len(members))
         return [members[int((i + 0.5) * len(members) / count)] for i in range(count)]
 

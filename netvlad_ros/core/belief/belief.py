@@ -32,7 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from netvlad_ros.core.belief.motion_model import MotionModel
-from netvlad_ros.core.belief.viewpoint import View
+from netvlad_ros.core.belief.viewpoint import Viewpoint
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 
@@ -74,8 +74,8 @@ class Belief:
         """Forget everything: each place is as probable as elsewhere."""
         # Mass of the places (N,) and of elsewhere, before the present view spoke and since.
         self._before = self._now = (self._motion.lost, self._motion.lost_elsewhere)
-        self._view: View | None = None
-        self._views: dict[bytes, View] = {}  # the last one of each camera
+        self._view: Viewpoint | None = None
+        self._views: dict[bytes, Viewpoint] = {}  # the last one of each camera
         self._way = 0.0  # steps between places that odometry has counted
         # Time and motion since, None if unknown; and the belief that they make of the present one.
         self._predicted: tuple[Array, float] | None = None
@@ -153,7 +153,7 @@ class Belief:
             self._before = self._current()
             self._arrive()
             way = self._way + self._steps()
-            self._view = View(log_likelihood, log_likelihood_elsewhere, novelty, way)
+            self._view = Viewpoint(log_likelihood, log_likelihood_elsewhere, novelty, way)
             self._views[camera] = self._view
         else:
             if before is self._view:
@@ -166,7 +166,7 @@ class Belief:
                 self._arrive()
         self._now = self._view.weigh(*self._before)
 
-    def _novelty(self, log_likelihood: Array, before: View) -> float:
+    def _novelty(self, log_likelihood: Array, before: Viewpoint) -> float:
         """How much of a new witness an image is, in 0..1; 0 if it shows the view before."""
         change = 1.0 - before.agreement(log_likelihood, self._motion.ground)
         steps = self._way + self._steps() - before.way

@@ -13,7 +13,7 @@ from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_
 SAME_MOUNT_M, SAME_MOUNT_DEG = 0.05, 2.0
 
 
-class OtherCamera:
+class MountedCamera:
     """A camera mounted at T_ref_cam (4, 4) in the reference camera's frame.
 
     Seeing what map image j shows, it puts the reference camera at T_map_cam[j] T_cam_ref, and

@@ -9,7 +9,7 @@ from netvlad_ros.core.geometry import Array
 DOUBT = 0.75  # [nat] error of a log-likelihood, which is taken at its worst
 
 
-class View:
+class Viewpoint:
     """Mean of the log-likelihoods of images that show the same, and the weight of their word."""
 
     def __init__(

@@ -79,7 +79,7 @@ WIDTH, HEIGHT = 160, 120  # [px]; averaging down to this takes sensor noise away
 EDGE = 2.0  # grey levels per pixel
 
 
-def detail(rgb: NDArray[np.uint8]) -> float:
+def edge_share(rgb: NDArray[np.uint8]) -> float:
     """Share (0..1) of an image, uint8 (H, W, 3), where brightness changes from pixel to pixel.
 
     A wall from near, a covered lens and a dark room stay below a few percent; places show a tenth

@@ -8,10 +8,10 @@ import numpy as np
 
 from netvlad_ros.core.decision.hypotheses import Hypotheses
 from netvlad_ros.core.decision.match import Candidate, Match, Status
-from netvlad_ros.core.decision.measurement_model import Trust
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.measurement_model import MeasurementModel
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.decision.pose_estimate import estimate
-from netvlad_ros.core.decision.verdict import judge
+from netvlad_ros.core.decision.verdict import decide
 from netvlad_ros.core.geometry import distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
@@ -24,10 +24,10 @@ RICH = 4  # times the inliers that a pose needs: features, or landmarks, of an i
 
 
 def answer(
-    sight: Sight,
+    sight: Observation,
     hypotheses: Hypotheses,
     place_map: PlaceMap,
-    trust: Trust,
+    trust: MeasurementModel,
     config: LocalizerConfig,
 ) -> Match:
     """Where does the best place put the camera, and is it good enough to be believed?"""
@@ -38,10 +38,10 @@ def answer(
             alone=min(hypotheses.alone, MOST_REFUTED),
             probability=np.minimum(hypotheses.probability, MOST_REFUTED),
         )
-    verdict = judge(
+    verdict = decide(
         hypotheses,
         sight.similarity,
-        sight.detail,
+        sight.edge_share,
         accept_probability=config.accept_probability,
         min_detail=config.min_detail,
         geometry=_geometry(sight, hypotheses),
@@ -65,7 +65,11 @@ def answer(
 
 
 def _candidates(
-    sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust, top_k: int
+    sight: Observation,
+    hypotheses: Hypotheses,
+    place_map: PlaceMap,
+    trust: MeasurementModel,
+    top_k: int,
 ) -> tuple[Candidate, ...]:
     """The look-alikes to report: one of the best place, then by inliers, then by similarity."""
     inliers = sight.inliers()
@@ -91,7 +95,7 @@ def _candidates(
     return tuple(candidates)
 
 
-def _is_refuted(sight: Sight, best: int, place_map: PlaceMap, min_inliers: int) -> bool:
+def _is_refuted(sight: Observation, best: int, place_map: PlaceMap, min_inliers: int) -> bool:
     """Whether the best place was looked for in the image, and not found."""
     store, verification = place_map.features, sight.verification
     if store is None or verification is None or sight.pose_at(best) is not None:
@@ -106,7 +110,9 @@ def _is_refuted(sight: Sight, best: int, place_map: PlaceMap, min_inliers: int) 
     return bool((np.diff(store.offsets)[images] >= rich).any())
 
 
-def _first(sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Trust) -> int:
+def _first(
+    sight: Observation, hypotheses: Hypotheses, place_map: PlaceMap, trust: MeasurementModel
+) -> int:
     """Rank of the best place's image that shows most of what is seen, or was taken nearest."""
     ranks = hypotheses.supporters
     inliers = sight.inliers()[ranks]
@@ -120,7 +126,7 @@ def _first(sight: Sight, hypotheses: Hypotheses, place_map: PlaceMap, trust: Tru
     return int(ranks[np.argmin(np.hypot(away, turned))])
 
 
-def _geometry(sight: Sight, hypotheses: Hypotheses) -> str:
+def _geometry(sight: Observation, hypotheses: Hypotheses) -> str:
     """What verification says of the best place, in words."""
     if sight.verification is None or not sight.verification.evidence:
         return f'not verified: {sight.note}' if sight.note else ''

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array, around
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def weigh(
     T_map_cam: Array,
     similarity: NDArray[np.float32],
     geometry: Array,
-    calibration: Calibration,
+    calibration: SimilarityCalibration,
     radius_m: float,
     radius_deg: float,
     *,

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad_ros.core.decision.hypotheses import Hypotheses, weigh
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, around
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
 
 
 @dataclass(frozen=True)
-class Trust:
+class MeasurementModel:
     """of_similarity: what a cosine means; of_map: what inliers and covariances mean; radius_m [m]
     and radius_deg [deg]: images within both show one place.
     """
 
-    of_similarity: Calibration
+    of_similarity: SimilarityCalibration
     of_map: MapCalibration
     radius_m: float
     radius_deg: float
 
-    def weigh(self, sight: Sight, T_map_cam: Array) -> Hypotheses:
+    def weigh(self, sight: Observation, T_map_cam: Array) -> Hypotheses:
         """What an image says by itself; T_map_cam (k, 4, 4), of its look-alikes."""
         arguments = (
             *(sight.leader, T_map_cam, sight.similarity, self.of_geometry(sight)),
@@ -38,7 +38,7 @@ class Trust:
         allies = self.allies(sight, hypotheses.best)
         return weigh(*arguments, by_itself=by_itself, allies=allies) if allies else hypotheses
 
-    def of_geometry(self, sight: Sight, *, by_itself: bool = False) -> Array:
+    def of_geometry(self, sight: Observation, *, by_itself: bool = False) -> Array:
         """Log odds (k,) that verification adds to the place of each look-alike.
 
         A place that was not verified is not better for it than the best one that was. Inliers prove
@@ -73,7 +73,7 @@ class Trust:
             gains[sight.leader == place] = gain
         return gains
 
-    def allies(self, sight: Sight, best: int) -> list[int]:
+    def allies(self, sight: Observation, best: int) -> list[int]:
         """Leaders of the places whose landmarks put the camera where those of the best one do."""
         pose = sight.pose_at(best)
         if pose is None or sight.verification is None:
@@ -88,7 +88,7 @@ class Trust:
 
 def calibration_of(
     bundle: ModelBundle, config: LocalizerConfig, of_map: MapCalibration | None
-) -> Calibration:
+) -> SimilarityCalibration:
     """What a similarity means: by the configuration, else the map, else the model.
 
     Raises NetvladError if none of them says.
@@ -102,11 +102,11 @@ def calibration_of(
                 f'{bundle.path} carries no calibration, so no similarity can be trusted; '
                 'set similarity_midpoint, similarity_slope and rival_slope'
             )
-        return Calibration(*given)
+        return SimilarityCalibration(*given)
     if of_map is not None:
         known = of_map.of_similarity(known)
     defaults = [known.midpoint, known.slope, known.rival_slope]
-    return Calibration(
+    return SimilarityCalibration(
         *(
             value if is_known else default
             for value, is_known, default in zip(given, is_given, defaults, strict=True)

@@ -13,11 +13,11 @@ from netvlad_ros.core.verification.verifier import GeometricPose
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observation:
     """The look-alikes of an image, most similar first, and what verification made of them.
 
     descriptor: float32 (D,). indices: int64 (k,), rows of the map; similarity: float32 (k,);
-    leader: int64 (k,), see Hypotheses. detail: share of the image with edges;
+    leader: int64 (k,), see Hypotheses. edge_share: share of the image with edges;
     shows_something: whether that suffices: a covered lens is no evidence of being elsewhere.
     verification: None where it was not tried, `note` says why. timings_ms: stage -> milliseconds.
     """
@@ -27,7 +27,7 @@ class Sight:
     indices: NDArray[np.int64]
     similarity: NDArray[np.float32]
     leader: NDArray[np.int64]
-    detail: float
+    edge_share: float
     shows_something: bool
     verification: Verification | None
     note: str

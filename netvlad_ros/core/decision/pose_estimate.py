@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.decision.hypotheses import Hypotheses
-from netvlad_ros.core.decision.measurement_model import Trust
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.measurement_model import MeasurementModel
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
@@ -15,10 +15,10 @@ from netvlad_ros.core.pose.prior import PosePrior, diagonal_bound, pose_prior
 
 
 def estimate(
-    sight: Sight,
+    sight: Observation,
     hypotheses: Hypotheses,
     place_map: PlaceMap,
-    trust: Trust,
+    trust: MeasurementModel,
     config: LocalizerConfig,
 ) -> PosePrior:
     """Pose of the camera if the best hypothesis is right, with the covariance that it deserves."""
@@ -39,7 +39,7 @@ def estimate(
 
 
 def _witnesses(
-    sight: Sight, hypotheses: Hypotheses, trust: Trust, count: int
+    sight: Observation, hypotheses: Hypotheses, trust: MeasurementModel, count: int
 ) -> tuple[NDArray[np.int64], Array]:
     """Ranks (n,) of the map images that tell the pose, and their weights (n,)."""
     inliers = sight.inliers()[hypotheses.supporters]

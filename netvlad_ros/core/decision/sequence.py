@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from netvlad_ros.core.belief.belief import MAX_CAMERAS, Belief
-from netvlad_ros.core.belief.mounted_camera import OtherCamera
+from netvlad_ros.core.belief.mounted_camera import MountedCamera
 from netvlad_ros.core.decision.hypotheses import Hypotheses
-from netvlad_ros.core.decision.measurement_model import Trust
-from netvlad_ros.core.decision.observation import Sight
+from netvlad_ros.core.decision.measurement_model import MeasurementModel
+from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.geometry import Array, around, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
@@ -26,7 +26,9 @@ KNOWN_WAY_LOG_ODDS = 0.3
 class Sequence:
     """Belief over the places of a map, fed by one image after another."""
 
-    def __init__(self, place_map: PlaceMap, trust: Trust, config: LocalizerConfig) -> None:
+    def __init__(
+        self, place_map: PlaceMap, trust: MeasurementModel, config: LocalizerConfig
+    ) -> None:
         self.trust = trust  # of the next update
         self._T_map_cam = place_map.T_map_cam
         self._tree = cKDTree(place_map.T_map_cam[:, :3, 3])
@@ -39,7 +41,7 @@ class Sequence:
         )
         self._stamp_ns: int | None = None
         self._T_odom_cam: Array | None = None
-        self._cameras: dict[bytes, OtherCamera] = {}
+        self._cameras: dict[bytes, MountedCamera] = {}
 
     def reset(self) -> None:
         """Forget all images so far."""
@@ -48,7 +50,7 @@ class Sequence:
 
     def update(
         self,
-        sight: Sight,
+        sight: Observation,
         alone: Hypotheses,
         T_odom_cam: Array | None = None,
         T_ref_cam: Array | None = None,
@@ -75,7 +77,7 @@ class Sequence:
             motion = invert(T_before) @ T_odom_cam
         self._belief.predict((stamp_ns - before) * 1e-9, motion)
 
-    def _camera(self, T_ref_cam: Array) -> tuple[bytes, OtherCamera]:
+    def _camera(self, T_ref_cam: Array) -> tuple[bytes, MountedCamera]:
         """The camera mounted there, and its name in the belief."""
         for name, camera in self._cameras.items():
             if camera.is_at(T_ref_cam):
@@ -83,7 +85,7 @@ class Sequence:
         if len(self._cameras) >= MAX_CAMERAS:  # a mount that moves is not worth remembering
             self._cameras.clear()
         name = T_ref_cam.tobytes()
-        self._cameras[name] = OtherCamera(
+        self._cameras[name] = MountedCamera(
             self._T_map_cam,
             T_ref_cam,
             radius_m=self.trust.radius_m,
@@ -91,7 +93,7 @@ class Sequence:
         )
         return name, self._cameras[name]
 
-    def _log_likelihoods(self, sight: Sight, alone: Hypotheses) -> tuple[Array, float]:
+    def _log_likelihoods(self, sight: Observation, alone: Hypotheses) -> tuple[Array, float]:
         """Of this camera at each map image (N,), and of it seeing what is not mapped."""
         slope = self.trust.of_similarity.rival_slope
         below = slope * (sight.similarity.astype(np.float64) - float(sight.similarity[0]))
@@ -113,7 +115,7 @@ class Sequence:
             everywhere[seen] = np.maximum(everywhere[seen], at_best)
         return everywhere, none
 
-    def _believed(self, sight: Sight, alone: Hypotheses, camera: OtherCamera) -> Hypotheses:
+    def _believed(self, sight: Observation, alone: Hypotheses, camera: MountedCamera) -> Hypotheses:
         mass = self._belief.probability
         leaders = np.flatnonzero(sight.leader == np.arange(len(sight.leader)))
         leaders = leaders[np.argsort(-alone.probability[leaders], kind='stable')][:WEIGHED]
@@ -144,7 +146,11 @@ class Sequence:
         )
 
     def _most_believed(
-        self, sight: Sight, alone: Hypotheses, leaders: NDArray[np.int64], camera: OtherCamera
+        self,
+        sight: Observation,
+        alone: Hypotheses,
+        leaders: NDArray[np.int64],
+        camera: MountedCamera,
     ) -> int:
         """Leader of the look-alikes nearest to where the belief is densest; else the best one.
 
@@ -161,7 +167,7 @@ class Sequence:
         return int(leaders[int(np.argmin(near))])
 
     def _places(
-        self, sight: Sight, leader: int, camera: OtherCamera
+        self, sight: Observation, leader: int, camera: MountedCamera
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Places (N,) of the reference camera that a look-alike speaks for; their outskirts."""
         centres = list(camera.of_reference(np.array(self._centres(sight, leader))))
@@ -177,7 +183,7 @@ class Sequence:
             near[np.asarray(within, dtype=np.int64)[turned <= radii * self.trust.radius_deg]] = True
         return near
 
-    def _centres(self, sight: Sight, leader: int) -> list[Array]:
+    def _centres(self, sight: Observation, leader: int) -> list[Array]:
         """Where this camera stands if a look-alike is right: there, and where landmarks put it."""
         pose = sight.pose_at(leader)
         if pose is None:

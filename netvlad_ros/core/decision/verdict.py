@@ -9,28 +9,28 @@ from netvlad_ros.core.decision.hypotheses import Hypotheses
 from netvlad_ros.core.decision.match import Status, Verdict
 
 
-def judge(
+def decide(
     hypotheses: Hypotheses,
     similarity: NDArray[np.float32],
     seen: float,
     *,
     accept_probability: float,
-    min_detail: float,
+    min_edge_share: float,
     geometry: str = '',
 ) -> Verdict:
     """Accept the best place, or say why not. The one function through which acceptance passes.
 
-    similarity: (k,), of the look-alikes. seen: detail() of the image. geometry: what verification
+    similarity: (k,), of the look-alikes. seen: edge_share() of the image. geometry: what verification
     found, in words.
     """
     best = f'similarity {similarity[hypotheses.best]:.2f}'
     best += f', {geometry}' if geometry else ''
     probability = float(hypotheses.probability[hypotheses.best])
-    if seen < min_detail:
+    if seen < min_edge_share:
         return Verdict(
             Status.NO_MATCH,
             f'too little to see: edges on {100 * seen:.1f} % of the image, '
-            f'{100 * min_detail:.1f} % needed',
+            f'{100 * min_edge_share:.1f} % needed',
         )
     if hypotheses.alone < accept_probability:
         return Verdict(

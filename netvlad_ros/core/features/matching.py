@@ -37,7 +37,7 @@ def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> 
     # The runner-up, looked for elsewhere than at the spot of the best one.
     rival = distance[rows]
     rival[np.arange(len(rows)), best] = np.inf
-    for twin in _twins(mapped.keypoints)[best].T:
+    for twin in _colocated(mapped.keypoints)[best].T:
         rival[np.arange(len(rows)), twin] = np.inf
     runner_up = rival.min(axis=1)
     # Two equal rivals, both at distance 0, must fail as well.
@@ -47,13 +47,13 @@ def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> 
     passed = passed[np.argsort(quotient[passed], kind='stable')]
     matches = np.stack([rows[passed], best[passed]], axis=1)
     at_query, at_mapped = (
-        spots(query.keypoints)[matches[:, 0]],
-        spots(mapped.keypoints)[matches[:, 1]],
+        keypoint_cells(query.keypoints)[matches[:, 0]],
+        keypoint_cells(mapped.keypoints)[matches[:, 1]],
     )
     return matches[_first_at_spot(at_query) & _first_at_spot(at_mapped)]
 
 
-def spots(pixels: NDArray[np.float32]) -> NDArray[np.int64]:
+def keypoint_cells(pixels: NDArray[np.float32]) -> NDArray[np.int64]:
     """Number of the spot, a cell of SAME_SPOT_PX, of each keypoint (n, 2) [px]; int64 (n,)."""
     cells = np.floor(np.asarray(pixels, dtype=np.float64) / SAME_SPOT_PX).astype(np.int64)
     return np.asarray(cells @ np.array([1 << 20, 1]))
@@ -77,7 +77,7 @@ def _unit_rows(descriptors: NDArray[Any], metric: str) -> NDArray[np.float32]:
     return np.asarray(rows / np.maximum(length, 1e-9), dtype=np.float32)
 
 
-def _twins(pixels: NDArray[np.float32]) -> NDArray[np.int64]:
+def _colocated(pixels: NDArray[np.float32]) -> NDArray[np.int64]:
     """For each keypoint up to MAX_TWINS others at its spot (n, MAX_TWINS), padded with itself."""
     twins = np.repeat(np.arange(len(pixels))[:, np.newaxis], MAX_TWINS, axis=1)
     order = np.argsort(pixels[:, 0], kind='stable')

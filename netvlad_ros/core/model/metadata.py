@@ -19,7 +19,7 @@ MAX_DIM = 65536
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SimilarityCalibration:
     """What a model's cosine similarities mean, on images that it was not trained on.
 
     P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images; of two
@@ -37,7 +37,7 @@ class Calibration:
         return self.slope * (np.asarray(similarity, dtype=np.float64) - self.midpoint)
 
     @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Calibration:
+    def from_dict(cls, raw: dict[str, Any]) -> SimilarityCalibration:
         """Read the metadata entry; raises KeyError, TypeError or ValueError."""
         calibration = cls(
             float(raw['midpoint']),
@@ -66,7 +66,7 @@ class ModelMetadata:
     whitening: str
     licence: str
     training: dict[str, Any] = field(default_factory=dict)
-    calibration: Calibration | None = None
+    calibration: SimilarityCalibration | None = None
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -108,7 +108,7 @@ class ModelMetadata:
         )
         calibration = None
         if raw.get('calibration') is not None:
-            calibration = Calibration.from_dict(raw['calibration'])
+            calibration = SimilarityCalibration.from_dict(raw['calibration'])
         dim = int(raw['dim'])
         if not 1 <= dim <= MAX_DIM:
             raise ValueError(f'dim {dim} is outside 1..{MAX_DIM}')

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 
 METHODS = ('landmarks', 'relative_poses', 'map_images')
 LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
@@ -67,7 +67,7 @@ class MapCalibration:
         floor = [self.sigma_m[method]] * 3 + [float(np.radians(self.sigma_deg[method]))] * 3
         return np.asarray(self.scale[method] * (covariance + np.diag(np.square(floor))))
 
-    def of_similarity(self, of_model: Calibration) -> Calibration:
+    def of_similarity(self, of_model: SimilarityCalibration) -> SimilarityCalibration:
         """The model's calibration with this map's midpoint and slope, where it has its own."""
         return replace(
             of_model,

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.pose.correspondences import Sightings
+from netvlad_ros.core.pose.correspondences import Correspondences
 from netvlad_ros.core.pose.inlier_statistics import (
     CONFIDENCE,
     disc_share,
-    in_one_spot,
+    is_clustered,
     iterations,
-    least_inliers,
+    min_significant_inliers,
 )
 
 SIGMA_PX = 1.0  # of a keypoint: no residual of a few inliers argues it down
@@ -50,7 +50,7 @@ class AbsolutePose:
 
 
 def absolute_pose(
-    sightings: Sightings,
+    sightings: Correspondences,
     *,
     max_reprojection_px: float,
     min_inliers: int,
@@ -71,7 +71,7 @@ def absolute_pose(
 
     camera = sightings.camera
     distinct = int(sightings.distinct(np.ones(n, dtype=bool)).sum())
-    needed = least_inliers(
+    needed = min_significant_inliers(
         n, min_inliers, sample=3, solutions=4,
         share=disc_share(max_reprojection_px, camera.width, camera.height),
     )  # fmt: skip
@@ -82,7 +82,7 @@ def absolute_pose(
         return refused('no pose fits')
     T, inliers = found
     count = int(inliers.sum())
-    if in_one_spot(sightings.pixels[inliers], camera.width, camera.height):
+    if is_clustered(sightings.pixels[inliers], camera.width, camera.height):
         return refused('inliers in one spot')
     residual, jacobian = sightings.linearize(T, inliers)
     rms = float(np.sqrt(np.mean((residual**2).sum(axis=1)) / 2))
@@ -110,7 +110,7 @@ def absolute_pose(
 
 
 def _search(
-    sightings: Sightings, max_px: float, min_inliers: int
+    sightings: Correspondences, max_px: float, min_inliers: int
 ) -> tuple[Array, NDArray[np.bool_]] | None:
     """Pose with the best consensus and its distinct inliers, or None."""
     focal = sightings.camera.focal_px
@@ -147,7 +147,7 @@ def pose_step(T: Array, T_other: Array) -> Array:
 
 
 def _refine(
-    sightings: Sightings, T: Array, inliers: NDArray[np.bool_], max_px: float
+    sightings: Correspondences, T: Array, inliers: NDArray[np.bool_], max_px: float
 ) -> Array | None:
     """Gauss-Newton with Huber weights on the inliers' residuals; None where it breaks down."""
     for _ in range(GAUSS_NEWTON_STEPS):

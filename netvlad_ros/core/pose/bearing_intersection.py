@@ -21,7 +21,7 @@ MAX_REACH = 10.0  # baselines: from farther off the map images see the camera in
 
 
 @dataclass(frozen=True)
-class RelativeView:
+class Bearing:
     """What one map image knows: T_map_cam (4, 4); R_map_query (3, 3) and direction (3,) as in
     TwoView, in that camera's frame; sigma_deg, standard deviation of the direction.
     """
@@ -42,7 +42,7 @@ class RelativePose:
     degenerate: str
 
 
-def relative_pose(views: list[RelativeView]) -> RelativePose:
+def relative_pose(views: list[Bearing]) -> RelativePose:
     """Intersect the directions in which k map images see the camera.
 
     The pair of views that most others agree with is refined over all that agree: the rotation by

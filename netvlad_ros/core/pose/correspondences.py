@@ -1,4 +1,4 @@
-"""Sightings: keypoints of an image matched to landmarks of the map."""
+"""Correspondences: keypoints of an image matched to landmarks of the map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netvlad_ros.core.geometry import Array
 
 
 @dataclass(frozen=True)
-class Sightings:
+class Correspondences:
     """n keypoints, each matched to a landmark.
 
     pixels: (n, 2) [px]. rays: (n, 2), undistorted. px_per_ray: (n, 2, 2), how pixels move with
@@ -36,7 +36,7 @@ class Sightings:
         points: NDArray[np.floating],
         keypoint: NDArray[np.int64],
         landmark: NDArray[np.int64],
-    ) -> Sightings:
+    ) -> Correspondences:
         """Undistort; what the lens model cannot invert is left out."""
         at_px: Array = np.asarray(pixels, dtype=np.float64)
         step = 0.5
@@ -57,7 +57,7 @@ class Sightings:
             landmark=landmark[usable],
         )
 
-    def where(self, mask: NDArray[np.bool_]) -> Sightings:
+    def where(self, mask: NDArray[np.bool_]) -> Correspondences:
         """Some of them."""
         return replace(
             self,

@@ -17,7 +17,7 @@ MIN_ITERATIONS, MAX_ITERATIONS = 50, 1000
 MAX_LOG10_CHANCE = -3.0  # of matches drawn at random, one set in a thousand looks as good
 
 
-def in_one_spot(pixels: NDArray[np.floating], width: int, height: int) -> bool:
+def is_clustered(pixels: NDArray[np.floating], width: int, height: int) -> bool:
     """Whether pixels (n, 2) of a width x height image keep to one spot or one line of it.
 
     Fewer than MIN_CELLS cells of GRID, or standard deviations along the two principal axes whose
@@ -30,7 +30,9 @@ def in_one_spot(pixels: NDArray[np.floating], width: int, height: int) -> bool:
     return math.sqrt(area / (width * height)) < MIN_EXTENT
 
 
-def least_inliers(matches: int, at_least: int, *, sample: int, solutions: int, share: float) -> int:
+def min_significant_inliers(
+    matches: int, at_least: int, *, sample: int, solutions: int, share: float
+) -> int:
     """Fewest inliers among so many matches that are evidence: at_least, and more than chance makes.
 
     sample: matches that fix a model. solutions: models that a sample gives at most. share:

@@ -14,7 +14,7 @@ ITERATIONS = 8
 
 
 @dataclass(frozen=True)
-class Motion:
+class RelativeMotion:
     """R: (3, 3). direction: (3,), of unit length. sigma_deg: standard deviation of the direction in
     the worst plane, infinite where the matches do not fix it.
     """
@@ -26,7 +26,7 @@ class Motion:
 
 def refine_motion(
     rays_a: Array, rays_b: Array, R_b_a: Array, t_b_a: Array, max_tangent: float
-) -> Motion:
+) -> RelativeMotion:
     """Motion that fits matched rays (m, 2) best, X_b = R X_a + s direction with some s > 0.
 
     Starts from R_b_a (3, 3), t_b_a (3,). Gauss-Newton on Sampson distances with Cauchy's weights.
@@ -60,7 +60,7 @@ def refine_motion(
     sigma = max(rms, max_tangent / 4)  # a third to a quarter of what an inlier is off at most
     of_direction = np.linalg.inv(normal + 1e-12 * np.eye(5))[3:, 3:]
     worst = max(float(np.linalg.eigvalsh(of_direction)[-1]), 0.0)
-    return Motion(R, t, float(np.degrees(sigma * np.sqrt(worst))))
+    return RelativeMotion(R, t, float(np.degrees(sigma * np.sqrt(worst))))
 
 
 def rotation_between(rays_a: Array, rays_b: Array) -> Array:

@@ -16,9 +16,9 @@ from netvlad_ros.core.pose.inlier_statistics import (
     CONFIDENCE,
     MIN_ITERATIONS,
     disc_share,
-    in_one_spot,
+    is_clustered,
     iterations,
-    least_inliers,
+    min_significant_inliers,
     strip_share,
 )
 from netvlad_ros.core.pose.relative_motion import refine_motion, rotation_between, turned_by
@@ -71,7 +71,7 @@ def two_view(
     matches = len(query_px)
     if query_camera is None or map_camera is None:
         return _uncalibrated(query_px, mapped_px, query_size, max_px, min_inliers)
-    needed = least_inliers(
+    needed = min_significant_inliers(
         matches, min_inliers, sample=5, solutions=10, share=strip_share(max_px, *query_size)
     )
     rays_query, rays_map = query_camera.rays(query_px), map_camera.rays(mapped_px)
@@ -84,7 +84,7 @@ def two_view(
     found = _calibrated(rays_query[usable], rays_map[usable], max_tangent, needed)
     inliers = np.zeros(matches, dtype=bool)
     inliers[usable] = found.inliers
-    if found.model and in_one_spot(query_px[inliers], *query_size):
+    if found.model and is_clustered(query_px[inliers], *query_size):
         return _nothing(matches, 'inliers in one spot')
     return replace(found, inliers=inliers)
 
@@ -130,10 +130,10 @@ def _uncalibrated(
 ) -> TwoView:
     a, b = np.asarray(query_px, np.float64), np.asarray(mapped_px, np.float64)
     matches = len(a)
-    for_plane = least_inliers(
+    for_plane = min_significant_inliers(
         matches, min_inliers, sample=4, solutions=1, share=disc_share(max_px, *query_size)
     )
-    for_curved = least_inliers(
+    for_curved = min_significant_inliers(
         matches, min_inliers, sample=7, solutions=3, share=strip_share(max_px, *query_size)
     )
     if matches < for_plane:
@@ -150,7 +150,7 @@ def _uncalibrated(
         model, inliers, needed = 'homography', plane, for_plane
     if inliers.sum() < needed:
         return _nothing(matches, 'no more inliers than chance')
-    if in_one_spot(query_px[inliers], *query_size):
+    if is_clustered(query_px[inliers], *query_size):
         return _nothing(matches, 'inliers in one spot')
     return TwoView(inliers, model, None, None, float('nan'), 'no camera calibration')
 

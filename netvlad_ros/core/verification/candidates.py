@@ -31,7 +31,7 @@ class VerificationBudget:
         self.cost_ms[stage] += RECENT * (min(ms, OUTLIER * cost) - cost)
 
     def forget(self) -> None:
-        """Trust the averages less: what was slow must not be switched off for good.
+        """MeasurementModel the averages less: what was slow must not be switched off for good.
 
         Never below LEAST of the costs at the start: what seems free would run with no time left.
         """

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.local_features import LocalFeatures
-from netvlad_ros.core.features.matching import spots
+from netvlad_ros.core.features.matching import keypoint_cells
 from netvlad_ros.core.geometry import distance_m
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.pose.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
-from netvlad_ros.core.pose.bearing_intersection import MIN_VIEWS, RelativeView, relative_pose
-from netvlad_ros.core.pose.correspondences import Sightings
+from netvlad_ros.core.pose.bearing_intersection import MIN_VIEWS, Bearing, relative_pose
+from netvlad_ros.core.pose.correspondences import Correspondences
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose
 
@@ -30,7 +30,7 @@ MIN_SHARE = 0.08  # of an image's features; who walks around a thing sees it, bu
 
 
 @dataclass(frozen=True)
-class Candidate:
+class MatchedImage:
     """A map image of the place: its rank, its row in the map, matches int64 (m, 2)."""
 
     rank: int
@@ -38,7 +38,7 @@ class Candidate:
     matches: NDArray[np.int64]
 
 
-class PlaceSolver:
+class PlacePoseSolver:
     """Everything about one query image; `note` says why its answers are weaker than they could be.
 
     size: width, height [px] of the image. camera: for images of that size; None: `note` says why.
@@ -57,7 +57,7 @@ class PlaceSolver:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
         self._map, self._store, self._config = place_map, place_map.features, config
         self._query, self._size = query, size
-        self._spots = spots(query.keypoints)
+        self._keypoint_cells = keypoint_cells(query.keypoints)
         # Keypoints of a large image are found in a small one: their error grows with it.
         self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
         self._max_px = config.max_reprojection_px * self._scale
@@ -80,7 +80,7 @@ class PlaceSolver:
         return 1 if self._store.has_landmarks else MIN_VIEWS
 
     def solve(
-        self, place: int, candidates: list[Candidate]
+        self, place: int, candidates: list[MatchedImage]
     ) -> tuple[list[CandidateEvidence], GeometricPose | None]:
         """Evidence of the candidates of a place, by its leader, and the pose of the camera there.
 
@@ -98,7 +98,7 @@ class PlaceSolver:
             return evidence, None
         return evidence, self._from_directions(place, candidates, views)
 
-    def _two_view(self, candidate: Candidate) -> TwoView:
+    def _two_view(self, candidate: MatchedImage) -> TwoView:
         of_query, of_mapped = candidate.matches.T
         query_px = self._query.keypoints[of_query]
         mapped_px = self._store.features(candidate.index).keypoints[of_mapped]
@@ -121,7 +121,7 @@ class PlaceSolver:
         return replace(view, inliers=np.zeros_like(view.inliers), degenerate='seen from elsewhere')
 
     def _from_landmarks(
-        self, place: int, candidates: list[Candidate], camera: CameraModel
+        self, place: int, candidates: list[MatchedImage], camera: CameraModel
     ) -> tuple[list[CandidateEvidence], GeometricPose | None, str]:
         """Pose from the landmarks that the candidates share, or none and why."""
         landmarks = [
@@ -144,7 +144,7 @@ class PlaceSolver:
         )
         evidence = []
         for c, of_image in zip(candidates, landmarks, strict=True):
-            spot = self._spots[c.matches[:, 0]]
+            spot = self._keypoint_cells[c.matches[:, 0]]
             seen = zip(spot.tolist(), of_image.tolist(), strict=True)
             inliers = np.array([pair in good for pair in seen], dtype=bool)
             evidence.append(CandidateEvidence(c.rank, c.matches, inliers, 'pnp', ''))
@@ -168,14 +168,14 @@ class PlaceSolver:
 
     def _absolute_pose(
         self, pairs: NDArray[np.int64], camera: CameraModel
-    ) -> tuple[Sightings, AbsolutePose]:
+    ) -> tuple[Correspondences, AbsolutePose]:
         """Pose from pairs (n, 2) of keypoint and landmark."""
         keypoint, landmark = pairs.T
-        sightings = Sightings.create(
+        sightings = Correspondences.create(
             camera,
             self._query.keypoints[keypoint],
             self._store.points[landmark],
-            self._spots[keypoint],
+            self._keypoint_cells[keypoint],
             landmark,
         )
         found = absolute_pose(
@@ -187,14 +187,14 @@ class PlaceSolver:
         return sightings, found
 
     def _from_directions(
-        self, place: int, candidates: list[Candidate], views: list[TwoView]
+        self, place: int, candidates: list[MatchedImage], views: list[TwoView]
     ) -> GeometricPose | None:
         usable, relative = [], []
         for c, view in zip(candidates, views, strict=True):
             if view.R_map_query is not None and view.direction is not None:
-                usable.append(self._spots[c.matches[view.inliers, 0]])
+                usable.append(self._keypoint_cells[c.matches[view.inliers, 0]])
                 relative.append(
-                    RelativeView(
+                    Bearing(
                         self._map.T_map_cam[c.index],
                         view.R_map_query,
                         view.direction,
@@ -230,6 +230,6 @@ def _is_same_view(query: NDArray[np.floating], mapped: NDArray[np.floating]) -> 
     return shift <= MAX_SHIFT and 1.0 / MAX_ZOOM <= zoom <= MAX_ZOOM
 
 
-def _refused(candidate: Candidate, reason: str) -> CandidateEvidence:
+def _refused(candidate: MatchedImage, reason: str) -> CandidateEvidence:
     none = np.zeros(len(candidate.matches), dtype=bool)
     return CandidateEvidence(candidate.rank, candidate.matches, none, '', reason)

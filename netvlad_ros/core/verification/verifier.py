@@ -18,9 +18,9 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
-from netvlad_ros.core.verification.place_pose import Candidate, PlaceSolver
+from netvlad_ros.core.verification.place_pose import MatchedImage, PlacePoseSolver
 
-TWIN_SHARE = 0.1  # of a place's radius
+NEAR_DUPLICATE_SHARE = 0.1  # of a place's radius
 
 __all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
 
@@ -62,7 +62,7 @@ class Verifier:
             leader,
             self._outskirts(indices),
             self._config.verify_candidates,
-            self._twins(indices, leader),
+            self._near_duplicates(indices, leader),
         )
         ranks = self._budget.affordable(wanted, leader, time_left_ms)
         if not len(ranks):
@@ -76,7 +76,7 @@ class Verifier:
         candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
-        solver = PlaceSolver(self._map, self._config, query, size, *self._known(camera, size))
+        solver = PlacePoseSolver(self._map, self._config, query, size, *self._known(camera, size))
         places = list(dict.fromkeys(leader[ranks].tolist()))
         unseen = set(leader[wanted].tolist()) - set(places)
         found = [
@@ -119,17 +119,19 @@ class Verifier:
             self._camera = (camera, size, known)
         return self._camera[2], ''
 
-    def _match(self, query: LocalFeatures, rank: int, index: int) -> Candidate:
+    def _match(self, query: LocalFeatures, rank: int, index: int) -> MatchedImage:
         mapped = self._store.features(index)
-        return Candidate(rank, index, match_features(query, mapped, self._store.spec.metric))
+        return MatchedImage(rank, index, match_features(query, mapped, self._store.spec.metric))
 
-    def _twins(self, indices: NDArray[np.int64], leader: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _near_duplicates(
+        self, indices: NDArray[np.int64], leader: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
         """Images of the best place taken from about where a more similar one was."""
         twins = np.zeros(len(indices), dtype=bool)
         ranks = np.flatnonzero(leader == leader[0])
         T = self._map.T_map_cam[indices[ranks]]
-        apart_m = TWIN_SHARE * self._config.radius_m(self._map.spacing_m)
-        apart_deg = TWIN_SHARE * self._config.place_radius_deg
+        apart_m = NEAR_DUPLICATE_SHARE * self._config.radius_m(self._map.spacing_m)
+        apart_deg = NEAR_DUPLICATE_SHARE * self._config.place_radius_deg
         chosen = 0
         for i in range(len(ranks)):
             if twins[ranks[i]]:

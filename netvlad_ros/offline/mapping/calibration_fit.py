@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import METHODS, MapCalibration
 from netvlad_ros.core.pose.prior import diagonal_bound
 from netvlad_ros.offline.metrics.uncertainty import DEGREES_OF_FREEDOM, bound, reliability
@@ -77,7 +77,7 @@ class Honesty:
     expected_error: float | None
 
 
-def fit_map_calibration(trials: Trials, of_model: Calibration) -> MapCalibration:
+def fit_map_calibration(trials: Trials, of_model: SimilarityCalibration) -> MapCalibration:
     """Fit what similarities, inliers and covariances mean.
 
     A method with fewer than MIN_ESTIMATES likely right estimates keeps its defaults.
@@ -95,7 +95,7 @@ def fit_map_calibration(trials: Trials, of_model: Calibration) -> MapCalibration
 
 
 def likely_right(
-    trials: Trials, calibration: MapCalibration, of_model: Calibration
+    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> NDArray[np.bool_]:
     """Which estimates (n,) tell something about covariances.
 
@@ -104,7 +104,9 @@ def likely_right(
     return trials.right & (probability(trials, calibration, of_model) >= LIKELY)
 
 
-def probability(trials: Trials, calibration: MapCalibration, of_model: Calibration) -> Array:
+def probability(
+    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
+) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
     kinds = np.column_stack([trials.inliers, trials.poseless])
     kinds, kind_of = np.unique(kinds, axis=0, return_inverse=True)
@@ -129,7 +131,10 @@ def normalised_errors(trials: Trials, calibration: MapCalibration) -> Array:
 
 
 def honesty(
-    trials: Trials, calibration: MapCalibration, of_model: Calibration, accept_probability: float
+    trials: Trials,
+    calibration: MapCalibration,
+    of_model: SimilarityCalibration,
+    accept_probability: float,
 ) -> Honesty:
     """How honest a calibration is on images that it may or may not have seen."""
     stated = probability(trials, calibration, of_model)
@@ -147,7 +152,7 @@ def even_blocks(count: int) -> NDArray[np.bool_]:
     return (np.arange(count) // BLOCK) % 2 == 0
 
 
-def _fit_probability(trials: Trials, of_model: Calibration) -> MapCalibration:
+def _fit_probability(trials: Trials, of_model: SimilarityCalibration) -> MapCalibration:
     """Maximum a posteriori of midpoints and slopes.
 
     Logistic regression as in Platt, "Probabilistic Outputs for Support Vector Machines", 1999, but

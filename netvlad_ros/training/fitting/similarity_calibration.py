@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.model.metadata import Calibration
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.training.data.supervision import Supervision
 
 MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite
@@ -64,7 +64,7 @@ class BestMatches:
         )
 
 
-def fit_calibration(matches: BestMatches) -> Calibration:
+def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
     """Logistic regression, right and wrong weighing the same, then moved to the safe side.
 
     The midpoint is not allowed below the 95 % quantile of look-alikes: a robot where its map has
@@ -97,7 +97,7 @@ def fit_calibration(matches: BestMatches) -> Calibration:
     start = [(np.median(right) + np.median(wrong)) / 2, np.log(20.0)]
     midpoint, log_slope = minimize(cost, start, method='Nelder-Mead').x
     safe = np.quantile(matches.lookalike, LOOKALIKE_QUANTILE)
-    return Calibration(
+    return SimilarityCalibration(
         midpoint=float(np.clip(max(midpoint, safe), -1.0, 1.0)),
         slope=float(min(np.exp(log_slope), MAX_SLOPE)),
     )

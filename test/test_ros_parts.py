@@ -29,19 +29,19 @@ from netvlad_ros.ros.conversions import (
     prior_message,
     stamp_to_ns,
 )
-from netvlad_ros.ros.inputs.camera_info_input import CameraCalibration
+from netvlad_ros.ros.inputs.camera_info_input import CameraInfoInput
 from netvlad_ros.ros.inputs.camera_rig import Rig
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import publishers as outputs
 from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
-from netvlad_ros.ros.outputs.visuals import Panels, draw_inliers
+from netvlad_ros.ros.outputs.visuals import MatchImage, draw_inliers
 from netvlad_ros.ros.parameters import ENTRIES
-from netvlad_ros.ros.session import LiveRun
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.session import Session
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 CONFIG = Path(__file__).resolve().parent.parent / 'config' / 'localize.yaml'
 S = 10**9
@@ -221,7 +221,7 @@ def test_camera_info_is_checked():
 
 def calibration(rectified=False):
     warnings = []
-    return CameraCalibration('/info', rectified=rectified, warn=warnings.append), warnings
+    return CameraInfoInput('/info', rectified=rectified, warn=warnings.append), warnings
 
 
 def test_a_camera_is_modelled_once_until_something_changes():
@@ -335,7 +335,7 @@ def test_a_rig_places_each_camera_and_its_motion():
 
     def placed(camera, T=None, child='base_link'):
         header = SimpleNamespace(frame_id=f'{camera}_optical', stamp=Time())
-        shot = Shot(header, 0.0, camera, T_odom_child=T, child_frame=child)
+        shot = FrameContext(header, 0.0, camera, T_odom_child=T, child_frame=child)
         return rig.place(shot, None, config)
 
     assert 'no image of the reference' in placed('rear').alone, 'of whose frame would TF tell?'
@@ -381,11 +381,14 @@ class Listener:
 def test_a_leap_of_the_odometry_is_kept_from_the_belief_whatever_comes_between(monkeypatch):
     mounts, listener = Mounts(), Listener()
     mounts.source = 'parameter'
-    recognizer, config = Recognizer(listener, Rig(mounts)), NodeConfig(cameras=('front', 'side'))
+    recognizer, config = (
+        SharedLocalizer(listener, Rig(mounts)),
+        NodeConfig(cameras=('front', 'side')),
+    )
     monkeypatch.setattr(recognizer, '_answer', lambda *_: None)
 
     def step(camera, x, breaks):
-        shot = Shot(SimpleNamespace(frame_id='', stamp=Time()), time.perf_counter(), camera)
+        shot = FrameContext(SimpleNamespace(frame_id='', stamp=Time()), time.perf_counter(), camera)
         moved = {'T_odom_child': pose(x=x), 'child_frame': '', 'odometry_breaks': breaks}
         recognizer.step(None, shot, config, lambda shot: dataclasses.replace(shot, **moved))
 
@@ -405,7 +408,7 @@ def test_a_run_begins_afresh_and_tells_each_event_once():
     recognizer, published = Listener(), []
     recognizer.localizer = recognizer
     teller = SimpleNamespace(publish_initial_pose=lambda prior: published.append(prior) or True)
-    run = LiveRun(None, recognizer, teller, NodeConfig)
+    run = Session(None, recognizer, teller, NodeConfig)
     assert recognizer.resets == 1, 'activated anew, anywhere'
 
     def fix(stamp_s, x):
@@ -442,7 +445,7 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
     node = SimpleNamespace(create_lifecycle_publisher=lambda kind, topic, qos: silent)
     message = SimpleNamespace(header=Header(), camera_frame='camera')
     answer = outputs.Answer(None, message, None, None, ())
-    out = outputs.Outputs(node)
+    out = outputs.Publishers(node)
     out.publish_visuals(answer, None)
     assert not drawn
     listeners['n'] = 1
@@ -470,7 +473,7 @@ def test_inliers_are_drawn_where_they_are(camera, width, outermost):
     )
     store = SimpleNamespace(features=lambda index: SimpleNamespace(keypoints=middle))
     image = np.zeros((240, 640, 3), np.uint8)
-    picture = Panels(image, (320, 240), (640, 480), (320, 240))
+    picture = MatchImage(image, (320, 240), (640, 480), (320, 240))
     draw_inliers(picture, match, SimpleNamespace(features=store, camera=camera))
     y, x = np.nonzero(image.any(axis=-1))
     drawn = [x.min(), x.max(), y.min(), y.max()]

@@ -18,15 +18,15 @@ from netvlad_ros.core.camera.camera_info import is_rectified
 from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.inputs.camera_info_input import CameraCalibration
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.camera_info_input import CameraInfoInput
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.image_input import ImageInput
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs.frame_statistics import FrameStatistics
-from netvlad_ros.ros.outputs.publishers import Answer, Outputs
-from netvlad_ros.ros.session import LiveRun
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.outputs.publishers import Answer, Publishers
+from netvlad_ros.ros.session import Session
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 MAX_WARNED_OF = 100
 TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
@@ -36,14 +36,14 @@ TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
 
 
 @dataclass(frozen=True)
-class Frame:
+class ReceivedImage:
     """An image message, and time.perf_counter() when it came."""
 
     message: Any
     received_s: float
 
 
-class LiveCamera:
+class CameraStream:
     """The image stream of one camera, with a worker of its own; ends with close().
 
     name: '' of the only camera, whose topics are `image` and `camera_info`; else they are below the
@@ -54,14 +54,14 @@ class LiveCamera:
         self,
         ros_node: Node,
         name: str,
-        recognizer: Recognizer,
-        outputs: Outputs,
-        run: LiveRun,
+        recognizer: SharedLocalizer,
+        outputs: Publishers,
+        run: Session,
         config: Callable[[], NodeConfig],
     ) -> None:
         self.name = name
         self.statistics = FrameStatistics()
-        self.newest: Frame | None = None
+        self.newest: ReceivedImage | None = None
         self._ros_node = ros_node
         self._recognizer = recognizer
         self._outputs = outputs
@@ -72,7 +72,7 @@ class LiveCamera:
         below = f'{name}/' if name else ''
         image_topic = ros_node.resolve_topic_name(f'{below}image')
         info_topic = info_topic_of(ros_node, image_topic, f'{below}camera_info')
-        self.calibration = CameraCalibration(
+        self.calibration = CameraInfoInput(
             info_topic,
             rectified=is_rectified(image_topic),
             warn=ros_node.get_logger().warning,
@@ -91,7 +91,7 @@ class LiveCamera:
         config = self._config()
         self.input.look(config.image_qos, config.image_timeout_s)
 
-    def to_rgb(self, frame: Frame) -> NDArray[np.uint8]:
+    def to_rgb(self, frame: ReceivedImage) -> NDArray[np.uint8]:
         """Pixels, uint8 (H, W, 3), of a frame of this camera. Raises NetvladError."""
         return self._to_rgb(frame.message)
 
@@ -102,11 +102,11 @@ class LiveCamera:
         except NetvladError:
             return False
 
-    def shot(self, header: Any, received_s: float, rgb: NDArray[np.uint8]) -> Shot:
+    def shot(self, header: Any, received_s: float, rgb: NDArray[np.uint8]) -> FrameContext:
         """What is known of an image of this camera, but for the motion."""
         height, width = rgb.shape[:2]
         model, trouble = self.calibration.model(width, height, header.frame_id)
-        return Shot(header, received_s, self.name, model, trouble)
+        return FrameContext(header, received_s, self.name, model, trouble)
 
     def close(self) -> None:
         """Stop listening; the image in work is finished first."""
@@ -115,11 +115,11 @@ class LiveCamera:
         self._worker.stop()
 
     def _received(self, message: Any) -> None:
-        self.newest = Frame(message, time.perf_counter())
+        self.newest = ReceivedImage(message, time.perf_counter())
         replaced = self._worker.put(self.newest)
         self.statistics.count_received(dropped=replaced)
 
-    def _process(self, frame: Frame) -> None:
+    def _process(self, frame: ReceivedImage) -> None:
         """In the worker thread. Whatever an image does to us, the next one gets its chance."""
         try:
             self._answer(frame)
@@ -134,7 +134,7 @@ class LiveCamera:
             self._ros_node.get_logger().warning(f'image skipped: {reason}')
         self.statistics.count_bad(reason)
 
-    def _answer(self, frame: Frame) -> None:
+    def _answer(self, frame: ReceivedImage) -> None:
         config = self._config()
         header = frame.message.header
         rgb = self._to_rgb(frame.message)
@@ -156,7 +156,7 @@ class LiveCamera:
                 self._warned_of.add(note)
                 self._ros_node.get_logger().warning(note)
 
-    def _count(self, frame: Frame, answer: Answer) -> None:
+    def _count(self, frame: ReceivedImage, answer: Answer) -> None:
         now_ns = self._ros_node.get_clock().now().nanoseconds
         self.statistics.count_processed(
             answer.match,

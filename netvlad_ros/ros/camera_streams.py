@@ -12,30 +12,30 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.ros.camera_stream import LiveCamera
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.camera_stream import CameraStream
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.outputs.publishers import Outputs
-from netvlad_ros.ros.session import LiveRun
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.outputs.publishers import Publishers
+from netvlad_ros.ros.session import Session
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 LOOK_PERIOD_S = 0.2  # how soon a new publisher's QoS is followed
 
 
-class LiveCameras:
-    """One LiveCamera for each name in `cameras`, or one without a name; ends with close()."""
+class CameraStreams:
+    """One CameraStream for each name in `cameras`, or one without a name; ends with close()."""
 
     def __init__(
         self,
         ros_node: Node,
-        recognizer: Recognizer,
-        outputs: Outputs,
+        recognizer: SharedLocalizer,
+        outputs: Publishers,
         config: Callable[[], NodeConfig],
     ) -> None:
-        self.run = LiveRun(ros_node, recognizer, outputs, config)
+        self.run = Session(ros_node, recognizer, outputs, config)
         self.run.look()
         self.each = tuple(
-            LiveCamera(ros_node, name, recognizer, outputs, self.run, config)
+            CameraStream(ros_node, name, recognizer, outputs, self.run, config)
             for name in config().cameras or ('',)
         )
         self._ros_node = ros_node
@@ -43,7 +43,7 @@ class LiveCameras:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._look_timer = ros_node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
 
-    def newest(self) -> tuple[NDArray[np.uint8], Shot]:
+    def newest(self) -> tuple[NDArray[np.uint8], FrameContext]:
         """The newest image of all cameras, uint8 (H, W, 3). Raises NetvladError."""
         had = [(camera.newest.received_s, camera) for camera in self.each if camera.newest]
         if not had:
@@ -55,7 +55,7 @@ class LiveCameras:
         rgb = camera.to_rgb(frame)
         return rgb, camera.shot(frame.message.header, frame.received_s, rgb)
 
-    def shot_like(self, header: Any, rgb: NDArray[np.uint8]) -> Shot:
+    def shot_like(self, header: Any, rgb: NDArray[np.uint8]) -> FrameContext:
         """What is known of an image, uint8 (H, W, 3), that somebody sent.
 
         It counts as a live camera's if it has the frame_id and the size of that camera's newest
@@ -70,7 +70,7 @@ class LiveCameras:
             trouble = 'no camera_info for this image: it has not the frame and size of a live one'
         # An image of no camera that we know has no name, and the mount of none.
         single = self.each[0].name if len(self.each) == 1 else ''
-        return Shot(header, now_s, camera.name if camera else single, None, trouble)
+        return FrameContext(header, now_s, camera.name if camera else single, None, trouble)
 
     def close(self) -> None:
         """Stop listening; images in work are finished first."""
@@ -79,7 +79,7 @@ class LiveCameras:
             camera.close()
         self.run.close()
 
-    def _of_frame(self, frame_id: str) -> LiveCamera | None:
+    def _of_frame(self, frame_id: str) -> CameraStream | None:
         if len(self.each) == 1 and not frame_id:
             return self.each[0]
         for camera in self.each:

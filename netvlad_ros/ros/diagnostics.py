@@ -10,11 +10,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.ros.camera_stream import LiveCamera
-from netvlad_ros.ros.camera_streams import LiveCameras
+from netvlad_ros.ros.camera_stream import CameraStream
+from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.session import LiveRun
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.session import Session
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 PERIOD_S = 1.0
 
@@ -58,7 +58,7 @@ class Diagnostics:
 
 
 def node_report(
-    recognizer: Recognizer | None, live: LiveCameras | None, config: NodeConfig, failure: str
+    recognizer: SharedLocalizer | None, live: CameraStreams | None, config: NodeConfig, failure: str
 ) -> Report:
     """recognizer: None unless configured. live: None unless active. failure: of a transition."""
     if recognizer is None:
@@ -78,7 +78,7 @@ def node_report(
     return report
 
 
-def _describe(report: Report, recognizer: Recognizer) -> None:
+def _describe(report: Report, recognizer: SharedLocalizer) -> None:
     localizer, place_map = recognizer.localizer, recognizer.localizer.place_map
     sources = dict(recognizer.rig.sources)  # workers add to it
     report.values = {
@@ -114,7 +114,7 @@ def _verification(localizer: Localizer) -> str:
     return f'on: {features.spec.kind}, {landmarks} landmarks'
 
 
-def _odometry(run: LiveRun, recognizer: Recognizer, config: NodeConfig) -> str:
+def _odometry(run: Session, recognizer: SharedLocalizer, config: NodeConfig) -> str:
     if not config.use_odom:
         return 'off: parameter use_odom is false'
     if run.odometry is None:
@@ -124,7 +124,7 @@ def _odometry(run: LiveRun, recognizer: Recognizer, config: NodeConfig) -> str:
     return recognizer.rig.motion
 
 
-def _add_camera(report: Report, camera: LiveCamera) -> None:
+def _add_camera(report: Report, camera: CameraStream) -> None:
     prefix = f'{camera.name}: ' if camera.name else ''
     calibration = camera.calibration
     values = {

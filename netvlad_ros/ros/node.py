@@ -20,16 +20,16 @@ from rclpy.utilities import remove_ros_args
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.ros.camera_streams import LiveCameras
+from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.conversions import path_of_url
 from netvlad_ros.ros.diagnostics import Diagnostics, Report, node_report
 from netvlad_ros.ros.inputs.camera_rig import Rig
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
 from netvlad_ros.ros.map_loading import localizer_on_map
-from netvlad_ros.ros.outputs.publishers import Outputs
+from netvlad_ros.ros.outputs.publishers import Publishers
 from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.services import Services
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
 
@@ -37,16 +37,16 @@ SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
 class LocalizeNode(LifecycleNode):
     """Loads model and map at configure, listens and answers while active.
 
-    One thread spins it and stays free for services, TF and time; another one in each LiveCamera
+    One thread spins it and stays free for services, TF and time; another one in each CameraStream
     works on images.
     """
 
     def __init__(self) -> None:
         super().__init__('netvlad')
-        self._recognizer: Recognizer | None = None
-        self._outputs: Outputs | None = None
+        self._recognizer: SharedLocalizer | None = None
+        self._outputs: Publishers | None = None
         self._services_offered: Services | None = None
-        self._live: LiveCameras | None = None
+        self._live: CameraStreams | None = None
         self._failure = ''
         self.parameters = Parameters(
             self, is_configured=lambda: self._recognizer is not None, apply=self._apply
@@ -116,8 +116,8 @@ class LocalizeNode(LifecycleNode):
         )
         localizer = localizer_on_map(bundle, config.map, config, self.parameters.localizer)
         extrinsics = Extrinsics(self, lambda: self.parameters.mounts)
-        self._recognizer = Recognizer(localizer, Rig(extrinsics))
-        self._outputs = Outputs(self)
+        self._recognizer = SharedLocalizer(localizer, Rig(extrinsics))
+        self._outputs = Publishers(self)
         self._services_offered = Services(
             self, self._recognizer, self.parameters, lambda: self._live
         )
@@ -129,7 +129,7 @@ class LocalizeNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._recognizer is not None and self._outputs is not None
-        self._live = LiveCameras(
+        self._live = CameraStreams(
             self, self._recognizer, self._outputs, lambda: self.parameters.node
         )
 

@@ -10,10 +10,10 @@ from std_srvs.srv import Trigger
 
 from netvlad_ros.core.camera.image_message import rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.ros.camera_streams import LiveCameras
+from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.map_loading import MapLoadError, localizer_on_map
 from netvlad_ros.ros.parameters import Parameters
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 from netvlad_ros_msgs.srv import LoadMap, Localize
 
 INACTIVE = 'the node is not active: activate it first'
@@ -25,9 +25,9 @@ class Services:
     def __init__(
         self,
         ros_node: Node,
-        recognizer: Recognizer,
+        recognizer: SharedLocalizer,
         parameters: Parameters,
-        live: Callable[[], LiveCameras | None],
+        live: Callable[[], CameraStreams | None],
     ) -> None:
         self._ros_node = ros_node
         self._recognizer = recognizer

@@ -10,17 +10,17 @@ from dataclasses import replace
 from rclpy.node import Node
 
 from netvlad_ros.ros.conversions import stamp_to_ns
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.odometry_input import OdometryInput
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
-from netvlad_ros.ros.outputs.publishers import Answer, Outputs
-from netvlad_ros.ros.shared_localizer import Recognizer
+from netvlad_ros.ros.outputs.publishers import Answer, Publishers
+from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
 LONG_GAP_S = 600.0  # a jump ahead worth a word; the belief spreads over it by itself
 
 
-class LiveRun:
+class Session:
     """Fixes, belief and odometry from one start, reset or jump of time to the next.
 
     time_jumps: how often stamps went back. Used by several threads, hence the lock.
@@ -29,8 +29,8 @@ class LiveRun:
     def __init__(
         self,
         ros_node: Node,
-        recognizer: Recognizer,
-        outputs: Outputs,
+        recognizer: SharedLocalizer,
+        outputs: Publishers,
         config: Callable[[], NodeConfig],
     ) -> None:
         self.time_jumps = 0
@@ -54,7 +54,7 @@ class LiveRun:
         if self.odometry is not None:
             self.odometry.poll()
 
-    def with_motion(self, shot: Shot) -> Shot:
+    def with_motion(self, shot: FrameContext) -> FrameContext:
         """The shot, with what odometry says at its stamp."""
         odometry = self.odometry
         found = None if odometry is None else odometry.at(stamp_to_ns(shot.header.stamp))

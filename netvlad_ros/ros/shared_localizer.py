@@ -17,12 +17,12 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.conversions import match_message, prior_message, stamp_to_ns
 from netvlad_ros.ros.inputs.camera_rig import Rig
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs.publishers import Answer
 
 
-class Recognizer:
+class SharedLocalizer:
     """Answers images on the map in service, one at a time, whichever thread asks.
 
     localizer: replaced whole by load_map, while another thread may be inside, which therefore looks
@@ -38,9 +38,9 @@ class Recognizer:
     def step(
         self,
         rgb: NDArray[np.uint8],
-        shot: Shot,
+        shot: FrameContext,
         config: NodeConfig,
-        with_motion: Callable[[Shot], Shot],
+        with_motion: Callable[[FrameContext], FrameContext],
     ) -> Answer:
         """Localize rgb, uint8 (H, W, 3), of the stream; it moves the belief. Raises NetvladError.
 
@@ -74,7 +74,7 @@ class Recognizer:
                     self._breaks = shot.odometry_breaks
         return self._answer(match, shot, localizer.place_map, config, placement.alone)
 
-    def recognize(self, rgb: NDArray[np.uint8], shot: Shot, config: NodeConfig) -> Answer:
+    def recognize(self, rgb: NDArray[np.uint8], shot: FrameContext, config: NodeConfig) -> Answer:
         """Localize rgb, uint8 (H, W, 3), by itself: the belief neither helps nor changes.
 
         No next frame waits for this one, so verification may take its time. Raises NetvladError.
@@ -100,7 +100,7 @@ class Recognizer:
         self.rig.close()
 
     def _answer(
-        self, match: Match, shot: Shot, place_map: PlaceMap, config: NodeConfig, alone: str
+        self, match: Match, shot: FrameContext, place_map: PlaceMap, config: NodeConfig, alone: str
     ) -> Answer:
         prior, no_prior = self._prior(match, shot, place_map, config)
         notes = tuple(note for note in (shot.trouble, alone, no_prior) if note)
@@ -108,7 +108,7 @@ class Recognizer:
         return Answer(match, message, prior, place_map, notes)
 
     def _prior(
-        self, match: Match, shot: Shot, place_map: PlaceMap, config: NodeConfig
+        self, match: Match, shot: FrameContext, place_map: PlaceMap, config: NodeConfig
     ) -> tuple[PoseWithCovarianceStamped | None, str]:
         prior = match.prior
         if prior is None:

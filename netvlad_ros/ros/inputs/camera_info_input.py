@@ -14,7 +14,7 @@ from netvlad_ros.ros.conversions import check_camera_info
 MAX_TOLD = 20
 
 
-class CameraCalibration:
+class CameraInfoInput:
     """Keeps the last sound camera_info, and builds a model of it only when it or the image changes.
 
     state: in words, for diagnostics.

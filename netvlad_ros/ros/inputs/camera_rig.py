@@ -8,7 +8,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, invert
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
-from netvlad_ros.ros.inputs.frame_context import Shot
+from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.node_config import NodeConfig
 
 
@@ -38,7 +38,7 @@ class Rig:
         self._extrinsics = extrinsics
         self._reference_frame: str | None = None
 
-    def T_base_cam(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Array:
+    def T_base_cam(self, shot: FrameContext, place_map: PlaceMap, config: NodeConfig) -> Array:
         """T_base_cam (4, 4) of the shot's camera. Raises NetvladError if it is not known."""
         self.sources[shot.camera] = 'unknown'
         T_base_cam, self.sources[shot.camera] = self._extrinsics.T_base_cam(
@@ -46,7 +46,7 @@ class Rig:
         )
         return T_base_cam
 
-    def place(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Placement:
+    def place(self, shot: FrameContext, place_map: PlaceMap, config: NodeConfig) -> Placement:
         """Where the shot's camera and the reference camera are, in each other and in odometry."""
         if shot.camera == config.reference:
             self._reference_frame = shot.header.frame_id
@@ -62,7 +62,7 @@ class Rig:
         """Stop listening to TF."""
         self._extrinsics.close()
 
-    def _T_base_ref(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Array:
+    def _T_base_ref(self, shot: FrameContext, place_map: PlaceMap, config: NodeConfig) -> Array:
         T_base_ref, source = self._extrinsics.T_base_cam(
             config, place_map, config.reference, self._reference_frame or '', shot.header.stamp
         )
@@ -71,7 +71,9 @@ class Rig:
             raise NetvladError(f"no image of the reference camera '{config.reference}' has come")
         return T_base_ref
 
-    def _T_odom_ref(self, shot: Shot, place_map: PlaceMap, config: NodeConfig) -> Array | None:
+    def _T_odom_ref(
+        self, shot: FrameContext, place_map: PlaceMap, config: NodeConfig
+    ) -> Array | None:
         if shot.T_odom_child is None:
             self.motion = 'none around the stamp of the last image'
             return None

@@ -10,7 +10,7 @@ from netvlad_ros.core.geometry import Array
 
 
 @dataclass(frozen=True)
-class Shot:
+class FrameContext:
     """header: the image's (std_msgs/Header). received_s: time.perf_counter() at reception.
 
     camera: name in the parameter `cameras`, '' of the only one. model: its optics, or None and in

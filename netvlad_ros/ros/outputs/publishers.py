@@ -38,7 +38,7 @@ class Answer:
     notes: tuple[str, ...]
 
 
-class Outputs:
+class Publishers:
     """Lifecycle publishers: silent unless the node is active."""
 
     def __init__(self, ros_node: LifecycleNode) -> None:

@@ -103,7 +103,7 @@ MAX_LINES = 40
 
 
 @dataclass(frozen=True)
-class Panels:
+class MatchImage:
     """image: uint8 (HEIGHT_PX, W, 3). Sizes are width and height [px]: of the query panel on the
     left, of the query image in full, of the map image's panel (None where there is none).
     """
@@ -114,7 +114,7 @@ class Panels:
     mapped: tuple[int, int] | None
 
 
-def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> Panels:
+def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> MatchImage:
     """rgb (H, W, 3) and, right of it, the best candidate's thumbnail if the map has one."""
     left, thumbnail = _fit(rgb), None
     # It may have been deleted behind our back; the match itself does not depend on it.
@@ -122,13 +122,13 @@ def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> Panels:
         if match.candidates:
             thumbnail = read_thumbnail(place_map, match.candidates[0].index)
     if thumbnail is None:
-        return Panels(left, _size(left), _size(rgb), None)
+        return MatchImage(left, _size(left), _size(rgb), None)
     right = _fit(thumbnail)
     both = np.ascontiguousarray(np.hstack([left, right]))
-    return Panels(both, _size(left), _size(rgb), _size(right))
+    return MatchImage(both, _size(left), _size(rgb), _size(right))
 
 
-def draw_inliers(picture: Panels, match: Match, place_map: PlaceMap) -> None:
+def draw_inliers(picture: MatchImage, match: Match, place_map: PlaceMap) -> None:
     """Mark the features of query and best candidate that agree geometrically, and join some."""
     verification, store = match.verification, place_map.features
     if verification is None or store is None or picture.mapped is None:
@@ -160,7 +160,7 @@ def draw_inliers(picture: Panels, match: Match, place_map: PlaceMap) -> None:
 
 
 def _full_size(
-    picture: Panels, keypoints: NDArray[np.float32], place_map: PlaceMap
+    picture: MatchImage, keypoints: NDArray[np.float32], place_map: PlaceMap
 ) -> tuple[float, float]:
     """Width and height of the map image in full, where its keypoints are.
 

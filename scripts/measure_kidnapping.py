@@ -39,7 +39,7 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.offline.bundles.default_model import default_model
 from netvlad_ros.offline.drives.drive import Frame, Traverse
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, record
 
@@ -257,7 +257,7 @@ def rendered(out: Path, bundle: ModelBundle, console: Console) -> tuple[PlaceMap
     if (out / 'map').exists():
         return load_map(out / 'map'), two
     with console.status('map drive one'):
-        return build_map(open_traverse(one), bundle, out / 'map', landmarks=True), two
+        return build_map(open_drive(one), bundle, out / 'map', landmarks=True), two
 
 
 def main() -> int:
@@ -285,7 +285,7 @@ def main() -> int:
             place_map, query = rendered(options.out, bundle, console)
         else:
             place_map, query = load_map(options.map), options.query
-        drive = Drive(open_traverse(query), place_map)
+        drive = Drive(open_drive(query), place_map)
         config = LocalizerConfig(verification=not options.no_verification)
         localizer = Localizer(bundle, place_map, config)
         planned = [

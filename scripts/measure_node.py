@@ -41,7 +41,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.ros.conversions import ns_to_stamp, stamp_to_ns
 from netvlad_ros_msgs.msg import PlaceMatch
 
@@ -90,7 +90,7 @@ class Meter(Node):
 def images(options: argparse.Namespace) -> tuple[list[Image], CameraInfo | None]:
     """Image messages of the drive, resized if asked, and the calibration of their camera."""
     bounds = [int(part) if part else None for part in options.slice.split(':')]
-    drive, messages = open_traverse(options.source), []
+    drive, messages = open_drive(options.source), []
     for frame in drive.frames(slice(*bounds)):
         rgb = frame.read()
         if options.size:

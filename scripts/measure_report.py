@@ -21,8 +21,8 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import save_map
 from netvlad_ros.core.pose.prior import PosePrior
-from netvlad_ros.offline.drives.image_drive import ImageTraverse
-from netvlad_ros.offline.evaluation.drive_metrics import Bounds, judge_answers
+from netvlad_ros.offline.drives.image_drive import ImageDrive
+from netvlad_ros.offline.evaluation.drive_metrics import Tolerances, score_answers
 from netvlad_ros.offline.evaluation.drive_plots import draw_judgements
 from netvlad_ros.offline.evaluation.drive_report import drive_run
 from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive
@@ -124,7 +124,7 @@ def main() -> None:
             sequence=answers(truth, place_map, rng),
             skipped=0,
         )
-        traverse = ImageTraverse(images, names)
+        traverse = ImageDrive(images, names)
         asked = place_map.descriptors[
             np.arange(options.queries) * options.places // options.queries
         ]
@@ -138,10 +138,10 @@ def main() -> None:
         seconds['similarity_matrix'] = time.perf_counter() - started
 
         started = time.perf_counter()
-        bounds = Bounds(1.0, 30.0, 1.0, 45.0)
+        bounds = Tolerances(1.0, 30.0, 1.0, 45.0)
         judged = (
-            judge_answers(drive.alone, drive, place_map.T_map_cam, bounds),
-            judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds),
+            score_answers(drive.alone, drive, place_map.T_map_cam, bounds),
+            score_answers(drive.sequence, drive, place_map.T_map_cam, bounds),
         )
         seconds['judging'] = time.perf_counter() - started
 

@@ -27,7 +27,7 @@ from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map, save_map
 from netvlad_ros.offline.bundles.default_model import default_model
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.report.report_folder import write_json
 
 APART_M = 1000.0
@@ -96,7 +96,7 @@ def main() -> None:
     bundle = ModelBundle.load(
         options.model or default_model(), device='cpu', threads=options.threads
     )
-    traverse = open_traverse(options.drive)
+    traverse = open_drive(options.drive)
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         large = save_map(multiply(load_map(options.map), options.keyframes), Path(folder) / 'map')

@@ -20,7 +20,7 @@ from netvlad_ros.cli import app  # noqa: E402
 from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
-from netvlad_ros.offline.drives.open_drive import open_traverse  # noqa: E402
+from netvlad_ros.offline.drives.open_drive import open_drive  # noqa: E402
 from netvlad_ros.offline.mapping.map_builder import build_map  # noqa: E402
 from netvlad_ros.training.attack.attack import AttackConfig, attack_image  # noqa: E402
 from netvlad_ros.training.attack.attack_folder import AttackFolder  # noqa: E402
@@ -57,7 +57,7 @@ def place(tmp_path_factory):
         lines.append(pose_line(f'images/{i}.png', 1 + i, pose(yaw_deg=120.0 * i)))
     (folder / 'drive/poses.csv').write_text('\n'.join(lines) + '\n')
     bundle = ModelBundle.load(folder / 'bundle.onnx', device='cpu', threads=1)
-    build_map(open_traverse(folder / 'drive'), bundle, folder / 'map')
+    build_map(open_drive(folder / 'drive'), bundle, folder / 'map')
     return folder, network, bundle
 
 
@@ -136,7 +136,7 @@ def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
     place_map = load_map(folder / 'map')
     config = AttackConfig(steps=1)
     run = AttackRun(network, bundle, place_map, config, radius_deg=50.0, stretch=2)
-    drive = open_traverse(folder / 'drive')
+    drive = open_drive(folder / 'drive')
     attempts = [
         attempt for attempt, _, _ in run.attempts(drive, slice(None), AttackFolder(tmp_path, {}), 1)
     ]
@@ -221,7 +221,7 @@ def test_other_weights_than_the_bundle_are_refused(place, tmp_path):
     other = make_network(whitening='none', dim=384)
     run = AttackRun(other, bundle, load_map(folder / 'map'), AttackConfig(steps=1))
     with pytest.raises(NetvladError, match='exported from'):
-        next(run.attempts(open_traverse(folder / 'drive'), slice(None), AttackFolder(tmp_path, {})))
+        next(run.attempts(open_drive(folder / 'drive'), slice(None), AttackFolder(tmp_path, {})))
 
 
 def test_a_map_of_one_place_has_no_target(place, tmp_path):
@@ -231,7 +231,7 @@ def test_a_map_of_one_place_has_no_target(place, tmp_path):
     )
     out = AttackFolder(tmp_path / 'out', {})
     with pytest.raises(NetvladError, match='no image is left to attack'):
-        next(run.attempts(open_traverse(folder / 'drive'), slice(None), out))
+        next(run.attempts(open_drive(folder / 'drive'), slice(None), out))
     assert not (tmp_path / 'out').exists()
 
 

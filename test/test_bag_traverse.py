@@ -20,7 +20,7 @@ from tiny_drive import picture, pose, trajectory
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.drives.bags.bag_writer import BagMessages
 from netvlad_ros.offline.drives.camera_file import CameraFile
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 
 START_S = 1_700_000_000
 OPTICAL = np.array([[0.0, 0, 1, 0.3], [-1, 0, 0, -0.1], [0, -1, 0, 0.5], [0, 0, 0, 1]])
@@ -66,7 +66,7 @@ def test_poses_are_interpolated_exactly(tmp_path, source, storage, make):
     bag = write_bag(
         tmp_path / 'drive', [*images(make), static(), *poses_of(source)], storage=storage
     )
-    drive = open_traverse(bag)
+    drive = open_drive(bag)
     assert (len(drive), drive.name, drive.frame_id) == (9, 'drive', 'map')
     assert (drive.base_frame, drive.camera_frame) == ('base_link', 'camera')
     np.testing.assert_allclose(drive.T_base_cam, OPTICAL, atol=1e-9)
@@ -80,7 +80,7 @@ def test_poses_are_interpolated_exactly(tmp_path, source, storage, make):
 
 def test_a_single_storage_file_is_a_bag_too(tmp_path):
     bag = write_bag(tmp_path / 'drive', [*images(), static(), *poses_of('tf')])
-    np.testing.assert_allclose(camera_poses(open_traverse(bag / 'drive.mcap')), truth(), atol=1e-7)
+    np.testing.assert_allclose(camera_poses(open_drive(bag / 'drive.mcap')), truth(), atol=1e-7)
 
 
 def test_tf_chain_with_two_moving_links(tmp_path):
@@ -89,21 +89,21 @@ def test_tf_chain_with_two_moving_links(tmp_path):
     chain += [
         ('/tf', ns(t), transform(ns(t), 'odom', 'base_link', trajectory(t))) for t in POSE_TIMES_S
     ]
-    drive = open_traverse(write_bag(tmp_path / 'b', [*images(), static(), *chain]))
+    drive = open_drive(write_bag(tmp_path / 'b', [*images(), static(), *chain]))
     expected = [pose(x=0.5 * t, z=1.0) @ trajectory(t) @ OPTICAL for t in IMAGE_TIMES_S]
     np.testing.assert_allclose(camera_poses(drive), expected, atol=1e-7)
 
 
 def test_extrinsics_from_the_command_line(tmp_path):
     bag = write_bag(tmp_path / 'b', [*images(), *poses_of('odometry')])
-    drive = open_traverse(bag, T_base_cam=OPTICAL)
+    drive = open_drive(bag, T_base_cam=OPTICAL)
     np.testing.assert_allclose(camera_poses(drive), truth(), atol=1e-7)
     np.testing.assert_array_equal(drive.T_base_cam, OPTICAL)
 
 
 def test_poses_of_the_camera_itself(tmp_path):
     bag = write_bag(tmp_path / 'b', [*images(), *poses_of('pose')])
-    drive = open_traverse(bag, pose_is_camera=True)
+    drive = open_drive(bag, pose_is_camera=True)
     expected = [trajectory(t) for t in IMAGE_TIMES_S]
     np.testing.assert_allclose(camera_poses(drive), expected, atol=1e-7)
     assert drive.T_base_cam is None
@@ -112,8 +112,8 @@ def test_poses_of_the_camera_itself(tmp_path):
 def test_the_named_pose_topic_wins_over_tf(tmp_path):
     shifted = poses_of('pose', T_of=lambda t: pose(y=100.0) @ trajectory(t))
     bag = write_bag(tmp_path / 'b', [*images(), static(), *poses_of('tf'), *shifted])
-    np.testing.assert_allclose(camera_poses(open_traverse(bag)), truth(), atol=1e-7)
-    drive = open_traverse(bag, pose_topic='/pose')
+    np.testing.assert_allclose(camera_poses(open_drive(bag)), truth(), atol=1e-7)
+    drive = open_drive(bag, pose_topic='/pose')
     np.testing.assert_allclose(camera_poses(drive), pose(y=100.0) @ truth(), atol=1e-7)
 
 
@@ -124,13 +124,13 @@ def test_gaps_are_skipped_and_never_extrapolated(tmp_path):
         tmp_path / 'b',
         [*images(times_s=times_s), static(), *poses_of('odometry', times_s=known_s)],
     )
-    drive = open_traverse(bag)
+    drive = open_drive(bag)
     known = [frame.T_map_cam is not None for frame in drive.frames()]
     assert known == [False, True, True, True, False, True, False]
     assert len(drive.skipped) == 3
     assert 'at most 0.25 s apart' in drive.skipped[0].reason
     assert drive.skipped[0].image.endswith(str(ns(-0.05)))
-    wider = open_traverse(bag, pose_tolerance_s=0.5)
+    wider = open_drive(bag, pose_tolerance_s=0.5)
     known = [frame.T_map_cam is not None for frame in wider.frames()]
     assert known == [False, True, True, True, True, True, False]
 
@@ -138,7 +138,7 @@ def test_gaps_are_skipped_and_never_extrapolated(tmp_path):
 def test_images_whose_time_goes_back_are_counted(tmp_path):
     messages = images(times_s=[0.1, 0.2, 0.3, 0.4])
     messages[2][2].header.stamp.nanosec -= 150_000_000
-    drive = open_traverse(write_bag(tmp_path / 'b', [*messages, static(), *poses_of('tf')]))
+    drive = open_drive(write_bag(tmp_path / 'b', [*messages, static(), *poses_of('tf')]))
     assert [frame.index for frame in drive.frames()] == [0, 1, 3]
     assert [skip.reason for skip in drive.skipped] == ['its stamp is not after the one before']
 
@@ -146,7 +146,7 @@ def test_images_whose_time_goes_back_are_counted(tmp_path):
 def test_poses_that_are_not_finite_are_left_out(tmp_path):
     broken = poses_of('pose')
     broken[3][2].pose.position.x = float('nan')
-    drive = open_traverse(write_bag(tmp_path / 'b', [*images(), static(), *broken]))
+    drive = open_drive(write_bag(tmp_path / 'b', [*images(), static(), *broken]))
     np.testing.assert_allclose(camera_poses(drive), truth(), atol=1e-7)  # over a gap of 0.2 s
     assert [skip.image for skip in drive.skipped] == ['/pose']
 
@@ -156,7 +156,7 @@ def test_hostile_images_are_refused_one_by_one(tmp_path):
     messages[0][2].height = 0
     messages[1][2].step = 3
     messages[2][2].encoding = '\u2603'
-    drive = open_traverse(write_bag(tmp_path / 'b', [*messages, static(), *poses_of('tf')]))
+    drive = open_drive(write_bag(tmp_path / 'b', [*messages, static(), *poses_of('tf')]))
     frames = list(drive.frames())
     for frame in frames[:3]:
         with pytest.raises(NetvladError):
@@ -170,7 +170,7 @@ def two_cameras():
 
 def test_the_image_topic_is_chosen_where_there_are_several(tmp_path):
     bag = write_bag(tmp_path / 'b', [*two_cameras(), static(), *poses_of('tf')])
-    drive = open_traverse(bag, image_topic='/right/image/compressed')
+    drive = open_drive(bag, image_topic='/right/image/compressed')
     assert next(drive.frames()).image.startswith('right/image/compressed/')
 
 
@@ -245,14 +245,14 @@ def test_the_image_topic_is_chosen_where_there_are_several(tmp_path):
 def test_what_is_missing_is_said(tmp_path, messages, options, complaint):
     bag = write_bag(tmp_path / 'b', messages())
     with pytest.raises(NetvladError, match=complaint):
-        open_traverse(bag, **options)
+        open_drive(bag, **options)
 
 
 def test_two_runs_in_one_bag_are_refused(tmp_path):
     second = [(topic, stamp + 10**9, message) for topic, stamp, message in poses_of('odometry')]
     first = poses_of('odometry', times_s=[t + 20 for t in POSE_TIMES_S])
     first = [(topic, stamp - 30 * 10**9, message) for topic, stamp, message in first]
-    drive = open_traverse(write_bag(tmp_path / 'b', [*images(), static(), *first, *second]))
+    drive = open_drive(write_bag(tmp_path / 'b', [*images(), static(), *first, *second]))
     with pytest.raises(NetvladError, match=r'/odom: time jumps back by 20\.9.. s at pose 11 of 20'):
         list(drive.frames())
 
@@ -286,23 +286,23 @@ class TestCutOff:
             stream.truncate(int(share * file.stat().st_size))
         for source in (bag, file):
             with pytest.raises(NetvladError, match=r'damaged or cut off.*--allow-truncated'):
-                open_traverse(source)
-            self.check_prefix(open_traverse(source, allow_truncated=True), at_least=10)
+                open_drive(source)
+            self.check_prefix(open_drive(source, allow_truncated=True), at_least=10)
 
     def test_metadata_missing(self, bag):
         (bag / 'metadata.yaml').unlink()
         with pytest.raises(NetvladError, match=r'no metadata\.yaml: it was cut off.*reindex'):
-            open_traverse(bag)
-        drive = open_traverse(bag, allow_truncated=True)
+            open_drive(bag)
+        drive = open_drive(bag, allow_truncated=True)
         assert len(list(drive.frames())) == 40
 
     def test_nothing_left(self, bag):
         (file,) = (path for path in bag.iterdir() if path.suffix != '.yaml')
         file.write_bytes(file.read_bytes()[:60])
         with pytest.raises(NetvladError, match='damaged or cut off'):
-            open_traverse(bag)
+            open_drive(bag)
         with pytest.raises(NetvladError, match=r'too damaged|no images'):
-            open_traverse(bag, allow_truncated=True)
+            open_drive(bag, allow_truncated=True)
 
     def test_middle_overwritten(self, bag):
         (file,) = (path for path in bag.iterdir() if path.suffix != '.yaml')
@@ -310,7 +310,7 @@ class TestCutOff:
         data[len(data) // 2 : len(data) // 2 + 20000] = b'\xa5' * 20000
         file.write_bytes(data)
         try:
-            frames = list(open_traverse(bag).frames())
+            frames = list(open_drive(bag).frames())
         except NetvladError as error:
             assert 'damaged' in str(error)
         else:  # the damage sits in pixels, which raw images do not guard
@@ -323,7 +323,7 @@ def test_no_half_image_comes_out_of_a_cut_database(tmp_path):
     lengths = set()
     for missing in range(500, 40000, 1500):  # an image takes three pages of 4096 bytes
         (tmp_path / 'cut.db3').write_bytes(whole[:-missing])
-        frames = list(open_traverse(tmp_path / 'cut.db3', allow_truncated=True).frames())
+        frames = list(open_drive(tmp_path / 'cut.db3', allow_truncated=True).frames())
         lengths.add(len(frames))
         for frame in frames:
             np.testing.assert_array_equal(frame.read(), picture(frame.index))
@@ -334,7 +334,7 @@ def test_log_left_beside_a_database(tmp_path):
     bag = write_bag(tmp_path / 'b', [*images(), static(), *poses_of('tf')], storage='sqlite3')
     (bag / 'b.db3-wal').write_bytes(b'unfinished')
     with pytest.raises(NetvladError, match=r'not closed: b\.db3-wal lies beside it'):
-        open_traverse(bag)
+        open_drive(bag)
 
 
 def test_parts_of_a_split_bag_are_read_in_their_order(tmp_path):
@@ -345,7 +345,7 @@ def test_parts_of_a_split_bag_are_read_in_their_order(tmp_path):
         messages = [*images(times_s=times_s), static(), *poses_of('tf')]
         part = write_bag(tmp_path / f'part_{number}', messages)
         shutil.copy(part / f'part_{number}.mcap', split)
-    drive = open_traverse(split, allow_truncated=True)
+    drive = open_drive(split, allow_truncated=True)
     assert [frame.stamp_ns for frame in drive.frames()] == [ns(t) for t in (0.05, 0.15, 0.25, 0.35)]
 
 
@@ -371,20 +371,20 @@ def camera_info(topic, focal_px=50.0, t=0.0, **changes):
 def test_the_camera_info_beside_the_images(tmp_path, image, make, info):
     other = camera_info('/other/camera_info', 99.0)
     messages = [*images(make, topic=image), static(), *poses_of('tf'), other]
-    drive = open_traverse(write_bag(tmp_path / 'without', messages))
+    drive = open_drive(write_bag(tmp_path / 'without', messages))
     assert (drive.camera, drive.skipped) == (None, [])
-    drive = open_traverse(write_bag(tmp_path / 'with', [*messages, camera_info(info)]))
+    drive = open_drive(write_bag(tmp_path / 'with', [*messages, camera_info(info)]))
     assert (drive.camera.width, drive.camera.focal_px, len(drive.camera.d)) == (64, 50, 5)
-    asked = open_traverse(tmp_path / 'with', camera_info_topic='/other/camera_info')
+    asked = open_drive(tmp_path / 'with', camera_info_topic='/other/camera_info')
     assert asked.camera.focal_px == 99
     with pytest.raises(NetvladError, match=r'no topic /tf with camera_info.*/other/camera_info'):
-        open_traverse(tmp_path / 'with', camera_info_topic='/tf')
+        open_drive(tmp_path / 'with', camera_info_topic='/tf')
 
 
 def test_rectified_images_have_no_distortion(tmp_path):
     messages = [*images(topic='/camera/image_rect'), static(), *poses_of('tf')]
     messages.append(camera_info('/camera/camera_info'))
-    camera = open_traverse(write_bag(tmp_path / 'b', messages)).camera
+    camera = open_drive(write_bag(tmp_path / 'b', messages)).camera
     assert (camera.focal_px, len(camera.d)) == (51, 0)
 
 
@@ -393,12 +393,12 @@ def test_the_first_sound_camera_info_counts(tmp_path):
     topic = '/camera/camera_info'
     silent = [camera_info(topic, t=0.01 * i, k=np.zeros(9)) for i in range(3)]
     bag = write_bag(tmp_path / 'zeros', [*drive, *silent])
-    dumb = open_traverse(bag)
+    dumb = open_drive(bag)
     assert dumb.camera is None
     ((words, reason),) = dumb.skipped
     assert 'uncalibrated' in words
     assert reason == 'no camera calibration of use'
     assert len(list(dumb.frames())) == 9
     later = [camera_info(topic, 60.0, t=0.5), camera_info(topic, 70.0, t=0.6)]
-    found = open_traverse(write_bag(tmp_path / 'later', [*drive, *silent, *later]))
+    found = open_drive(write_bag(tmp_path / 'later', [*drive, *silent, *later]))
     assert (found.camera.focal_px, found.skipped) == (60, [])

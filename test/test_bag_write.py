@@ -11,7 +11,7 @@ from tiny_drive import picture, trajectory, write_drive
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.drives.bags.bag_conversion import write_bag
 from netvlad_ros.offline.drives.camera_file import read_camera
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 
 CAMERA = """image_width: 64
 image_height: 48
@@ -34,13 +34,13 @@ def folder(tmp_path):
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_round_trip(tmp_path, folder, storage):
     written = write_bag(
-        open_traverse(folder), tmp_path / 'bag', selection=slice(1, 5), storage=storage
+        open_drive(folder), tmp_path / 'bag', selection=slice(1, 5), storage=storage
     )
-    drive = open_traverse(tmp_path / 'bag')
+    drive = open_drive(tmp_path / 'bag')
     frames = list(drive.frames())
     assert written == len(frames) == 4
     assert (drive.base_frame, drive.camera_frame) == ('base_link', 'camera_optical_frame')
-    for frame, original in zip(frames, open_traverse(folder).frames(slice(1, 5)), strict=True):
+    for frame, original in zip(frames, open_drive(folder).frames(slice(1, 5)), strict=True):
         assert frame.stamp_ns == original.stamp_ns
         np.testing.assert_allclose(frame.T_map_cam, original.T_map_cam, atol=1e-9)
         np.testing.assert_array_equal(frame.read(), picture(original.index))
@@ -50,13 +50,13 @@ def test_round_trip(tmp_path, folder, storage):
 
 def test_resized_with_its_calibration(tmp_path, folder):
     write_bag(
-        open_traverse(folder),
+        open_drive(folder),
         tmp_path / 'bag',
         camera_file=folder / 'camera.yaml',
         size=(128, 96),
         compressed=True,
     )
-    drive = open_traverse(tmp_path / 'bag')
+    drive = open_drive(tmp_path / 'bag')
     assert drive.image_topic == '/camera/image_raw/compressed'
     rgb = next(drive.frames()).read()
     assert rgb.shape == (96, 128, 3)
@@ -75,11 +75,11 @@ def test_nothing_appears_when_it_fails(tmp_path, folder):
     (folder / 'camera.yaml').write_text(CAMERA.replace('width: 64', 'width: 640'))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(NetvladError, match=r'64x48 px, but camera\.yaml is for 640x48'):
-        write_bag(open_traverse(folder), tmp_path / 'bag', camera_file=folder / 'camera.yaml')
+        write_bag(open_drive(folder), tmp_path / 'bag', camera_file=folder / 'camera.yaml')
     with pytest.raises(NetvladError, match='no image is left'):
-        write_bag(open_traverse(folder), tmp_path / 'bag', selection=slice(3, 4))
+        write_bag(open_drive(folder), tmp_path / 'bag', selection=slice(3, 4))
     with pytest.raises(NetvladError, match='exists already'):
-        write_bag(open_traverse(folder), folder)
+        write_bag(open_drive(folder), folder)
     assert sorted(tmp_path.iterdir()) == before
 
 

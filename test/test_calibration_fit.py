@@ -9,10 +9,10 @@ from scipy.stats import chi2
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.offline.mapping.calibration_fit import (
-    Trials,
+    CalibrationSamples,
+    calibration_quality,
     even_blocks,
     fit_map_calibration,
-    honesty,
     normalised_errors,
     probability,
 )
@@ -24,12 +24,12 @@ TOLD = np.array([0.02] * 3 + [np.radians(0.3)] * 3)
 
 
 def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
-    """Trials whose probabilities and errors follow a law; tails: every tenth error is triple."""
+    """CalibrationSamples whose probabilities and errors follow a law; tails: every tenth error is triple."""
     factor = 1.0 + 2.0 * (rng.random((count, 1)) < 0.1) if tails else np.ones((count, 1))
     residuals = rng.standard_normal((count, 6)) * np.hypot(FLOOR, TOLD) * factor
     similarity = rng.uniform(0.4, 0.8, count)
     inliers = rng.integers(0, 100, count)
-    trials = Trials(
+    trials = CalibrationSamples(
         similarity=similarity,
         inliers=inliers,
         poseless=np.zeros(count, dtype=bool),
@@ -47,8 +47,8 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
 def test_probability_becomes_honest_on_unseen_images(rng):
     fitted = fit_map_calibration(draw(rng, 500), OF_MODEL)
     unseen = draw(rng, 4000)
-    before = honesty(unseen, MapCalibration(), OF_MODEL, 0.95)
-    after = honesty(unseen, fitted, OF_MODEL, 0.95)
+    before = calibration_quality(unseen, MapCalibration(), OF_MODEL, 0.95)
+    after = calibration_quality(unseen, fitted, OF_MODEL, 0.95)
     assert before.expected_error > 0.05
     assert after.expected_error < 0.03
     assert fitted.images == 500
@@ -108,7 +108,7 @@ def test_a_method_with_few_estimates_keeps_its_defaults(rng):
     sure = MapCalibration(midpoint=-1.0, slope=100.0)
     many, few = (draw(rng, n, m, truth=sure) for n, m in ((100, 'map_images'), (19, 'landmarks')))
     columns = zip(vars(many).values(), vars(few).values(), strict=True)
-    trials = Trials(*map(np.concatenate, columns))
+    trials = CalibrationSamples(*map(np.concatenate, columns))
     trials.inliers[:] = -1
     trials.similarity[:] = 0.75
     fitted, default = fit_map_calibration(trials, OF_MODEL), MapCalibration()

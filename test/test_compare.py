@@ -25,7 +25,7 @@ from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
 from netvlad_ros.offline.comparison import comparison_plot as comparison_picture, comparison_run
 from netvlad_ros.offline.comparison.comparison_plot import draw_comparison
 from netvlad_ros.offline.comparison.comparison_table import legend, table
-from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.comparison.leaderboard import Leaderboard
 from netvlad_ros.offline.comparison.saved_result import find_finished, save_finished
 from netvlad_ros.offline.comparison.separate_process import compare_apart, compare_method
 from netvlad_ros.offline.methods.method import ImageError, MethodContext
@@ -55,7 +55,7 @@ def figures(benchmark, method, found, retrieval=()):
 @pytest.fixture
 def standings():
     half, most, all_ = np.arange(40) % 2, np.arange(40) < 22, np.ones(40)
-    return Standings(
+    return Leaderboard(
         ['one', 'two'],
         ['netvlad', 'hog', 'bow'],
         [
@@ -83,7 +83,7 @@ def test_several_benchmarks_share_a_table_that_marks_who_beats_ours(standings):
     assert said[0].endswith('which may be chance') and not said[1].endswith('chance')
     assert said[2] == 'no method beats netvlad at R@1 on two'
     assert [entry['method'] for entry in standings.as_json()] == ['hog', 'bow']
-    assert '**' in legend(standings) and '*' not in legend(Standings(['one'], ['hog'], []))
+    assert '**' in legend(standings) and '*' not in legend(Leaderboard(['one'], ['hog'], []))
 
 
 @pytest.mark.parametrize('width', [40, 80, 100, 200])
@@ -100,7 +100,7 @@ def test_the_picture_has_a_line_for_each_method(standings, tmp_path):
     draw_comparison(standings, tmp_path / 'few.png')
     many = [figures('one', f'method {i}', np.arange(4) < 2) for i in range(30)]
     draw_comparison(
-        Standings(['one'], [each['method'] for each in many], many), tmp_path / 'many.png'
+        Leaderboard(['one'], [each['method'] for each in many], many), tmp_path / 'many.png'
     )
     few, tall = (read_image(tmp_path / name).shape for name in ('few.png', 'many.png'))
     assert min(few[:2]) > 300 and tall[0] > 900

@@ -16,10 +16,10 @@ from netvlad_ros.cli import app
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, fit_images, of_database
 from netvlad_ros.offline.compression import report
-from netvlad_ros.offline.compression.benchmark_descriptors import Sides
+from netvlad_ros.offline.compression.benchmark_descriptors import BenchmarkDescriptors
 from netvlad_ros.offline.compression.projections import WHITENINGS, fitted_rotations
 from netvlad_ros.offline.compression.quantization import CODES, find
-from netvlad_ros.offline.compression.study import Grid, Point, marked, study
+from netvlad_ros.offline.compression.study import Grid, StorageOption, marked, study
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import unit
 
@@ -36,7 +36,7 @@ def sides(rng):
     """Places in directions of unequal variance; queries a little beside them."""
     database = unit(rng.normal(size=(PLACES, DIM)) / np.sqrt(1 + np.arange(DIM)) + 0.2)
     queries = unit(database[::6] + 0.04 * rng.normal(size=(100, DIM)))
-    return Sides(database, queries, database)
+    return BenchmarkDescriptors(database, queries, database)
 
 
 @pytest.fixture
@@ -193,7 +193,9 @@ def test_all_codes_twice_the_same(sides, benchmark):
 
 def test_the_front_is_what_nothing_smaller_beats():
     points = [
-        Point('as-given', dim, 'int8', size, 0, {1: recall, 5: 1.0}, {1: None, 5: None}, None)
+        StorageOption(
+            'as-given', dim, 'int8', size, 0, {1: recall, 5: 1.0}, {1: None, 5: None}, None
+        )
         for dim, size, recall in ((1, 8, 0.5), (2, 4, 0.4), (3, 4, 0.45), (4, 16, 0.5), (5, 9, 0.7))
     ]
     assert [(p.dimensions, p.front) for p in marked(points)] == [

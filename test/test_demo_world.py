@@ -10,7 +10,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from netvlad_ros.core.geometry import distance_m, invert, rotation_angle_deg
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, write_drive_bag
 from netvlad_ros.world.rendering.camera import T_BASE_CAM, Camera
 from netvlad_ros.world.rendering.daylight import FIRST_DAY
@@ -125,7 +125,7 @@ def test_the_bag_tells_images_and_camera_poses_as_driven(tmp_path, compressed):
     assert {'/tf', '/tf_static', '/odom'} < set(topics)
     np.testing.assert_allclose(info.k.reshape(3, 3), CAMERA.K)
 
-    traverse = open_traverse(tmp_path / 'bag')
+    traverse = open_drive(tmp_path / 'bag')
     np.testing.assert_allclose(traverse.T_base_cam, T_BASE_CAM, atol=1e-9)
     frames = list(traverse.frames())
     assert [f.stamp_ns for f in frames] == trajectory.stamps_ns.tolist()

@@ -16,7 +16,7 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.drives.pairs_file import read_pairs
 from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.evaluation.pairs_localization import decide_pairs
@@ -39,7 +39,7 @@ def place_map(tmp_path, bundle):
     """
     poses = [pose(10 * (i // 2)) for i in range(8)]
     drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
-    return build_map(open_traverse(drive), bundle, tmp_path / 'map')
+    return build_map(open_drive(drive), bundle, tmp_path / 'map')
 
 
 def queries(tmp_path):
@@ -53,7 +53,7 @@ def queries(tmp_path):
     folder = write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 2])
     mixed = np.round(0.8 * picture(3) + 0.2 * picture(2)).astype(np.uint8)
     write_image(folder / 'images' / '002.png', mixed)
-    return open_traverse(folder)
+    return open_drive(folder)
 
 
 def test_by_distance(tmp_path, bundle, place_map):
@@ -99,7 +99,7 @@ def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
         write_image(drive / name, picture(seed))
         lines += pose_line(name, 50 + i, pose(x)) + '\n'
     (drive / 'poses.csv').write_text(lines)
-    copy = open_traverse(drive)
+    copy = open_drive(drive)
     with pytest.raises(NetvladError, match=r'8 of the 10 images .* places of the map .*--same-rec'):
         evaluate_map(place_map, bundle, copy)
     with pytest.raises(NetvladError, match=r'1 of the 2 images .* they show nothing of elsewhere'):
@@ -107,7 +107,7 @@ def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
     assert copy.skipped == []
     asked = evaluate_map(place_map, bundle, copy, same_recording=True)
     assert (asked['queries'], asked['skipped'], asked['same_recording']) == (2, 8, True)
-    sliced = evaluate_map(place_map, bundle, open_traverse(drive), selection=slice(8, None))
+    sliced = evaluate_map(place_map, bundle, open_drive(drive), selection=slice(8, None))
     assert (sliced['queries'], sliced['skipped'], sliced['same_recording']) == (2, 0, True)
     assert sliced['recall'] == asked['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
     with pytest.raises(NetvladError, match='no image is left'):
@@ -121,8 +121,8 @@ def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
     for i in range(8):
         write_image(drive / f'images/00{i}.png', picture(60 + i))
     with pytest.raises(NetvladError, match=r'8 of the 10 images .* by another camera'):
-        evaluate_map(rig, bundle, open_traverse(drive))
-    rear = evaluate_map(rig, bundle, open_traverse(drive), same_recording=True)
+        evaluate_map(rig, bundle, open_drive(drive))
+    rear = evaluate_map(rig, bundle, open_drive(drive), same_recording=True)
     assert (rear['queries'], rear['same_recording']) == (10, True)
     other = evaluate_map(place_map, bundle, queries(tmp_path))  # the same stamps, another drive
     assert (other['same_recording'], other['identical_images']) == (False, 3)
@@ -130,7 +130,7 @@ def test_the_maps_own_images_are_no_queries(tmp_path, bundle, place_map):
 
 def test_strangers_are_not_accepted(tmp_path, bundle, place_map):
     drive = write_drive(tmp_path / 'elsewhere', [pose(0), pose(10)], seeds=[77, 78])
-    result = evaluate_map(place_map, bundle, open_traverse(drive))
+    result = evaluate_map(place_map, bundle, open_drive(drive))
     assert (result['accepted'], result['no_match']) == (0, 2)
     assert result['pose_error_m'] == {'median': None, 'p90': None}
 
@@ -168,7 +168,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path, bundle, place_map):
     with pytest.raises(NetvladError, match='was built with the model'):
         evaluate_map(place_map, other, drive)
     with pytest.raises(NetvladError, match="in the frame 'odom', the map's in 'map'"):
-        evaluate_map(place_map, bundle, open_traverse(tmp_path / 'query', map_frame='odom'))
+        evaluate_map(place_map, bundle, open_drive(tmp_path / 'query', map_frame='odom'))
     with pytest.raises(NetvladError, match='above 0'):
         evaluate_map(place_map, bundle, drive, radius_m=0.0)
     with pytest.raises(NetvladError, match='no image is left'):
@@ -256,7 +256,7 @@ def test_kitchen_second_half_in_the_first(tmp_path, shared_data, model_path):
     if not model_path.is_file():
         pytest.skip(f'no model at {model_path}')
     bundle = ModelBundle.load(model_path)
-    drive = open_traverse(shared_data / 'redkitchen')
+    drive = open_drive(shared_data / 'redkitchen')
     place_map = build_map(drive, bundle, tmp_path / 'map', selection=slice(0, 500, 2))
     result = evaluate_map(
         place_map, bundle, drive, selection=slice(500, 1000, 10), radius_m=0.5, angle_deg=30.0
@@ -302,7 +302,7 @@ def test_without_belief_a_sequence_is_its_images(tmp_path, bundle, place_map):
 def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
     for name, seed in (('a', 50), ('b', 0), ('c', 51)):  # b was mapped after all
         write_image(tmp_path / 'elsewhere' / 'deep' / f'{name}.png', picture(seed))
-    elsewhere = open_traverse(tmp_path / 'elsewhere', without_poses=True)
+    elsewhere = open_drive(tmp_path / 'elsewhere', without_poses=True)
     result = evaluate_unmapped(place_map, bundle, elsewhere, config=LocalizerConfig(belief=False))
     assert (result['images'], result['accepted'], result['no_match']) == (3, 1, 2)
     assert (result['accepted_images'], result['accepted_wrong']) == (['deep/b.png'], 1)
@@ -310,17 +310,17 @@ def test_an_unmapped_drive_needs_no_poses(tmp_path, bundle, place_map):
     assert result['highest_probability'] > 0.95
     assert result['sequence'].keys() >= {'accepted', 'wrong_per_1000', 'highest_probability'}
     with pytest.raises(NetvladError, match='is no drive'):
-        open_traverse(tmp_path / 'elsewhere')
+        open_drive(tmp_path / 'elsewhere')
 
 
 def test_an_unmapped_bag_needs_no_poses(tmp_path, bundle, place_map):
     images = [('/image', 10**9 * i, raw_image(10**9 * i, picture(50 + i))) for i in range(1, 4)]
     bag = write_bag(tmp_path / 'bag', images)
-    elsewhere = open_traverse(bag, without_poses=True)
+    elsewhere = open_drive(bag, without_poses=True)
     result = evaluate_unmapped(place_map, bundle, elsewhere)
     assert (result['images'], result['accepted'], result['skipped']) == (3, 0, 0)
     with pytest.raises(NetvladError, match='no poses'):
-        open_traverse(bag)
+        open_drive(bag)
 
 
 def test_pairs_are_decided(pairs, bundle, tmp_path):

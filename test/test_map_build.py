@@ -26,7 +26,7 @@ from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.map_files import read_index
 from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.map_builder import build_map
 
 NETVLAD = [sys.executable, '-c', 'from netvlad_ros.cli import main; main()']
@@ -44,7 +44,7 @@ def bundle(model) -> ModelBundle:
 
 def test_a_map_holds_what_the_robot_would_compute(tmp_path, bundle):
     poses = [pose(x=i, yaw_deg=5 * i) for i in range(6)]
-    drive = open_traverse(write_drive(tmp_path / 'drive', poses))
+    drive = open_drive(write_drive(tmp_path / 'drive', poses))
     build_map(drive, bundle, tmp_path / 'map', selection=slice(1, None))
     place_map = load_map(tmp_path / 'map')
     assert place_map.model_id == bundle.metadata.model_id
@@ -72,7 +72,7 @@ def test_keyframes(tmp_path, bundle, spacing_m, spacing_deg, kept):
     x = [0.0, 0.5, 1.0, 1.5, 2.0, 2.4, 2.8, 3.2]
     yaw = [0, 0, 0, 0, 0, 12, 24, 24]
     poses = [pose(x=a, yaw_deg=b) for a, b in zip(x, yaw, strict=True)]
-    drive = open_traverse(write_drive(tmp_path / 'drive', poses))
+    drive = open_drive(write_drive(tmp_path / 'drive', poses))
     place_map = build_map(
         drive, bundle, tmp_path / 'map', spacing_m=spacing_m, spacing_deg=spacing_deg
     )
@@ -84,7 +84,7 @@ def test_unreadable_images_are_counted_and_the_next_one_takes_their_place(tmp_pa
     (folder / 'images' / '002.png').write_bytes(b'no image')
     (folder / 'images' / '005.png').unlink()
     write_image(folder / 'images' / '006.png', picture(6, height=8, width=8))
-    drive = open_traverse(folder)
+    drive = open_drive(folder)
     place_map = build_map(drive, bundle, tmp_path / 'map', spacing_m=1.0)
     assert place_map.images == ('images/000.png', 'images/003.png', 'images/007.png')
     assert [skip.image[:14] for skip in drive.skipped] == [f'images/{i:03d}.png' for i in (2, 5, 6)]
@@ -95,9 +95,9 @@ def test_nothing_left_is_an_error(tmp_path, bundle):
     for image in (folder / 'images').iterdir():
         image.write_bytes(b'')
     with pytest.raises(NetvladError, match=r'no image is left for a map \(2 skipped, unreadable'):
-        build_map(open_traverse(folder), bundle, tmp_path / 'map')
+        build_map(open_drive(folder), bundle, tmp_path / 'map')
     with pytest.raises(NetvladError, match='the slice is empty'):
-        build_map(open_traverse(folder), bundle, tmp_path / 'map', selection=slice(5, 9))
+        build_map(open_drive(folder), bundle, tmp_path / 'map', selection=slice(5, 9))
     assert not (tmp_path / 'map').exists()
 
 
@@ -112,7 +112,7 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
         ]
     late = 3 * 10**9  # no pose there any more
     messages.append(('/image', late, raw_image(late, picture(9), frame_id='cam')))
-    drive = open_traverse(write_bag(tmp_path / 'bag', messages))
+    drive = open_drive(write_bag(tmp_path / 'bag', messages))
     build_map(drive, bundle, tmp_path / 'map', thumbnails=False)
     place_map = load_map(tmp_path / 'map')
     assert (len(place_map), place_map.base_frame, place_map.camera_frame) == (5, 'base_link', 'cam')
@@ -126,8 +126,8 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
 
 def test_a_folder_is_told_where_the_camera_sits(tmp_path, bundle):
     folder = write_drive(tmp_path / 'drive', [pose(x=0), pose(x=1)])
-    assert build_map(open_traverse(folder), bundle, tmp_path / 'bare').T_base_cam is None
-    drive = open_traverse(folder, T_base_cam=pose(x=0.3), camera_frame='front')
+    assert build_map(open_drive(folder), bundle, tmp_path / 'bare').T_base_cam is None
+    drive = open_drive(folder, T_base_cam=pose(x=0.3), camera_frame='front')
     build_map(drive, bundle, tmp_path / 'map')
     place_map = load_map(tmp_path / 'map')
     np.testing.assert_allclose(place_map.T_base_cam, pose(x=0.3), atol=1e-9)
@@ -135,7 +135,7 @@ def test_a_folder_is_told_where_the_camera_sits(tmp_path, bundle):
 
 
 def test_what_is_there_is_kept(tmp_path, bundle):
-    drive = open_traverse(write_drive(tmp_path / 'drive', [pose()]))
+    drive = open_drive(write_drive(tmp_path / 'drive', [pose()]))
     precious = tmp_path / 'precious'
     precious.mkdir()
     (precious / 'thesis.tex').touch()
@@ -169,7 +169,7 @@ def textured_drive(folder: Path, poses: list[np.ndarray]) -> Path:
 
 @pytest.mark.parametrize('kind', ['sift', 'orb'])
 def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
-    drive = open_traverse(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)]))
+    drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)]))
     drive.camera = CAMERA.resized(640, 480)
     spec = FeatureSpec.built_in(kind, max_keypoints=100)
     build_map(drive, bundle, tmp_path / 'map', feature_spec=spec, selection=slice(1, None))
@@ -186,7 +186,7 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
 
 
 def test_features_leave_the_rest_of_a_map_alone(tmp_path, bundle):
-    drive = open_traverse(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)]))
+    drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)]))
     spec = FeatureSpec.built_in('orb')
     bare = build_map(drive, bundle, tmp_path / 'bare')
     rich = build_map(drive, bundle, tmp_path / 'rich', feature_spec=spec)
@@ -218,7 +218,7 @@ def test_features_of_a_bundle_on_the_command_line(tmp_path, model):
 
 def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):
     folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)])
-    drive = open_traverse(folder)
+    drive = open_drive(folder)
     with pytest.raises(NetvladError, match='need the calibration of the camera'):
         build_map(drive, bundle, tmp_path / 'map', landmarks=True)
     drive.camera = CameraModel.create(300, 300, CAMERA.K, '', [])
@@ -233,7 +233,7 @@ def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):
 def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
     folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)])
     write_image(folder / 'images' / '002.png', picture(2))
-    drive = open_traverse(folder)
+    drive = open_drive(folder)
     assert len(build_map(drive, bundle, tmp_path / 'bare')) == 4
     spec = FeatureSpec.built_in('sift')
     place_map = build_map(drive, bundle, tmp_path / 'map', feature_spec=spec)
@@ -242,7 +242,7 @@ def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
 
 
 def test_landmarks_of_a_real_kitchen(tmp_path, bundle, shared_data):
-    drive = open_traverse(shared_data / 'redkitchen')
+    drive = open_drive(shared_data / 'redkitchen')
     seen = []
     build_map(
         drive,
@@ -325,14 +325,14 @@ def test_an_interrupted_build_leaves_nothing_behind(tmp_path, model, long_drive,
 
 def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, long_drive):
     out = tmp_path / 'maps' / 'map'
-    old = build_map(open_traverse(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    old = build_map(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
     process = start_build(long_drive, model, out, tmp_path)
     process.kill()
     process.communicate()
     assert load_map(out).map_id == old.map_id
     # The next build works, and clears what the killed one may have left.
     new = build_map(
-        open_traverse(write_drive(tmp_path / 'again', [pose(3)])), bundle, out, overwrite=True
+        open_drive(write_drive(tmp_path / 'again', [pose(3)])), bundle, out, overwrite=True
     )
     assert load_map(out).map_id == new.map_id != old.map_id
     assert [path.name for path in out.parent.iterdir()] == ['map']
@@ -340,7 +340,7 @@ def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, l
 
 def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bundle, model):
     out = tmp_path / 'maps' / 'map'
-    old = build_map(open_traverse(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    old = build_map(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
     poses = [pose(x=i) for i in range(600)]
     source = write_drive(tmp_path / 'many', poses, seeds=[0] * 600)
     process = subprocess.Popen(

@@ -27,7 +27,7 @@ from visualization_msgs.msg import MarkerArray
 from netvlad_ros.core.features.feature_bundle import read_feature_metadata, write_feature_bundle
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros_msgs.msg import PlaceMatch
 
@@ -175,7 +175,7 @@ def test_features_of_a_bundle_need_the_bundle(bench, tiny_world, tmp_path):  # n
     write_feature_bundle(cells(), METADATA, features)
     drive = write_drive(tmp_path / 'drive', [pose(x=float(i)) for i in range(4)])
     build_map(
-        open_traverse(drive),
+        open_drive(drive),
         ModelBundle.load(tiny_world / 'model.onnx', threads=1),
         tmp_path / 'map',
         feature_spec=read_feature_metadata(features).spec(50, 64),
@@ -195,7 +195,7 @@ def test_features_of_a_bundle_need_the_bundle(bench, tiny_world, tmp_path):  # n
 @pytest.fixture(scope='module')
 def kitchen(shared_data, model_path, tmp_path_factory):
     """The first images of a kitchen, as a drive and as a map with features and landmarks."""
-    drive = open_traverse(shared_data / 'redkitchen')
+    drive = open_drive(shared_data / 'redkitchen')
     folder = tmp_path_factory.mktemp('kitchen') / 'map'
     bundle = ModelBundle.load(model_path, threads=1)
     build_map(drive, bundle, folder, selection=slice(0, 60, 10), landmarks=True)

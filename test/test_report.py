@@ -22,13 +22,13 @@ from netvlad_ros.core.camera.image import decode_image, read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.evaluation.benchmark_evaluation import both_sides, evaluate_benchmark
 from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.methods.method import Ranking
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
 from netvlad_ros.offline.report.notices import interval_words
 from netvlad_ros.offline.report.page import LONGEST_PX, thumbnail
@@ -96,22 +96,22 @@ def place_map(tmp_path, bundle):
     """Pictures 0 to 3 at x = 0, 10, 20, 30 m, each taken twice."""
     poses = [pose(10 * (i // 2)) for i in range(8)]
     drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
-    return build_map(open_traverse(drive), bundle, tmp_path / 'map')
+    return build_map(open_drive(drive), bundle, tmp_path / 'map')
 
 
 def queries(tmp_path):
     """Picture 0 at 0.5 m: right; 1 at 10 m: right; 3 at 20 m: wrong; one that looks like none."""
     poses = [pose(0.5), pose(10), pose(20), pose(31)]
-    return open_traverse(write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 77]))
+    return open_drive(write_drive(tmp_path / 'query', poses, seeds=[0, 1, 3, 77]))
 
 
 def rows_of(data: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(data.decode('utf-8'), newline='')))
 
 
-def run_of(rows, **more) -> JudgedRun:
+def run_of(rows, **more) -> EvaluatedRun:
     more = {'title': 'a run', 'figures': {}, 'configuration': {}, 'places': ['p0', 'p1'], **more}
-    return JudgedRun(queries=rows, **more)
+    return EvaluatedRun(queries=rows, **more)
 
 
 def test_a_drive_on_a_map(tmp_path, bundle, place_map):
@@ -168,7 +168,7 @@ def test_a_drive_of_nowhere_needs_no_truth(tmp_path, bundle, place_map):
 def test_pictures_of_a_bag_are_read_in_one_pass(tmp_path, bundle, place_map, monkeypatch):
     stamps = [10**9 * i for i in range(101, 107)]
     images = [('/image', at, raw_image(at, picture(i % 4))) for i, at in enumerate(stamps)]
-    drive = open_traverse(write_bag(tmp_path / 'bag', images), without_poses=True)
+    drive = open_drive(write_bag(tmp_path / 'bag', images), without_poses=True)
     opened = []
     frames = drive.frames
     monkeypatch.setattr(drive, 'frames', lambda *of: opened.append(of) or frames(*of))
@@ -183,7 +183,7 @@ def test_pictures_of_a_bag_are_read_in_one_pass(tmp_path, bundle, place_map, mon
 
 
 def test_no_name_becomes_markup_or_formula(tmp_path):
-    row = JudgedQuery(
+    row = EvaluatedQuery(
         image=HOSTILE,
         ranked=[1, 0],
         right=[0],
@@ -214,7 +214,7 @@ def test_no_name_becomes_markup_or_formula(tmp_path):
     assert '\x00' not in text
     assert sum('<script>alert(1)</script>' in part for part in page.texts) >= 8  # shown, not run
     hostile = {'a': '=cmd()', 'b': '+1', 'c': '-1', 'd': '@SUM(1)', 'e': '  =1', 'f': '\t=1'}
-    table = rows_of(match_table(run_of([JudgedQuery(name, [0]) for name in hostile.values()])))
+    table = rows_of(match_table(run_of([EvaluatedQuery(name, [0]) for name in hostile.values()])))
     assert [row['image'] for row in table] == [
         *("'=cmd()", "'+1", "'-1", "'@SUM(1)", "'  =1", '\ufffd=1'),
     ]
@@ -232,8 +232,8 @@ def test_no_name_becomes_markup_or_formula(tmp_path):
 
 
 def test_what_hurts_most_comes_first():
-    def query(**more) -> JudgedQuery:
-        return JudgedQuery('image', **{'ranked': [0, 1], 'right': [0], **more})
+    def query(**more) -> EvaluatedQuery:
+        return EvaluatedQuery('image', **{'ranked': [0, 1], 'right': [0], **more})
 
     rows = [
         query(probability=0.9, wrong=False),  # right
@@ -372,7 +372,7 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     page.check_self_contained()
     assert 'recall@1, less that of strict' in page.texts
     elsewhere = [pose(x) for x in (0, 11, 20, 31)]  # another drive that counts time alike
-    drive = open_traverse(write_drive(tmp_path / 'other', elsewhere, seeds=[0, 1, 3, 77]))
+    drive = open_drive(write_drive(tmp_path / 'other', elsewhere, seeds=[0, 1, 3, 77]))
     (tmp_path / 'third').mkdir()
     evaluate_map(place_map, bundle, drive, pictures=tmp_path / 'third')
     (note,) = compare_runs([tmp_path / 'loose', tmp_path / 'third'], tmp_path / 'three')
@@ -383,7 +383,7 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
 def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):
     def saved(name, images):
         """A run whose query i is found unless its number is odd; none was decided on."""
-        rows = [JudgedQuery(f'{i}.png', [i % 2, 1 - i % 2], [0], similarity=0.5) for i in images]
+        rows = [EvaluatedQuery(f'{i}.png', [i % 2, 1 - i % 2], [0], similarity=0.5) for i in images]
         figures = {'recall': {'1': 0.5}, 'same_recording': name == 'a', 'images_per_block': 2}
         (tmp_path / name).mkdir()
         write_report(run_of(rows, figures=figures), tmp_path / name)
@@ -404,7 +404,7 @@ def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):
 
 
 def test_a_report_appears_whole_or_not_at_all(tmp_path, bundle):
-    run = run_of([JudgedQuery('image', [1, 0], [0], similarity=0.5)])
+    run = run_of([EvaluatedQuery('image', [1, 0], [0], similarity=0.5)])
     out = tmp_path / 'deep' / 'out'
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))  # as a disk that fills up
@@ -450,7 +450,7 @@ def test_what_is_no_run_is_refused(tmp_path):
     run.mkdir()
     with pytest.raises(NetvladError, match=r'metrics\.json cannot be read .* `netvlad eval'):
         compare_runs([run], tmp_path / 'out')
-    write_report(run_of([JudgedQuery('image', [1, 0], [0], similarity=0.5)]), run)
+    write_report(run_of([EvaluatedQuery('image', [1, 0], [0], similarity=0.5)]), run)
     with pytest.raises(NetvladError, match='is one of the runs'):
         compare_runs([run], run)
     (tmp_path / 'link').symlink_to(run)

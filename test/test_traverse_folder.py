@@ -8,7 +8,7 @@ from tiny_drive import HEADER, picture, pose, pose_line, trajectory, write_drive
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.drives.drive import selected_indices
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 
 CAMERA = """
 image_width: 64
@@ -24,7 +24,7 @@ LINE = 'images/{}.png,{},0,0,0,0,0,0,1'
 
 def test_reads_what_was_written(tmp_path):
     poses = [trajectory(i / 10) for i in range(7)]
-    drive = open_traverse(write_drive(tmp_path / 'monday', poses))
+    drive = open_drive(write_drive(tmp_path / 'monday', poses))
     assert (len(drive), drive.name, drive.frame_id, drive.T_base_cam) == (7, 'monday', 'map', None)
     frames = list(drive.frames())
     assert [frame.image for frame in frames] == [f'images/{i:03d}.png' for i in range(7)]
@@ -36,7 +36,7 @@ def test_reads_what_was_written(tmp_path):
 
 @pytest.mark.parametrize('text', ['2:5', '::3', '-2:', '5:100', '3:3'])
 def test_slices_as_python_does(tmp_path, text):
-    drive = open_traverse(write_drive(tmp_path / 'd', [pose(i) for i in range(7)]))
+    drive = open_drive(write_drive(tmp_path / 'd', [pose(i) for i in range(7)]))
     selection = slice(*(int(part) if part else None for part in text.split(':')))
     assert [frame.index for frame in drive.frames(selection)] == list(range(7))[selection]
 
@@ -50,14 +50,14 @@ def test_stamps_are_exact_nanoseconds(tmp_path):
     write_drive(tmp_path, [pose()])
     stamp = '1732100000.123456789'  # more digits than a double holds
     (tmp_path / 'poses.csv').write_text(f'{HEADER}\nimages/000.png,{stamp},0,0,0,0,0,0,1\n')
-    (frame,) = open_traverse(tmp_path).frames()
+    (frame,) = open_drive(tmp_path).frames()
     assert frame.stamp_ns == 1732100000123456789
 
 
 def test_counts_images_that_poses_do_not_name(tmp_path):
     write_drive(tmp_path, [pose(), pose(1)])
     write_image(tmp_path / 'images' / 'extra.png', picture(9))
-    drive = open_traverse(tmp_path)
+    drive = open_drive(tmp_path)
     assert len(drive) == 2
     assert [skip.image for skip in drive.skipped] == ['images/extra.png']
 
@@ -69,7 +69,7 @@ def test_images_may_be_linked_from_another_disk(tmp_path):
     (linked / 'images').symlink_to(real / 'images')
     (linked / 'images' / 'round').symlink_to(linked / 'images')  # must not be walked for ever
     (linked / 'poses.csv').write_text((real / 'poses.csv').read_text())
-    drive = open_traverse(linked)
+    drive = open_drive(linked)
     assert [frame.read().shape for frame in drive.frames()] == [(48, 64, 3)] * 2
     assert drive.skipped == []
 
@@ -100,7 +100,7 @@ def test_images_may_be_linked_from_another_disk(tmp_path):
 def test_broken_lines_are_named(tmp_path, lines, complaint):
     (tmp_path / 'poses.csv').write_text('\n'.join([HEADER, *lines]) + '\n')
     with pytest.raises(NetvladError, match=complaint):
-        open_traverse(tmp_path)
+        open_drive(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -110,31 +110,31 @@ def test_broken_lines_are_named(tmp_path, lines, complaint):
 def test_other_files_are_refused(tmp_path, content, complaint):
     (tmp_path / 'poses.csv').write_bytes(content)
     with pytest.raises(NetvladError, match=complaint):
-        open_traverse(tmp_path)
+        open_drive(tmp_path)
 
 
 def test_spreadsheets_byte_order_mark_and_line_ends_are_fine(tmp_path):
     write_image(tmp_path / 'images' / '0.png', picture(0))
     text = f'\ufeff{HEADER}\r\n{pose_line("images/0.png", 1, pose())}\r\n\r\n'
     (tmp_path / 'poses.csv').write_bytes(text.encode())
-    assert len(open_traverse(tmp_path)) == 1
+    assert len(open_drive(tmp_path)) == 1
 
 
 def test_says_what_a_drive_is(tmp_path):
     with pytest.raises(NetvladError, match=r'does not exist; a drive is a folder with poses\.csv'):
-        open_traverse(tmp_path / 'nowhere')
+        open_drive(tmp_path / 'nowhere')
     with pytest.raises(NetvladError, match='the folder is empty; a drive is'):
-        open_traverse(tmp_path)
+        open_drive(tmp_path)
     (tmp_path / 'video.mp4').touch()
     with pytest.raises(NetvladError, match=r'it holds video\.mp4; a drive is'):
-        open_traverse(tmp_path)
+        open_drive(tmp_path)
     with pytest.raises(NetvladError, match=r'a file ending in "\.mp4"; a drive is'):
-        open_traverse(tmp_path / 'video.mp4')
+        open_drive(tmp_path / 'video.mp4')
 
 
 @pytest.mark.parametrize('name', ['redkitchen', 'kitti_b'])
 def test_reads_real_drives(shared_data, name):
-    drive = open_traverse(shared_data / name)
+    drive = open_drive(shared_data / name)
     assert len(drive) == {'redkitchen': 1000, 'kitti_b': 51}[name]
     frame = next(drive.frames(slice(10, None)))
     assert frame.index == 10
@@ -143,13 +143,13 @@ def test_reads_real_drives(shared_data, name):
 
 def test_the_camera_is_the_folders_or_the_one_that_is_named(tmp_path):
     folder = write_drive(tmp_path / 'd', [pose()])
-    assert open_traverse(folder).camera is None
+    assert open_drive(folder).camera is None
     (folder / 'camera.yaml').write_text(CAMERA)
-    camera = open_traverse(folder).camera
+    camera = open_drive(folder).camera
     assert (camera.width, camera.height, camera.distortion_model) == (64, 48, 'equidistant')
     np.testing.assert_allclose(camera.rays([[31.5, 23.5]]), [[0, 0]], atol=1e-12)
     (tmp_path / 'other.yaml').write_text(CAMERA.replace('[50, 0, 31.5', '[70, 0, 31.5'))
-    named = open_traverse(folder, camera_file=tmp_path / 'other.yaml')
+    named = open_drive(folder, camera_file=tmp_path / 'other.yaml')
     assert named.camera.K[0, 0] == 70
 
 
@@ -165,10 +165,10 @@ def test_the_camera_is_the_folders_or_the_one_that_is_named(tmp_path):
 def test_a_broken_calibration_does_not_stop_the_drive(tmp_path, old, new, why):
     folder = write_drive(tmp_path / 'd', [pose()])
     (folder / 'camera.yaml').write_text(CAMERA.replace(old, new))
-    drive = open_traverse(folder)
+    drive = open_drive(folder)
     assert (drive.camera, len(drive)) == (None, 1)
     ((words, reason),) = drive.skipped
     assert why in words
     assert reason == 'no camera calibration of use'
     with pytest.raises(NetvladError, match='camera'):  # asked for by name
-        open_traverse(folder, camera_file=folder / 'camera.yaml')
+        open_drive(folder, camera_file=folder / 'camera.yaml')

@@ -1,4 +1,4 @@
-"""Metrics of honesty, against numbers worked out by hand."""
+"""Metrics of calibration_quality, against numbers worked out by hand."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from netvlad_ros.core.verification.candidates import VerificationBudget, candida
 from netvlad_ros.core.verification.evidence import Verification
 from netvlad_ros.core.verification.verifier import Verifier
 from netvlad_ros.offline.drives.camera_file import read_camera
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.landmarks import find_landmarks
 
 SPEC = FeatureSpec.built_in('sift')
@@ -256,7 +256,7 @@ def test_features_of_another_kind_are_refused(scene):
 
 def test_a_real_kitchen_and_real_strangers(shared_data):
     extractor = open_extractor(SPEC)
-    traverse = open_traverse(shared_data / 'redkitchen')
+    traverse = open_drive(shared_data / 'redkitchen')
     mapped = list(traverse.frames(slice(0, 200, 20)))
     nominal = read_camera(shared_data / 'redkitchen' / 'camera.yaml').model()
     found = [extractor.extract(frame.read()) for frame in mapped]

@@ -13,7 +13,7 @@ from netvlad_ros.cli import main
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.drives.camera_file import read_camera
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.world.rendering.photo_shelf import MaterialShelf, PhotoShelf
 from netvlad_ros.world.rendering.quad import Box, upright
 from netvlad_ros.world.scenes.rooms import build_floor
@@ -46,7 +46,7 @@ def rooms(tmp_path_factory, photographs) -> Path:
 
 
 def test_every_visit_is_a_folder_drive_of_the_same_place(rooms):
-    drives = [open_traverse(rooms / f'visit{number}') for number in range(3)]
+    drives = [open_drive(rooms / f'visit{number}') for number in range(3)]
     ways = []
     for number, drive in enumerate(drives):
         frames = list(drive.frames())

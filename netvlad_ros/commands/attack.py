@@ -102,7 +102,7 @@ def attack(
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
     from netvlad_ros.offline.drives.drive import slice_words
-    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.drives.open_drive import open_drive
 
     try:
         from netvlad_ros.training.attack.attack import AttackConfig
@@ -123,7 +123,7 @@ def attack(
     attacked, _ = load_network(path)
     loaded = ModelBundle.load(bundle, device=device)
     place_map = load_map(map_folder)
-    traverse = open_traverse(source, map_frame=map_frame, camera_file=camera_file)
+    traverse = open_drive(source, map_frame=map_frame, camera_file=camera_file)
     run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)
     settings = {
         'drive': traverse.name,

@@ -42,9 +42,9 @@ def write(
     """
     from netvlad_ros.offline.drives.bags.bag_conversion import write_bag
     from netvlad_ros.offline.drives.drive_options import BagOptions
-    from netvlad_ros.offline.drives.folder_drive import FolderTraverse
+    from netvlad_ros.offline.drives.folder_drive import FolderDrive
 
-    traverse = FolderTraverse(folder, BagOptions())
+    traverse = FolderDrive(folder, BagOptions())
     camera_file = folder / 'camera.yaml'
     if not camera_file.exists():
         typer.echo(f'netvlad: {folder} has no camera.yaml, so no camera_info is written', err=True)

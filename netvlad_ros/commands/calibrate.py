@@ -31,7 +31,7 @@ from netvlad_ros.commands.options.shared import (
 if TYPE_CHECKING:
     from netvlad_ros.core.model.metadata import SimilarityCalibration
     from netvlad_ros.core.place_map.calibration import MapCalibration
-    from netvlad_ros.offline.mapping.calibration_fit import Trials
+    from netvlad_ros.offline.mapping.calibration_fit import CalibrationSamples
 
 
 def calibrate(
@@ -68,13 +68,13 @@ def calibrate(
     from netvlad_ros.core.place_map.calibration import MAX_TEXT
     from netvlad_ros.core.place_map.storage import load_map, store_calibration
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.mapping.calibration_fit import fit_map_calibration
     from netvlad_ros.offline.mapping.calibration_samples import localize_trials
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
-    traverse = open_traverse(
+    traverse = open_drive(
         source,
         image_topic=image_topic,
         pose_topic=pose_topic,
@@ -109,7 +109,7 @@ def calibrate(
 
 
 def _facts(
-    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
+    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -119,9 +119,9 @@ def _facts(
     from netvlad_ros.core.place_map.calibration import MapCalibration
     from netvlad_ros.offline.mapping.calibration_fit import (
         MIN_ESTIMATES,
+        calibration_quality,
         even_blocks,
         fit_map_calibration,
-        honesty,
         likely_right,
     )
 
@@ -137,9 +137,11 @@ def _facts(
         'right': int(trials.right.sum()),
         'held_out': {
             'images': len(unseen),
-            'before': asdict(honesty(unseen, MapCalibration(), of_model, accept)),
+            'before': asdict(calibration_quality(unseen, MapCalibration(), of_model, accept)),
             'after': asdict(
-                honesty(unseen, fit_map_calibration(trials[seen], of_model), of_model, accept)
+                calibration_quality(
+                    unseen, fit_map_calibration(trials[seen], of_model), of_model, accept
+                )
             ),
         },
         'similarity': {'midpoint': calibration.midpoint, 'slope': calibration.slope},

@@ -14,8 +14,8 @@ from netvlad_ros.commands.options.shared import Model
 from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.comparison.comparison_run import Subject
-    from netvlad_ros.offline.comparison.leaderboard import Standings
+    from netvlad_ros.offline.comparison.comparison_run import BenchmarkFolder
+    from netvlad_ros.offline.comparison.leaderboard import Leaderboard
 
 
 PICTURE = 'comparison.png'
@@ -69,7 +69,7 @@ def compare(
         method_label,
         open_subjects,
     )
-    from netvlad_ros.offline.comparison.leaderboard import Standings
+    from netvlad_ros.offline.comparison.leaderboard import Leaderboard
     from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
     from netvlad_ros.offline.methods.method import MethodContext
     from netvlad_ros.offline.methods.registry import chosen_methods
@@ -96,7 +96,7 @@ def compare(
     worked = {figures['method'] for figures in results}
     if not worked:
         raise NetvladError('none of the methods worked')
-    standings = Standings(
+    standings = Leaderboard(
         [subject.name for subject in subjects],
         [label for label in map(method_label, names) if label in worked],
         results,
@@ -112,7 +112,7 @@ def compare(
     _print(standings, subjects)
 
 
-def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] | None:
+def _images(training: Path | None, subjects: list[BenchmarkFolder]) -> tuple[Path, ...] | None:
     """Images to learn from; None = those of each database. Raises NetvladError as fit_images."""
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.offline.benchmarks.benchmark import fit_images
@@ -129,7 +129,7 @@ def _images(training: Path | None, subjects: list[Subject]) -> tuple[Path, ...] 
 
 
 def _write(
-    standings: Standings, subjects: list[Subject], settings: dict[str, Any], out: Path
+    standings: Leaderboard, subjects: list[BenchmarkFolder], settings: dict[str, Any], out: Path
 ) -> None:
     from netvlad_ros.core.files import write_whole
     from netvlad_ros.offline.comparison.comparison_page import comparison_page
@@ -163,7 +163,7 @@ def _write(
         (staged / PICTURE).replace(out / PICTURE)
 
 
-def _print(standings: Standings, subjects: list[Subject]) -> None:
+def _print(standings: Leaderboard, subjects: list[BenchmarkFolder]) -> None:
     from netvlad_ros.offline.comparison.comparison_table import legend, table
 
     for subject in subjects:

@@ -13,7 +13,7 @@ from netvlad_ros.commands.options.shared import AsJson, Model
 from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.compression.study import Point
+    from netvlad_ros.offline.compression.study import StorageOption
 
 
 PICTURE = 'recall_over_bytes.png'
@@ -145,7 +145,7 @@ def compress(
         )
 
 
-def _print(points: list[Point] | tuple[Point, ...]) -> None:
+def _print(points: list[StorageOption] | tuple[StorageOption, ...]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -16,7 +16,7 @@ from netvlad_ros.offline.report.report_folder import json_text, write_json
 from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
-    from netvlad_ros.offline.drives.drive import Traverse
+    from netvlad_ros.offline.drives.drive import Drive
     from netvlad_ros.offline.progress import Progress
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -128,7 +128,7 @@ def report_missing(missing: Sequence[str], where: str) -> None:
         typer.echo(one_line(f'netvlad: {sentence}'), err=True)
 
 
-def report_skips(traverse: Traverse) -> None:
+def report_skips(traverse: Drive) -> None:
     """Say on stderr what was left out of a drive, and why."""
     from netvlad_ros.offline.progress import skip_sentences
 

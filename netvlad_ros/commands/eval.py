@@ -115,7 +115,7 @@ def evaluate(
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.evaluation.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
     from netvlad_ros.offline.evaluation.pairs_evaluation import judge_pairs
@@ -150,7 +150,7 @@ def evaluate(
                 typer.echo(one_line(f'netvlad: {sentence}'), err=True)
         elif map_folder is not None and source is not None:
             place_map = load_map(map_folder)
-            traverse = open_traverse(
+            traverse = open_drive(
                 source,
                 without_poses=unmapped,
                 image_topic=image_topic,

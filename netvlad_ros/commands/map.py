@@ -97,14 +97,14 @@ def build(
     from netvlad_ros.commands.console import print_facts
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_traverse
+    from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.mapping.map_builder import build_map, check_output
     from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts
     from netvlad_ros.offline.progress import skip_sentences
 
     check_output(out, overwrite=overwrite)
     spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
-    traverse = open_traverse(
+    traverse = open_drive(
         source,
         image_topic=image_topic,
         pose_topic=pose_topic,

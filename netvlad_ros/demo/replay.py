@@ -24,8 +24,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.drives.drive import Traverse
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.drive import Drive
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros_msgs.msg import PlaceMatch
 
 _SUBSCRIBER_S = 60.0
@@ -90,7 +90,7 @@ class Replay(Node):
         )
 
 
-def replay(traverse: Traverse, log: Path, rate_hz: float, node: Replay) -> None:
+def replay(traverse: Drive, log: Path, rate_hz: float, node: Replay) -> None:
     """Publish every readable image, at most rate_hz; log lines `index,stamp_ns`."""
     node.wait_for_subscriber()
     due, stamp_ns = time.monotonic(), 0
@@ -121,7 +121,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         rclpy.init()
-        traverse = open_traverse(options.source)
+        traverse = open_drive(options.source)
         node = Replay(options.image_topic, options.info_topic, traverse.camera)
         replay(traverse, options.log, options.rate, node)
     except NetvladError as error:

@@ -28,8 +28,8 @@ from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
 from netvlad_ros.demo.summary_plot import draw
 from netvlad_ros.demo.table import table
 from netvlad_ros.offline.drives.bags.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
-from netvlad_ros.offline.drives.drive import Traverse
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.drive import Drive
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, SEED, record
 from netvlad_ros.world.scenes.town import Town
@@ -57,7 +57,7 @@ class Demo:
         rendered = drive is None or query is None
         if drive is None or query is None:
             drive, query = self._render()
-        mapped, driven = open_traverse(drive), open_traverse(query)
+        mapped, driven = open_drive(drive), open_drive(query)
         place_map = self._build(mapped)
         metrics = self._localize(place_map, query, driven)
         metrics.check_answers()
@@ -80,7 +80,7 @@ class Demo:
             one, two = record(drives, self._out, progress)
         return one, two
 
-    def _build(self, drive: Traverse) -> PlaceMap:
+    def _build(self, drive: Drive) -> PlaceMap:
         with self._step('map drive one') as progress:
             out = self._out / 'map'
             return build_map(
@@ -94,7 +94,7 @@ class Demo:
                 landmark_progress=progress,
             )
 
-    def _localize(self, place_map: PlaceMap, query: Path, traverse: Traverse) -> DemoMetrics:
+    def _localize(self, place_map: PlaceMap, query: Path, traverse: Drive) -> DemoMetrics:
         truth = _truth(traverse, place_map)
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)
@@ -154,7 +154,7 @@ class _Advance:
         self._progress.update(self._task, completed=done, total=total)
 
 
-def _truth(traverse: Traverse, place_map: PlaceMap) -> dict[int, NDArray[np.float64]]:
+def _truth(traverse: Drive, place_map: PlaceMap) -> dict[int, NDArray[np.float64]]:
     if traverse.frame_id != place_map.frame_id:
         return {}
     return {f.index: f.T_map_cam for f in traverse.frames() if f.T_map_cam is not None}

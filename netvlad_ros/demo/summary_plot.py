@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import read_thumbnail
 from netvlad_ros.demo.demo_metrics import WRONG_M, DemoMetrics, PublishedImage
-from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.offline.drives.drive import Drive
 from netvlad_ros.world.scenes.town import AREA, Town
 
 _PAIRS = 6
@@ -29,7 +29,7 @@ _REFUSED = {'no_match': ('#d62728', 'x', 'no match'), 'ambiguous': ('#ff7f0e', '
 def draw(
     metrics: DemoMetrics,
     place_map: PlaceMap,
-    query: Traverse,
+    query: Drive,
     path: Path,
     town: Town | None,
     dpi: int = 125,
@@ -177,7 +177,7 @@ def _errors(ax: Axes, metrics: DemoMetrics) -> None:
     ax.set_title('Answers along drive two')
 
 
-def _pairs(axes: list[Axes], metrics: DemoMetrics, place_map: PlaceMap, query: Traverse) -> None:
+def _pairs(axes: list[Axes], metrics: DemoMetrics, place_map: PlaceMap, query: Drive) -> None:
     """Queries above, what the map answers below."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
     for ax, o in zip(axes, _chosen(metrics), strict=False):

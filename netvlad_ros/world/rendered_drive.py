@@ -40,7 +40,7 @@ SEED = 4
 
 
 @dataclass(frozen=True)
-class Drive:
+class RenderedDrive:
     """A route driven on a day: everything that decides its images."""
 
     name: str
@@ -67,11 +67,13 @@ class Drive:
             yield self.daylight.develop(renderer.render(T_map_cam), rng)
 
 
-DRIVE_ONE = Drive('drive_one', LOOP, FIRST_DRIVE, FIRST_DAY, day=1, compressed=True)
-DRIVE_TWO = Drive('drive_two', DETOUR, SECOND_DRIVE, SECOND_DAY, day=2, compressed=False)
+DRIVE_ONE = RenderedDrive('drive_one', LOOP, FIRST_DRIVE, FIRST_DAY, day=1, compressed=True)
+DRIVE_TWO = RenderedDrive('drive_two', DETOUR, SECOND_DRIVE, SECOND_DAY, day=2, compressed=False)
 
 
-def record(drives: list[Drive], folder: Path, progress: Callable[[int, int], None]) -> list[Path]:
+def record(
+    drives: list[RenderedDrive], folder: Path, progress: Callable[[int, int], None]
+) -> list[Path]:
     """Render drives side by side, one process each, into rosbag2 folders.
 
     progress: called with the images done and in all. Raises NetvladError if a drive failed.

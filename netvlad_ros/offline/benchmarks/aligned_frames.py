@@ -7,7 +7,7 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_frames
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import named_slots, numbered_slots
 from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
 from netvlad_ros.offline.files.image_files import image_names
@@ -24,7 +24,7 @@ MAX_LIST_BYTES = 2**24
 
 
 def load_frames(
-    database: str, queries: str, tolerance: int, origin: Origin, root: Path
+    database: str, queries: str, tolerance: int, origin: DatasetInfo, root: Path
 ) -> Benchmark:
     """Two folders below root whose images are numbered alike; right: `tolerance` frames apart."""
     folders = [origin.folder(origin.folder(root) / name) for name in (database, queries)]
@@ -32,7 +32,7 @@ def load_frames(
     return assemble(origin, root, places, asked, within_frames(asked, places, tolerance))
 
 
-def load_vp_air(origin: Origin, root: Path) -> Benchmark:
+def load_vp_air(origin: DatasetInfo, root: Path) -> Benchmark:
     """reference_views/ and queries/ numbered alike, 3 frames; distractors/ are never right."""
     folders = [origin.folder(origin.folder(root) / name) for name in ('reference_views', 'queries')]
     places, asked = numbered_slots(*folders)
@@ -43,7 +43,7 @@ def load_vp_air(origin: Origin, root: Path) -> Benchmark:
     return assemble(origin, root, places.then(wrong), asked, right, unknown=unknown)
 
 
-def load_nordland(origin: Origin, root: Path) -> Benchmark:
+def load_nordland(origin: DatasetInfo, root: Path) -> Benchmark:
     """summer/ and winter/, and a list of the names in use; or the UTM-named folders.
 
     Without a list, the numbers in the names are the frames.

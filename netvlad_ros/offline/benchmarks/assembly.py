@@ -11,15 +11,15 @@ from scipy.spatial import cKDTree
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.loader import Origin
-from netvlad_ros.offline.benchmarks.numbered_images import Slots
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
+from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages
 
 
 def assemble(
-    origin: Origin,
+    origin: DatasetInfo,
     root: Path,
-    database: Slots,
-    queries: Slots,
+    database: NumberedImages,
+    queries: NumberedImages,
     positives: Iterable[ArrayLike],
     *,
     unknown: Sequence[str] = (),
@@ -73,7 +73,7 @@ def assemble(
     return benchmark
 
 
-def within_frames(queries: Slots, database: Slots, tolerance: int) -> list[Rows]:
+def within_frames(queries: NumberedImages, database: NumberedImages, tolerance: int) -> list[Rows]:
     """Per query slot the database slots at most `tolerance` [frames] from its own index."""
     end = len(database)
     return [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import named_slots
 from netvlad_ros.offline.files.matlab_file import read_matlab
 
@@ -20,7 +20,7 @@ CELLS = (
 )  # fmt: skip
 
 
-def load_cell_list(name: str, images: str, origin: Origin, root: Path) -> Benchmark:
+def load_cell_list(name: str, images: str, origin: DatasetInfo, root: Path) -> Benchmark:
     """The list root/name; its images below root/images. Right: within the list's own radius.
 
     Raises:

@@ -12,7 +12,7 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 
 
 @dataclass(frozen=True)
-class Origin:
+class DatasetInfo:
     """Fields as in BenchmarkInfo."""
 
     name: str
@@ -53,11 +53,11 @@ def entry(
     layout: str,
     protocol: str,
     obtained: str,
-    load: Callable[[Origin, Path], Benchmark],
+    load: Callable[[DatasetInfo, Path], Benchmark],
     recall_at_1: float | None = None,
 ) -> BenchmarkInfo:
     """Arguments as the fields of BenchmarkInfo; load is told the origin."""
-    origin = Origin(name, title, protocol)
+    origin = DatasetInfo(name, title, protocol)
     return BenchmarkInfo(
         name, title, layout, protocol, obtained, partial(load, origin), recall_at_1
     )

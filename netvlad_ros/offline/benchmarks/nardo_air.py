@@ -13,9 +13,9 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import (
-    Slots,
+    NumberedImages,
     counted_slots,
     named_slots,
     natural,
@@ -26,7 +26,7 @@ from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
 RIGHT = tuple(f'top_{rank}_ref_ind' for rank in range(1, 6))
 
 
-def load_nardo_air(origin: Origin, root: Path) -> Benchmark:
+def load_nardo_air(origin: DatasetInfo, root: Path) -> Benchmark:
     """query_images/, reference_images/ in natural order; gt_matches.csv counts them from 0."""
     origin.folder(root)
     path = origin.file(root / 'gt_matches.csv')
@@ -45,7 +45,7 @@ def load_nardo_air(origin: Origin, root: Path) -> Benchmark:
     return assemble(origin, root, places, asked, positives, unknown=beyond)
 
 
-def _side(origin: Origin, root: Path, side: str) -> Slots:
+def _side(origin: DatasetInfo, root: Path, side: str) -> NumberedImages:
     """The images that the table lists, in natural order.
 
     Whatever its columns are called: the one that names images is used; where none names those

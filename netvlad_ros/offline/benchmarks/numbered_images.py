@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.files.image_files import SUFFIXES, ImageFinder, image_names
 
 MAX_SLOTS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
@@ -21,7 +21,7 @@ NUMBERED = re.compile(r'(.*?)([0-9]{1,18})(\.[^.]+)')
 
 
 @dataclass(frozen=True)
-class Slots:
+class NumberedImages:
     """N slots: the name of each image, and its path, None where the disk lacks it."""
 
     names: tuple[str, ...]
@@ -35,16 +35,16 @@ class Slots:
         """Names of the empty slots."""
         return tuple(n for n, p in zip(self.names, self.paths, strict=True) if p is None)
 
-    def then(self, other: Slots) -> Slots:
+    def then(self, other: NumberedImages) -> NumberedImages:
         """These slots, then those of the other."""
-        return Slots(self.names + other.names, self.paths + other.paths)
+        return NumberedImages(self.names + other.names, self.paths + other.paths)
 
 
-def named_slots(root: Path, names: Iterable[str]) -> Slots:
+def named_slots(root: Path, names: Iterable[str]) -> NumberedImages:
     """A slot for each name in a list, relative to root; empty if it leads out or is no image."""
     finder, listed = ImageFinder(root), tuple(names)
     are_images = [PurePosixPath(name).suffix.lower() in SUFFIXES for name in listed]
-    return Slots(
+    return NumberedImages(
         listed,
         tuple(
             finder.find(name) if is_image else None
@@ -53,16 +53,16 @@ def named_slots(root: Path, names: Iterable[str]) -> Slots:
     )
 
 
-def numbered_slots(*folders: Path) -> tuple[Slots, ...]:
+def numbered_slots(*folders: Path) -> tuple[NumberedImages, ...]:
     """Sides whose images are numbered alike, `Image000.jpg` in each: slot i has the same number.
 
-    Slots run from the lowest to the highest number of all folders. Raises NetvladError if a name
+    NumberedImages run from the lowest to the highest number of all folders. Raises NetvladError if a name
     ends in no number, or two images have the same one.
     """
     found = [_numbered(folder) for folder in folders]
     numbers = [number for names in found for number in names]
     if not numbers:
-        return tuple(Slots((), ()) for _ in folders)
+        return tuple(NumberedImages((), ()) for _ in folders)
     low, high = min(numbers), max(numbers)
     if high - low >= MAX_SLOTS:
         raise NetvladError(
@@ -75,7 +75,7 @@ def numbered_slots(*folders: Path) -> tuple[Slots, ...]:
     )
 
 
-def numbered_from_zero(folder: Path) -> Slots:
+def numbered_from_zero(folder: Path) -> NumberedImages:
     """A side whose images are numbered from 0: slot i has number i. Raises as numbered_slots."""
     names = _numbered(folder)
     if max(names, default=0) >= MAX_SLOTS:
@@ -85,7 +85,7 @@ def numbered_from_zero(folder: Path) -> Slots:
     return _in_line(folder, names, range(max(names, default=-1) + 1))
 
 
-def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
+def counted_slots(folder: Path, count: int, origin: DatasetInfo) -> NumberedImages:
     """A side of which only the number of images is published: they count in natural order.
 
     Where there are fewer, the numbers in their names must tell which ones are gone.
@@ -95,7 +95,7 @@ def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
     """
     names = sorted(image_names(origin.folder(folder)), key=natural)
     if len(names) == count:
-        return Slots(_below(folder, names), tuple(folder / name for name in names))
+        return NumberedImages(_below(folder, names), tuple(folder / name for name in names))
     parts = [NUMBERED.fullmatch(name) for name in names]
     numbers = [int(part.group(2)) for part in parts if part]
     steps = [b - a for a, b in pairwise(numbers)]
@@ -111,7 +111,7 @@ def counted_slots(folder: Path, count: int, origin: Origin) -> Slots:
     )
 
 
-def row_slots(folder: Path, rows: range, origin: Origin) -> Slots:
+def row_slots(folder: Path, rows: range, origin: DatasetInfo) -> NumberedImages:
     """A side whose images go with those rows of a table: by their names where these are numbers.
 
     As published, 130.png goes with row 130. Other names are counted: raises as counted_slots.
@@ -146,11 +146,11 @@ def _numbered(folder: Path) -> dict[int, str]:
     return found
 
 
-def _in_line(folder: Path, names: dict[int, str], numbers: range) -> Slots:
+def _in_line(folder: Path, names: dict[int, str], numbers: range) -> NumberedImages:
     pattern = NUMBERED.fullmatch(next(iter(names.values()), ''))
     before, digits, after = pattern.groups() if pattern else ('', '', '')
     line = [names.get(number, f'{before}{number:0{len(digits)}d}{after}') for number in numbers]
-    return Slots(
+    return NumberedImages(
         _below(folder, line),
         tuple(folder / names[number] if number in names else None for number in numbers),
     )

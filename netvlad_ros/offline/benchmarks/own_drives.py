@@ -10,7 +10,7 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import named_slots
 from netvlad_ros.offline.drives.pairs_file import read_pairs
 from netvlad_ros.offline.drives.poses_file import read_poses
@@ -23,7 +23,7 @@ NEAR_M, NEAR_DEG = 0.5, 30.0
 MICHIGAN_HEADER = ('image', 'place', 'month', 'dx_px_at_1024_wrt_month1')
 
 
-def load_corridor_loop(origin: Origin, root: Path) -> Benchmark:
+def load_corridor_loop(origin: DatasetInfo, root: Path) -> Benchmark:
     """Images 41 to 80 searched in 1 to 40; pairs.csv says who is right."""
     path = origin.file(origin.folder(root) / 'pairs.csv')
     pairs = read_pairs(path)
@@ -35,7 +35,7 @@ def load_corridor_loop(origin: Origin, root: Path) -> Benchmark:
     return _of_names(origin, root, names[:LAP], names[LAP:], positives, unknown)
 
 
-def load_pairs(origin: Origin, root: Path) -> Benchmark:
+def load_pairs(origin: DatasetInfo, root: Path) -> Benchmark:
     """Images of the query column searched in those of the db column that are no queries."""
     path = origin.file(origin.folder(root) / 'pairs.csv')
     pairs = read_pairs(path)
@@ -48,7 +48,7 @@ def load_pairs(origin: Origin, root: Path) -> Benchmark:
     return _of_names(origin, root, database, queries, positives)
 
 
-def load_halves(origin: Origin, root: Path) -> Benchmark:
+def load_halves(origin: DatasetInfo, root: Path) -> Benchmark:
     """The second half of poses.csv searched in the first: within 0.5 m and 30 degrees."""
     rows = read_poses(origin.file(origin.folder(root) / 'poses.csv'))
     half = len(rows) // 2
@@ -59,7 +59,7 @@ def load_halves(origin: Origin, root: Path) -> Benchmark:
     return _of_names(origin, root, names[:half], names[half:], positives)
 
 
-def load_michigan(origin: Origin, root: Path) -> Benchmark:
+def load_michigan(origin: DatasetInfo, root: Path) -> Benchmark:
     """Months 2 to 12 searched in month 1; right: the same place."""
     path = origin.file(origin.folder(root) / 'ground_truth.csv')
     rows = [
@@ -75,7 +75,7 @@ def load_michigan(origin: Origin, root: Path) -> Benchmark:
 
 
 def _of_names(
-    origin: Origin,
+    origin: DatasetInfo,
     root: Path,
     database: Sequence[str],
     queries: Sequence[str],

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.loader import Origin
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import (
-    Slots,
+    NumberedImages,
     counted_slots,
     named_slots,
     natural,
@@ -35,7 +35,7 @@ MAX_PAIRS = 2**22  # one list can stand in many rows of a small file
 RIDGE = (65, 101)  # images of db_images/ and q_images/
 
 
-def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
+def load_vpr_bench(origin: DatasetInfo, root: Path) -> Benchmark:
     """query/ and ref/ numbered from 0, with ground_truth_new.npy or ground_truth.csv.
 
     The CSV (query, reference: names inside the two folders) goes first where both are there.
@@ -58,7 +58,7 @@ def load_vpr_bench(origin: Origin, root: Path) -> Benchmark:
     return assemble(origin, root, places, *_by_query(pairs, asked, path))
 
 
-def load_mid_atlantic(origin: Origin, root: Path) -> Benchmark:
+def load_mid_atlantic(origin: DatasetInfo, root: Path) -> Benchmark:
     """db_images/ (65) and q_images/ (101), with eiffel_gt.npy or ground_truth.csv."""
     folders = [origin.folder(origin.folder(root) / name) for name in ('db_images', 'q_images')]
     if (root / CSV).is_file():
@@ -126,7 +126,7 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int | np.integer) and bool(-1 <= value < 2**31)
 
 
-def _by_query(pairs: Rows, asked: Slots, path: Path) -> tuple[Slots, list[Rows]]:
+def _by_query(pairs: Rows, asked: NumberedImages, path: Path) -> tuple[NumberedImages, list[Rows]]:
     """The query slots, lengthened to the highest query of the pairs, and their references."""
     if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(asked) + len(pairs)):
         raise NetvladError(
@@ -135,13 +135,13 @@ def _by_query(pairs: Rows, asked: Slots, path: Path) -> tuple[Slots, list[Rows]]
         )
     end = int(pairs[:, 0].max()) + 1 if len(pairs) else 0
     more = tuple(f'query image {i}' for i in range(len(asked), end))
-    queries = asked.then(Slots(more, (None,) * len(more)))
+    queries = asked.then(NumberedImages(more, (None,) * len(more)))
     order = np.argsort(pairs[:, 0], kind='stable')
     starts = np.searchsorted(pairs[order, 0], np.arange(1, len(queries)))
     return queries, np.split(pairs[order, 1], starts)
 
 
-def _of_names(origin: Origin, root: Path, database: Path, queries: Path) -> Benchmark:
+def _of_names(origin: DatasetInfo, root: Path, database: Path, queries: Path) -> Benchmark:
     """The images of both folders, and those that only the CSV knows."""
     path = root / CSV
     pairs: list[tuple[str, str]] = []

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.benchmarks.loader import Origin
-from netvlad_ros.offline.benchmarks.numbered_images import Slots, natural, row_slots
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
+from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages, natural, row_slots
 from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
 from netvlad_ros.offline.files.numpy_file import read_plain_array
 
@@ -22,7 +22,7 @@ MAX_CAMERA_BYTES = 2**14
 CAMERA_LINES = 9  # 3 of the camera matrix, distortion, 3 of the rotation, the centre, the size
 
 
-def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path) -> Benchmark:
+def load_pose_topic(database: slice, queries: slice, origin: DatasetInfo, root: Path) -> Benchmark:
     """db_images/ and q_images/; the rows of pose_topic_list.npy that are theirs, x and y first."""
     path = origin.file(origin.folder(root) / 'pose_topic_list.npy')
     poses = read_plain_array(path, 'get it again')
@@ -43,7 +43,7 @@ def load_pose_topic(database: slice, queries: slice, origin: Origin, root: Path)
     return assemble(origin, root, places, asked, right)
 
 
-def load_baidu_mall(origin: Origin, root: Path) -> Benchmark:
+def load_baidu_mall(origin: DatasetInfo, root: Path) -> Benchmark:
     """training_* and query_*: images_undistort/ and gt/ with a .camera for each image."""
     sides, unposed = [], []
     for name in ('training', 'query'):
@@ -58,7 +58,9 @@ def load_baidu_mall(origin: Origin, root: Path) -> Benchmark:
     return assemble(origin, root, places, asked, right, unknown=unposed)
 
 
-def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float64], list[str]]:
+def _with_cameras(
+    images: Path, cameras: Path
+) -> tuple[NumberedImages, NDArray[np.float64], list[str]]:
     """A slot for each camera, in natural order; its position; images that have no camera.
 
     Images and cameras are paired by name; by their order, as AnyLoc does, only where no name
@@ -77,7 +79,7 @@ def _with_cameras(images: Path, cameras: Path) -> tuple[Slots, NDArray[np.float6
     unposed = [
         f'{cameras.name}/{stem}.camera' for stem in sorted(of_stem.keys() - set(stems), key=natural)
     ]
-    slots = Slots(
+    slots = NumberedImages(
         tuple(f'{images.name}/{stem}' for stem in stems),
         tuple(of_stem.get(stem) for stem in stems),
     )

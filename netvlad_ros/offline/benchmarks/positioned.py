@@ -12,8 +12,8 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
-from netvlad_ros.offline.benchmarks.loader import Origin
-from netvlad_ros.offline.benchmarks.numbered_images import Slots
+from netvlad_ros.offline.benchmarks.loader import DatasetInfo
+from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages
 from netvlad_ros.offline.datasets.msls import read_msls
 from netvlad_ros.offline.datasets.pittsburgh_mat import read_pittsburgh_mat
 from netvlad_ros.offline.datasets.place_images import PlaceImages
@@ -30,7 +30,7 @@ def has_utm_folders(root: Path) -> bool:
     return any(all((f / side).is_dir() for side in ('database', 'queries')) for f in folders)
 
 
-def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
+def load_utm_folders(origin: DatasetInfo, root: Path) -> Benchmark:
     """`images/test/` with database/ and queries/, or a folder that has these two itself.
 
     The names are the ground truth: an image that is gone is gone from it too, unseen.
@@ -43,7 +43,7 @@ def load_utm_folders(origin: Origin, root: Path) -> Benchmark:
     return _benchmark(origin, root, [read_utm_folders(folder)])
 
 
-def load_tokyo247(name: str, origin: Origin, root: Path) -> Benchmark:
+def load_tokyo247(name: str, origin: DatasetInfo, root: Path) -> Benchmark:
     """As load_listed; the views of a panorama make a group (dbTokyo247.m: 12 in a row)."""
     benchmark = load_listed(name, origin, root)
     panoramas = [str(path.with_name(VIEW.sub('', path.stem))) for path in benchmark.database]
@@ -51,7 +51,7 @@ def load_tokyo247(name: str, origin: Origin, root: Path) -> Benchmark:
     return replace(benchmark, groups=groups) if groups.max() + 1 < len(groups) else benchmark
 
 
-def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
+def load_listed(name: str, origin: DatasetInfo, root: Path) -> Benchmark:
     """The list `name` (.mat) in root or root/datasets, with the images below root.
 
     Where the list has time stamps, images of a query's own time are junk, as in the authors' own
@@ -68,7 +68,7 @@ def load_listed(name: str, origin: Origin, root: Path) -> Benchmark:
     raise origin.missing(root / name)
 
 
-def load_msls(origin: Origin, root: Path) -> Benchmark:
+def load_msls(origin: DatasetInfo, root: Path) -> Benchmark:
     """The validation cities below `train_val/`, or one city's own folder.
 
     As in the authors' own evaluation (msls.py, evaluate.py): images that subtask_index.csv leaves
@@ -82,9 +82,9 @@ def load_msls(origin: Origin, root: Path) -> Benchmark:
     return _benchmark(origin, root, [read_msls(city, task='all') for city in cities])
 
 
-def _benchmark(origin: Origin, root: Path, sources: Sequence[PlaceImages]) -> Benchmark:
+def _benchmark(origin: DatasetInfo, root: Path, sources: Sequence[PlaceImages]) -> Benchmark:
     """Positives within RADIUS_M of each other, in one source and area."""
-    database, queries = Slots((), ()), Slots((), ())
+    database, queries = NumberedImages((), ()), NumberedImages((), ())
     positives: list[Rows] = []
     for source in sources:
         if source.positions_m is None:
@@ -133,6 +133,6 @@ def _near(source: PlaceImages, database: Rows, queries: Rows) -> list[Rows]:
     return found
 
 
-def _slots(source: PlaceImages, indices: Rows) -> Slots:
+def _slots(source: PlaceImages, indices: Rows) -> NumberedImages:
     paths = tuple(source.images[i] for i in indices)
-    return Slots(tuple(str(path) for path in paths), paths)
+    return NumberedImages(tuple(str(path) for path in paths), paths)

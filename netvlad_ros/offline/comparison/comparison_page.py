@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netvlad_ros.offline.comparison.comparison_run import Subject
+from netvlad_ros.offline.comparison.comparison_run import BenchmarkFolder
 from netvlad_ros.offline.comparison.comparison_table import (
     COST_DIGITS,
     COSTS,
@@ -15,15 +15,15 @@ from netvlad_ros.offline.comparison.comparison_table import (
     groups,
     legend,
 )
-from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.comparison.leaderboard import Leaderboard
 from netvlad_ros.offline.report.environment import environment
 from netvlad_ros.offline.report.metric_table import flat
 from netvlad_ros.offline.report.page import Page
 
 
 def comparison_page(
-    standings: Standings,
-    subjects: Sequence[Subject],
+    standings: Leaderboard,
+    subjects: Sequence[BenchmarkFolder],
     settings: Mapping[str, Any],
     picture: Path,
 ) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from netvlad_ros.offline.comparison.leaderboard import OURS, Standings, recall_at_1
+from netvlad_ros.offline.comparison.leaderboard import OURS, Leaderboard, recall_at_1
 from netvlad_ros.offline.report.plots import write_figure
 from netvlad_ros.offline.report.safe_text import label as safe
 
@@ -19,7 +19,7 @@ PANEL_INCHES, ROW_INCHES = 2.1, 0.27
 LEAST_ROWS = 8  # below it, the panels would be lower than their titles are wide
 
 
-def draw_comparison(standings: Standings, path: Path) -> None:
+def draw_comparison(standings: Leaderboard, path: Path) -> None:
     """A line for each method, best on top, through panels of recall@1 and of what it costs.
 
     Lines instead of labelled points, so that methods which tie stay legible. Raises NetvladError
@@ -47,7 +47,7 @@ def draw_comparison(standings: Standings, path: Path) -> None:
     write_figure(figure, path)
 
 
-def _recalls(axes: Axes, standings: Standings, methods: Sequence[str], benchmark: str) -> None:
+def _recalls(axes: Axes, standings: Leaderboard, methods: Sequence[str], benchmark: str) -> None:
     for row, name in enumerate(methods):
         figures = standings.of(benchmark, name)
         share = recall_at_1(figures)
@@ -63,7 +63,7 @@ def _recalls(axes: Axes, standings: Standings, methods: Sequence[str], benchmark
     axes.grid(alpha=0.3)
 
 
-def _costs(axes: Axes, standings: Standings, methods: Sequence[str], cost: str) -> None:
+def _costs(axes: Axes, standings: Leaderboard, methods: Sequence[str], cost: str) -> None:
     for row, name in enumerate(methods):
         value = standings.costs(name)[cost]
         if value is not None:

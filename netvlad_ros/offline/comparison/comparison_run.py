@@ -26,7 +26,7 @@ Bar = Callable[[str], 'AbstractContextManager[Progress]']
 
 
 @dataclass(frozen=True)
-class Subject:
+class BenchmarkFolder:
     """A benchmark in a folder, under a name that no other of the comparison has."""
 
     name: str
@@ -50,7 +50,7 @@ class ComparisonRun:
     say: Callable[[str], None]
     bar: Bar
 
-    def judge(self, subject: Subject) -> Iterator[Figures]:
+    def judge(self, subject: BenchmarkFolder) -> Iterator[Figures]:
         """Yield the figures of every method that works, as soon as it is finished.
 
         Raises NetvladError if an image is unusable or a result cannot be kept, for that holds for
@@ -70,7 +70,7 @@ class ComparisonRun:
                     raise
                 self.say(f'{name} on {subject.name}: {error}')
 
-    def _judged(self, name: str, subject: Subject, images: Settings) -> Figures:
+    def _judged(self, name: str, subject: BenchmarkFolder, images: Settings) -> Figures:
         if self.out is None:
             figures, _ = self._rank(name, subject)
             return figures
@@ -86,7 +86,7 @@ class ComparisonRun:
         save_finished(folder, subject.root, subject.benchmark, ranking, figures, settings)
         return figures
 
-    def _rank(self, name: str, subject: Subject) -> tuple[Figures, Ranking]:
+    def _rank(self, name: str, subject: BenchmarkFolder) -> tuple[Figures, Ranking]:
         with self.bar(f'{subject.name}: {name}') as progress:
             figures, ranking = compare_apart(name, subject.benchmark, self.context, progress)
         return {
@@ -100,7 +100,7 @@ class ComparisonRun:
         }, ranking
 
 
-def open_subjects(words: Sequence[str]) -> list[Subject]:
+def open_subjects(words: Sequence[str]) -> list[BenchmarkFolder]:
     """Benchmarks by pairs of name and folder; those of one name are told apart by their folders.
 
     Raises NetvladError if the words are no pairs, or a benchmark is unknown, is not there, is named
@@ -116,13 +116,13 @@ def open_subjects(words: Sequence[str]) -> list[Subject]:
         for name, root in zip(words[::2], words[1::2], strict=True)
     ]
     asked = [info.name for info, _ in pairs]
-    subjects: list[Subject] = []
+    subjects: list[BenchmarkFolder] = []
     for info, root in pairs:
         often = asked.count(info.name) > 1
         name = f'{info.name}-{root.resolve().name}' if often else info.name
         if name in [subject.name for subject in subjects]:
             raise NetvladError(f'{name} is named twice; rename one of the folders, or leave it out')
-        subjects.append(Subject(name, info, root, info.load(root)))
+        subjects.append(BenchmarkFolder(name, info, root, info.load(root)))
     return subjects
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netvlad_ros.offline.comparison.leaderboard import OURS, Standings
+from netvlad_ros.offline.comparison.leaderboard import OURS, Leaderboard
 from netvlad_ros.offline.evaluation.benchmark_ranking import Figures
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 
@@ -40,7 +40,7 @@ class Group:
         return [self.title.ljust(wide), *(line.ljust(wide) for line in lines)]
 
 
-def groups(standings: Standings) -> list[Group]:
+def groups(standings: Leaderboard) -> list[Group]:
     """What the table shows, from the names on the left to the papers on the right."""
     several = len(standings.benchmarks) > 1
     found = [Group('', ['method'], [[name] for name in standings.methods], left=True)]
@@ -59,7 +59,7 @@ def groups(standings: Standings) -> list[Group]:
     return [*found, Group('', ['paper'], papers, left=True)]
 
 
-def table(standings: Standings, width: int | None = None) -> list[str]:
+def table(standings: Leaderboard, width: int | None = None) -> list[str]:
     """Lines of the table; where they would be wider than width, its groups follow one another."""
     names, *others = (group.lines() for group in groups(standings))
     blocks = [[names]]
@@ -75,7 +75,7 @@ def table(standings: Standings, width: int | None = None) -> list[str]:
     return text[1:]
 
 
-def legend(standings: Standings) -> str:
+def legend(standings: Leaderboard) -> str:
     """What the figures and marks of the table mean."""
     parts = [UNITS]
     if len(standings.benchmarks) > 1:
@@ -91,7 +91,7 @@ def percent(share: float | None) -> str:
 
 
 def _recalls(
-    standings: Standings, benchmark: str, own: Sequence[Figures | None], several: bool
+    standings: Leaderboard, benchmark: str, own: Sequence[Figures | None], several: bool
 ) -> Group:
     parts = list(next((figures['retrieval'] for figures in own if figures is not None), ()))
     ranks = [] if several else [str(rank) for rank in RECALL_AT[1:]]

@@ -17,7 +17,7 @@ OURS = 'netvlad'
 
 
 @dataclass(frozen=True)
-class Standings:
+class Leaderboard:
     """Figures of compare_method, each with the `benchmark` that it is of.
 
     benchmarks, methods: names, as they were asked for. A method that failed on a benchmark has no

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class BenchmarkDescriptors:
     """Descriptors of a benchmark, and those that whitenings and codes learn from; (n, D) each."""
 
     database: Vector
@@ -25,7 +25,9 @@ class Sides:
     fit: Vector
 
 
-def describe_sides(benchmark: Benchmark, context: MethodContext, progress: Progress) -> Sides:
+def describe_sides(
+    benchmark: Benchmark, context: MethodContext, progress: Progress
+) -> BenchmarkDescriptors:
     """Describe each image once. Raises NetvladError if an image or the model is unusable."""
     descriptor = BundleDescriptor(context)
     sides = [
@@ -42,4 +44,4 @@ def describe_sides(benchmark: Benchmark, context: MethodContext, progress: Progr
             done += 1
             progress(done, total)
         described.append(np.array(rows, np.float32))
-    return Sides(described[0], described[1], described[-1 if len(sides) > 2 else 0])
+    return BenchmarkDescriptors(described[0], described[1], described[-1 if len(sides) > 2 else 0])

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from netvlad_ros.offline.compression.projections import WHITENINGS
 from netvlad_ros.offline.compression.quantization import CODES
-from netvlad_ros.offline.compression.study import Point, Study
+from netvlad_ros.offline.compression.study import StorageOption, Study
 from netvlad_ros.offline.report.plots import COLOURS, write_figure
 
 MARKERS = dict(zip(WHITENINGS, ('o', 'D', 's', '^', 'v', 'P'), strict=True))
@@ -76,7 +76,7 @@ def draw(study: Study, title: str, path: Path) -> None:
     write_figure(figure, path)
 
 
-def _draw_front(axes: Axes, front: Sequence[Point]) -> list[str]:
+def _draw_front(axes: Axes, front: Sequence[StorageOption]) -> list[str]:
     """Draw the front with its points numbered; what the numbers stand for."""
     spent = [point.bytes_per_place for point in front]
     recall = [100 * point.recall[1] for point in front]

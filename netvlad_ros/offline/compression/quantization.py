@@ -30,7 +30,7 @@ CODES = (*_NUMBERS, *_PARTS, RABITQ, BINARY)
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """Rows of the database, best first, int64 (Q, k), and what they were found with.
 
     bytes_per_place: of a code. shared_bytes: of codebooks and the like, once for all places.
@@ -41,7 +41,9 @@ class Found:
     shared_bytes: int
 
 
-def find(code: str, fit: Vector, database: Vector, queries: Vector, k: int, seed: int) -> Found:
+def find(
+    code: str, fit: Vector, database: Vector, queries: Vector, k: int, seed: int
+) -> SearchResult:
     """Search a coded database for k places a query; arrays are (n, D) of unit rows.
 
     code: of CODES; what it learns, it learns from fit. Raises NetvladError where it cannot be.
@@ -52,7 +54,7 @@ def find(code: str, fit: Vector, database: Vector, queries: Vector, k: int, seed
     index = _index(code, fit, seed)
     index.add(database)
     _, rows = index.search(queries, k)
-    return Found(rows.astype(np.int64), int(index.sa_code_size()), _learned_bytes(index))
+    return SearchResult(rows.astype(np.int64), int(index.sa_code_size()), _learned_bytes(index))
 
 
 def _index(code: str, fit: Vector, seed: int) -> Any:
@@ -89,10 +91,10 @@ def _learned_bytes(index: Any) -> int:
     return 4 * int(index.sq.trained.size()) if isinstance(index, faiss.IndexScalarQuantizer) else 0
 
 
-def _find_bits(database: Vector, queries: Vector, k: int) -> Found:
+def _find_bits(database: Vector, queries: Vector, k: int) -> SearchResult:
     """By signs and their Hamming distance (Charikar, STOC 2002); ties go to the lower row."""
     coded, asked = (np.packbits(side > 0, axis=1) for side in (database, queries))
     index = faiss.IndexBinaryFlat(8 * coded.shape[1])
     index.add(coded)
     _, rows = index.search(asked, k)
-    return Found(rows.astype(np.int64), coded.shape[1], 0)
+    return SearchResult(rows.astype(np.int64), coded.shape[1], 0)

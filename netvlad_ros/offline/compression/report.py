@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netvlad_ros.offline.compression.study import Point, Study
+from netvlad_ros.offline.compression.study import StorageOption, Study
 from netvlad_ros.offline.report.environment import environment
 from netvlad_ros.offline.report.metric_table import flat
 from netvlad_ros.offline.report.page import Page
@@ -64,7 +64,7 @@ HEADER = (
 NUMBERS = ('bytes', 'shared kB', 'dim', 'R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact')
 
 
-def cells(point: Point) -> list[str]:
+def cells(point: StorageOption) -> list[str]:
     """A point as a row below HEADER; * marks the Pareto front."""
     return [
         '*' if point.front else '',
@@ -79,9 +79,9 @@ def cells(point: Point) -> list[str]:
     ]
 
 
-def best_of_each(points: Sequence[Point]) -> list[Point]:
+def best_of_each(points: Sequence[StorageOption]) -> list[StorageOption]:
     """Of each size and code the whitening of most recall@1; points come in order of bytes."""
-    best: dict[tuple[int, str], Point] = {}
+    best: dict[tuple[int, str], StorageOption] = {}
     for point in points:  # of equal bytes the better comes first
         best.setdefault((point.dimensions, point.code), point)
     return list(best.values())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.compression.benchmark_descriptors import Sides
+from netvlad_ros.offline.compression.benchmark_descriptors import BenchmarkDescriptors
 from netvlad_ros.offline.compression.projections import (
     LEARNED_WHITENINGS,
     WHITENINGS,
@@ -63,13 +63,17 @@ class Study:
     exact: recall@1 of the whole descriptors, in 0..1.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[StorageOption, ...]
     exact: float
     left_out: dict[str, str]
 
 
 def study(
-    sides: Sides, benchmark: Benchmark, grid: Grid, context: MethodContext, progress: Progress
+    sides: BenchmarkDescriptors,
+    benchmark: Benchmark,
+    grid: Grid,
+    context: MethodContext,
+    progress: Progress,
 ) -> Study:
     """Try a grid on descriptors. Raises NetvladError where nothing can be judged."""
     if not any(map(len, benchmark.positives)):
@@ -83,7 +87,7 @@ def study(
     k = benchmark.depth(max(RECALL_AT))
     whole = find(EXACT, sides.fit, sides.database, sides.queries, k, seed)
     exact = _hits(whole.rows, benchmark)
-    points: list[Point] = []
+    points: list[StorageOption] = []
     left_out: dict[str, str] = {}
     for name, dim in turned:
         rotation = rotations[name]
@@ -103,7 +107,7 @@ def study(
                 continue
             hits = _hits(found.rows, benchmark)
             points.append(
-                Point(
+                StorageOption(
                     name,
                     dim,
                     code,
@@ -139,7 +143,7 @@ def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Point:
+class StorageOption:
     """One way to store descriptors. recall: N -> share of the answerable queries, in 0..1.
 
     intervals: of 95 % over the queries. to_exact: recall@1 less that of the whole descriptors, on
@@ -164,7 +168,7 @@ class Point:
         return asdict(self)
 
 
-def marked(points: Sequence[Point]) -> tuple[Point, ...]:
+def marked(points: Sequence[StorageOption]) -> tuple[StorageOption, ...]:
     """Points by bytes, then by recall@1, those on the Pareto front marked."""
     best = -1.0
     ordered = []

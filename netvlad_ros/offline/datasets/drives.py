@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.offline.drives.drive_options import BagOptions
-from netvlad_ros.offline.drives.folder_drive import FolderTraverse
+from netvlad_ros.offline.drives.folder_drive import FolderDrive
 from netvlad_ros.offline.drives.folder_writer import SKIPPED_FILE, write_traverse_folder
-from netvlad_ros.offline.drives.open_drive import open_traverse
+from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.files.csv_file import read_columns
 from netvlad_ros.offline.files.image_files import ImageFinder
 from netvlad_ros.offline.progress import Skip
@@ -80,7 +80,7 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
     skipped: list[Skip] = []
     for drive, folder in drives.items():
         finder = ImageFinder(folder)
-        traverse = FolderTraverse(folder, BagOptions())
+        traverse = FolderDrive(folder, BagOptions())
         first = None
         for frame in traverse.frames():
             image = finder.find(frame.image)
@@ -119,7 +119,7 @@ def read_bag(bag: Path, cache: Path, max_area_px: int, options: BagOptions) -> P
     """
     folder = cache / f'{bag.resolve().stem}-{_fingerprint(bag, max_area_px, options)}'
     if not folder.is_dir():
-        write_traverse_folder(open_traverse(bag, **vars(options)), folder, max_area_px)
+        write_traverse_folder(open_drive(bag, **vars(options)), folder, max_area_px)
     found = read_folder_traverse(folder)
     skipped = tuple(
         Skip(row.cells['image'], row.cells['reason'])

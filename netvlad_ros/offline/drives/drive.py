@@ -35,7 +35,7 @@ class Frame:
     read: Callable[[], NDArray[np.uint8]] = field(repr=False)
 
 
-class Traverse(Protocol):
+class Drive(Protocol):
     """An ordered list of images with poses, read one by one so that drives of any length fit.
 
     frame_id: the frame that the poses are given in; T_base_cam: (4, 4) float64 where the drive

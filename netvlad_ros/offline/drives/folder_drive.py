@@ -21,7 +21,7 @@ from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.progress import Skip
 
 
-class FolderTraverse:
+class FolderDrive:
     """The images that `poses.csv` names, in its order; other images are counted as skipped."""
 
     def __init__(self, folder: Path, options: BagOptions) -> None:

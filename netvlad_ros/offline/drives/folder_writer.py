@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import pose_vector
-from netvlad_ros.offline.drives.drive import Traverse, read_or_skip
+from netvlad_ros.offline.drives.drive import Drive, read_or_skip
 from netvlad_ros.offline.drives.poses_file import HEADER
 from netvlad_ros.offline.progress import skip_sentences
 
@@ -21,7 +21,7 @@ SKIPPED_FILE = 'skipped.csv'
 JPEG_QUALITY = 95
 
 
-def write_traverse_folder(traverse: Traverse, folder: Path, max_area_px: int) -> None:
+def write_traverse_folder(traverse: Drive, folder: Path, max_area_px: int) -> None:
     """Write the frames that have a pose as JPEG with their poses; the folder appears whole.
 
     max_area_px: larger images are shrunk to this area [px], by area averaging; 0 keeps them. What

@@ -20,7 +20,7 @@ from netvlad_ros.offline.progress import Skip
 STEP_NS = 500_000_000  # a robot at walking pace that keeps an image every half a metre
 
 
-class ImageTraverse:
+class ImageDrive:
     """The images of a folder, or those named, in order; stamps are pretended, STEP_NS apart."""
 
     def __init__(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.drives.drive import Traverse
+from netvlad_ros.offline.drives.drive import Drive
 from netvlad_ros.offline.drives.drive_options import BagOptions
 
 UNDERSTOOD = (
@@ -15,8 +15,8 @@ UNDERSTOOD = (
 )
 
 
-def open_traverse(source: Path | str, **options: Any) -> Traverse:
-    """Open a drive; options are the fields of BagOptions (a folder needs few: FolderTraverse).
+def open_drive(source: Path | str, **options: Any) -> Drive:
+    """Open a drive; options are the fields of BagOptions (a folder needs few: FolderDrive).
 
     without_poses: a folder that is no drive is taken for one of all images below it.
     Raises NetvladError if it is missing, of no known kind, or broken.
@@ -26,19 +26,19 @@ def open_traverse(source: Path | str, **options: Any) -> Traverse:
     if not source.exists():
         raise NetvladError(f'{source} does not exist; a drive is {UNDERSTOOD}')
     if source.is_dir() and (source / 'poses.csv').is_file():
-        from netvlad_ros.offline.drives.folder_drive import FolderTraverse
+        from netvlad_ros.offline.drives.folder_drive import FolderDrive
 
-        return FolderTraverse(source, bag_options)
+        return FolderDrive(source, bag_options)
     if _is_bag(source):
-        from netvlad_ros.offline.drives.bags.bag_drive import BagTraverse
+        from netvlad_ros.offline.drives.bags.bag_drive import BagDrive
 
-        return BagTraverse(source, bag_options)
+        return BagDrive(source, bag_options)
     if bag_options.without_poses and source.is_dir():
         from netvlad_ros.offline.drives.camera_file import read_camera_model
-        from netvlad_ros.offline.drives.image_drive import ImageTraverse
+        from netvlad_ros.offline.drives.image_drive import ImageDrive
 
         file = bag_options.camera_file
-        return ImageTraverse(source, camera=None if file is None else read_camera_model(file))
+        return ImageDrive(source, camera=None if file is None else read_camera_model(file))
     raise NetvladError(f'{source} is no drive: {_seen(source)}; a drive is {UNDERSTOOD}')
 
 

@@ -22,7 +22,7 @@ from netvlad_ros.offline.methods.recipe import GlobalRecipe, RecipeMethod, Vecto
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 from netvlad_ros.offline.metrics.intervals import intervals_json, recall_columns
 from netvlad_ros.offline.progress import Progress, no_progress
-from netvlad_ros.offline.report.evaluated_run import JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedRun
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 
@@ -84,7 +84,7 @@ def both_sides(benchmark: Benchmark) -> int:
     return found
 
 
-def _intervals(run: JudgedRun) -> dict[str, Any]:
+def _intervals(run: EvaluatedRun) -> dict[str, Any]:
     right = [() if query.right is None else query.right for query in run.queries]
     ranked = [query.ranked for query in run.queries]
     return intervals_json(recall_columns(ranked, right, RECALL_AT))

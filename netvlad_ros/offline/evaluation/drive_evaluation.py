@@ -14,15 +14,19 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.drives.drive import Traverse, selected_indices
+from netvlad_ros.offline.drives.drive import Drive, selected_indices
 from netvlad_ros.offline.evaluation.drive_metrics import (
-    Bounds,
-    Judgement,
+    DriveMetrics,
+    Tolerances,
     counts_json,
-    judge_answers,
+    score_answers,
     timings_json,
 )
-from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive, localize_drive
+from netvlad_ros.offline.evaluation.localized_drive import (
+    LocalizedDrive,
+    MatchSummary,
+    localize_drive,
+)
 from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius, shared_recording
 from netvlad_ros.offline.metrics.acceptance import per_1000
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
@@ -44,7 +48,7 @@ COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_preci
 def evaluate_map(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Traverse,
+    traverse: Drive,
     *,
     selection: slice = slice(None),
     radius_m: float = DEFAULT_RADIUS_M,
@@ -89,10 +93,10 @@ def evaluate_map(
         similarity=similarity,
         progress=progress,
     )
-    bounds = Bounds(radius_m, angle_deg, *place_radius(place_map, config))
-    alone = judge_answers(drive.alone, drive, place_map.T_map_cam, bounds)
-    sequence = judge_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
-    settings: dict[str, Judgement] = {}
+    bounds = Tolerances(radius_m, angle_deg, *place_radius(place_map, config))
+    alone = score_answers(drive.alone, drive, place_map.T_map_cam, bounds)
+    sequence = score_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
+    settings: dict[str, DriveMetrics] = {}
     if compare:
         localizer = Localizer(bundle, place_map, replace(config, verification=False))
         skipped = list(traverse.skipped)
@@ -104,7 +108,7 @@ def evaluate_map(
             'verification, no belief': alone,
             'verification, belief': sequence,
             **{
-                name: judge_answers(answers, plain, place_map.T_map_cam, bounds)
+                name: score_answers(answers, plain, place_map.T_map_cam, bounds)
                 for name, answers in (
                     ('no verification, no belief', plain.alone),
                     ('no verification, belief', plain.sequence),
@@ -143,7 +147,7 @@ def evaluate_map(
 def evaluate_unmapped(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Traverse,
+    traverse: Drive,
     *,
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
@@ -187,15 +191,13 @@ def evaluate_unmapped(
     return figures
 
 
-def pooled_similarity(
-    place_map: PlaceMap, traverse: Traverse, selection: slice
-) -> PooledSimilarity:
+def pooled_similarity(place_map: PlaceMap, traverse: Drive, selection: slice) -> PooledSimilarity:
     """Prepare the picture of the similarity of a drive's images and the map's."""
     queries = len(selected_indices(selection, len(traverse)))
     return PooledSimilarity(place_map.descriptors, queries)
 
 
-def compared(settings: Mapping[str, Judgement]) -> dict[str, dict[str, Any]]:
+def compared(settings: Mapping[str, DriveMetrics]) -> dict[str, dict[str, Any]]:
     """What ways of localizing, by name, differ in."""
     return {
         name: {key: judgement.figures[key] for key in COMPARED}
@@ -203,7 +205,7 @@ def compared(settings: Mapping[str, Judgement]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _acceptances(answers: tuple[Answer, ...], drive: LocalizedDrive) -> dict[str, Any]:
+def _acceptances(answers: tuple[MatchSummary, ...], drive: LocalizedDrive) -> dict[str, Any]:
     accepted = np.array([answer.prior is not None for answer in answers])
     images = [image for image, taken in zip(drive.images, accepted, strict=True) if taken]
     return {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.decision.match import Status
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.place_map.calibration import METHODS
-from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive
+from netvlad_ros.offline.evaluation.localized_drive import LocalizedDrive, MatchSummary
 from netvlad_ros.offline.metrics.acceptance import (
     PrecisionRecall,
     first_fix,
@@ -46,7 +46,7 @@ from netvlad_ros.offline.metrics.uncertainty import (
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Tolerances:
     """What counts as right.
 
     radius_m, angle_deg (None = any): of a right map image and of a right prior, as the user asks.
@@ -61,7 +61,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DriveMetrics:
     """One way of localizing, judged.
 
     figures: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors. wrong: (a,), out
@@ -80,9 +80,9 @@ class Judgement:
     shows_place: NDArray[np.bool_]
 
 
-def judge_answers(
-    answers: Sequence[Answer], drive: LocalizedDrive, T_map_places: Array, bounds: Bounds
-) -> Judgement:
+def score_answers(
+    answers: Sequence[MatchSummary], drive: LocalizedDrive, T_map_places: Array, bounds: Tolerances
+) -> DriveMetrics:
     """Compare answers, one for each image of the drive, with its poses.
 
     T_map_places: (N, 4, 4), camera poses of the map's images.
@@ -145,7 +145,7 @@ def judge_answers(
         'first_fix': asdict(first_fix(accepted, right, drive.stamps_ns)),
         'ms': timings_json(answers),
     }
-    return Judgement(
+    return DriveMetrics(
         figures=figures,
         curve=curve,
         reliability=diagram,
@@ -172,7 +172,7 @@ def acceptance_json(
     }
 
 
-def counts_json(answers: Sequence[Answer]) -> dict[str, Any]:
+def counts_json(answers: Sequence[MatchSummary]) -> dict[str, Any]:
     """How many answers of each other verdict, and how the accepted ones came by their pose."""
     methods = Counter(answer.prior.method for answer in answers if answer.prior is not None)
     return {
@@ -182,7 +182,7 @@ def counts_json(answers: Sequence[Answer]) -> dict[str, Any]:
     }
 
 
-def timings_json(answers: Sequence[Answer]) -> dict[str, float]:
+def timings_json(answers: Sequence[MatchSummary]) -> dict[str, float]:
     """Mean time of each stage [ms], over the images that went through it."""
     stages = {stage: None for answer in answers for stage in answer.timings_ms}
     return {
@@ -191,7 +191,7 @@ def timings_json(answers: Sequence[Answer]) -> dict[str, float]:
     }
 
 
-def _is_within(T_map_cam: Array, T_true: Array, bounds: Bounds) -> bool:
+def _is_within(T_map_cam: Array, T_true: Array, bounds: Tolerances) -> bool:
     """Whether one of the poses (k, 4, 4) shows the right place."""
     near = places_within(T_map_cam, T_true, bounds.place_radius_m, bounds.place_radius_deg)
     return len(near) > 0

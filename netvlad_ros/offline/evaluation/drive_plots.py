@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import chi2
 
-from netvlad_ros.offline.evaluation.drive_metrics import Judgement
+from netvlad_ros.offline.evaluation.drive_metrics import DriveMetrics
 from netvlad_ros.offline.metrics.uncertainty import BINS, DEGREES_OF_FREEDOM, Reliability, bound
 from netvlad_ros.offline.report.plots import (
     COLOURS,
@@ -21,7 +21,7 @@ from netvlad_ros.offline.report.plots import (
 )
 
 
-def draw_judgements(judgements: Mapping[str, Judgement], folder: Path) -> None:
+def draw_judgements(judgements: Mapping[str, DriveMetrics], folder: Path) -> None:
     """Draw ways of localizing, by name, into a folder. Raises NetvladError if it cannot be."""
     draw_precision_recall(
         {name: judgement.curve for name, judgement in judgements.items()},
@@ -57,7 +57,7 @@ def _draw_reliability(diagrams: Mapping[str, Reliability], path: Path) -> None:
     write_figure(figure, path)
 
 
-def _draw_errors(judgements: Mapping[str, Judgement], path: Path) -> None:
+def _draw_errors(judgements: Mapping[str, DriveMetrics], path: Path) -> None:
     figure = Figure(figsize=(13, 4.4), layout='constrained')
     metres, degrees, normalised = figure.subplots(1, 3)
     for number, (name, judgement) in enumerate(judgements.items()):

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import read_thumbnail
-from netvlad_ros.offline.drives.drive import Frame, Traverse, slice_words
-from netvlad_ros.offline.evaluation.drive_metrics import Judgement
+from netvlad_ros.offline.drives.drive import Drive, Frame, slice_words
+from netvlad_ros.offline.evaluation.drive_metrics import DriveMetrics
 from netvlad_ros.offline.evaluation.localized_drive import LocalizedDrive
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 PICTURES = {
@@ -30,13 +30,13 @@ PICTURES = {
 def drive_run(
     figures: Mapping[str, Any],
     drive: LocalizedDrive,
-    judged: tuple[Judgement, Judgement] | None,
+    judged: tuple[DriveMetrics, DriveMetrics] | None,
     place_map: PlaceMap,
-    traverse: Traverse,
+    traverse: Drive,
     config: LocalizerConfig,
     similarity: PooledSimilarity,
     selection: slice,
-) -> JudgedRun:
+) -> EvaluatedRun:
     """Bring a localized drive into the shape of a report.
 
     figures: plain JSON of the evaluation. judged: every image alone, and as a sequence; None if
@@ -55,7 +55,7 @@ def drive_run(
     for i, (image, places) in enumerate(zip(drive.images, right, strict=False)):
         answer, filtered = drive.alone[i], drive.sequence[i]
         queries.append(
-            JudgedQuery(
+            EvaluatedQuery(
                 image=image,
                 ranked=answer.ranked,
                 right=places,
@@ -79,7 +79,7 @@ def drive_run(
             )
         )
     map_name = place_map.source if place_map.directory is None else place_map.directory.name
-    return JudgedRun(
+    return EvaluatedRun(
         title=f'Drive “{traverse.name}” on map “{map_name}”',
         figures=figures,
         configuration={
@@ -104,7 +104,7 @@ def drive_run(
 class _Verdicts:
     """What became of the accepted answers, by their row."""
 
-    def __init__(self, answers: tuple[Any, ...], judgement: Judgement | None) -> None:
+    def __init__(self, answers: tuple[Any, ...], judgement: DriveMetrics | None) -> None:
         self._judgement = judgement
         accepted = [i for i, answer in enumerate(answers) if answer.prior is not None]
         self.wrong = dict.fromkeys(accepted, True)
@@ -125,7 +125,7 @@ class _Queries:
     A bag is read from its beginning to get at an image: in ascending order, all take one pass.
     """
 
-    def __init__(self, traverse: Traverse, frames: tuple[int, ...]) -> None:
+    def __init__(self, traverse: Drive, frames: tuple[int, ...]) -> None:
         self._traverse, self._frames = traverse, frames
         self._ahead: Iterator[Frame] = iter(())
         self._next = len(traverse)

@@ -12,13 +12,13 @@ from netvlad_ros.core.decision.match import Match, Status
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.pose.prior import PosePrior
-from netvlad_ros.offline.drives.drive import Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.drives.drive import Drive, read_or_skip, selected_indices
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 
 @dataclass(frozen=True)
-class Answer:
+class MatchSummary:
     """What is kept of a Match: features and descriptors of a whole drive would not fit.
 
     ranked: map rows of the candidates, best first. similarity: of the best one. probability: that
@@ -35,7 +35,7 @@ class Answer:
     timings_ms: Mapping[str, float]
 
     @classmethod
-    def of(cls, match: Match) -> Answer:
+    def of(cls, match: Match) -> MatchSummary:
         """Keep what is judged."""
         return cls(
             status=match.status,
@@ -62,14 +62,14 @@ class LocalizedDrive:
     frames: tuple[int, ...]
     images: tuple[str, ...]
     truth: NDArray[np.float64]
-    alone: tuple[Answer, ...]
-    sequence: tuple[Answer, ...]
+    alone: tuple[MatchSummary, ...]
+    sequence: tuple[MatchSummary, ...]
     skipped: int
 
 
 def localize_drive(
     localizer: Localizer,
-    traverse: Traverse,
+    traverse: Drive,
     *,
     selection: slice = slice(None),
     needs_poses: bool = True,
@@ -99,8 +99,8 @@ def localize_drive(
         if rgb is None:
             continue
         single, filtered = localizer.both(rgb, frame.stamp_ns, camera=traverse.camera)
-        alone.append(Answer.of(single))
-        sequence.append(Answer.of(filtered))
+        alone.append(MatchSummary.of(single))
+        sequence.append(MatchSummary.of(filtered))
         if similarity is not None:
             similarity.add(single.descriptor)
         stamps.append(frame.stamp_ns)

@@ -16,7 +16,7 @@ from netvlad_ros.offline.evaluation.pairs_ranking import RankedPairs, rank_pairs
 from netvlad_ros.offline.evaluation.ranking_report import ranked_queries, write_ranked_report
 from netvlad_ros.offline.metrics.intervals import INTERVALS
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.run_report import write_report
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
@@ -82,7 +82,7 @@ def report_pairs(
         pooled.add(descriptor)
     right = [sorted(rows) for rows in ranked.right]
     rows = ranked_queries(ranked.queries, ranked.ranked, right, ranked.scores)
-    run = JudgedRun(
+    run = EvaluatedRun(
         title=f'Pairs of “{folder.resolve().name}”',
         figures=figures,
         configuration={'folder': str(folder), **configuration},
@@ -99,7 +99,7 @@ def report_pairs(
         write_ranked_report(run, out)
 
 
-def _decided(row: JudgedQuery, pair: DecidedPair | None) -> JudgedQuery:
+def _decided(row: EvaluatedQuery, pair: DecidedPair | None) -> EvaluatedQuery:
     if pair is None:
         return row
     alone, sequence = pair.alone, pair.sequence

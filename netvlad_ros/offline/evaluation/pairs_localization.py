@@ -17,10 +17,14 @@ from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.drives.image_drive import ImageTraverse, line_poses
+from netvlad_ros.offline.drives.image_drive import ImageDrive, line_poses
 from netvlad_ros.offline.evaluation.drive_evaluation import COMPARED
 from netvlad_ros.offline.evaluation.drive_metrics import acceptance_json, counts_json, timings_json
-from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive, localize_drive
+from netvlad_ros.offline.evaluation.localized_drive import (
+    LocalizedDrive,
+    MatchSummary,
+    localize_drive,
+)
 from netvlad_ros.offline.evaluation.pairs_ranking import chosen_pairs
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.metrics.acceptance import PrecisionRecall, precision_recall
@@ -32,8 +36,8 @@ from netvlad_ros.offline.progress import Progress, Skip, no_progress
 class DecidedPair:
     """The answers to one query, alone and in a sequence, and whether their best place is right."""
 
-    alone: Answer
-    sequence: Answer
+    alone: MatchSummary
+    sequence: MatchSummary
     right: bool
     sequence_right: bool
 
@@ -72,7 +76,7 @@ def decide_pairs(
     config = config or LocalizerConfig()
     ways: dict[str, tuple[dict[str, Any], PrecisionRecall]] = {}
     with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
-        mapped = ImageTraverse(folder, database_names, T_map_cam=line_poses(len(database_names)))
+        mapped = ImageDrive(folder, database_names, T_map_cam=line_poses(len(database_names)))
         place_map = build_map(
             mapped,
             bundle,
@@ -84,7 +88,7 @@ def decide_pairs(
             known = set(skipped)
             skipped += [skip for skip in mapped.skipped if skip not in known]
         for verification, word in ((True, 'verification'), (False, 'no verification')):
-            asked = ImageTraverse(folder, query_names)
+            asked = ImageDrive(folder, query_names)
             localizer = Localizer(
                 bundle, place_map, replace(config, verification=verification, belief=True)
             )
@@ -115,7 +119,7 @@ def decide_pairs(
 
 
 def _judge(
-    answers: Sequence[Answer],
+    answers: Sequence[MatchSummary],
     drive: LocalizedDrive,
     place_map: PlaceMap,
     positives: dict[str, set[str]],
@@ -135,7 +139,7 @@ def _judge(
 
 
 def _is_right(
-    answers: Sequence[Answer],
+    answers: Sequence[MatchSummary],
     drive: LocalizedDrive,
     place_map: PlaceMap,
     positives: dict[str, set[str]],

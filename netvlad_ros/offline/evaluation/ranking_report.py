@@ -11,7 +11,7 @@ import numpy as np
 
 from netvlad_ros.offline.metrics.acceptance import precision_recall
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.plots import draw_precision_recall
 from netvlad_ros.offline.report.run_report import write_report
 
@@ -25,14 +25,14 @@ def ranked_queries(
     ranked: Sequence[Sequence[int]],
     right: Sequence[Sequence[int]],
     scores: Sequence[float | None],
-) -> list[JudgedQuery]:
+) -> list[EvaluatedQuery]:
     """Rows of queries that were answered by a ranking alone.
 
     ranked: places of each, best first. right: the right ones. scores: of the best place, None
     where there is none.
     """
     return [
-        JudgedQuery(image=name, ranked=places, right=positives, similarity=score)
+        EvaluatedQuery(image=name, ranked=places, right=positives, similarity=score)
         for name, places, positives, score in zip(names, ranked, right, scores, strict=True)
     ]
 
@@ -43,7 +43,7 @@ def benchmark_run(
     ranking: Ranking,
     figures: Mapping[str, Any],
     configuration: Mapping[str, Any],
-) -> JudgedRun:
+) -> EvaluatedRun:
     """Bring a method's ranking of a benchmark in `root` into the shape of a report.
 
     What does not count by the protocol (Benchmark.counted) is taken out before ranks are counted.
@@ -60,7 +60,7 @@ def benchmark_run(
         scores.append(float(values[kept[0]]) if len(kept) else None)
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     database = ImageSet(benchmark.database)
-    return JudgedRun(
+    return EvaluatedRun(
         title=f'{figures["method"]} on {benchmark.name}',
         figures=figures,
         configuration={'protocol': benchmark.protocol, 'folder': str(root), **configuration},
@@ -76,7 +76,7 @@ def benchmark_run(
     )
 
 
-def write_ranked_report(run: JudgedRun, folder: Path) -> None:
+def write_ranked_report(run: EvaluatedRun, folder: Path) -> None:
     """Write what write_report writes, and precision over recall by the best place's similarity."""
     asked = [query for query in run.queries if query.similarity is not None]
     curve = precision_recall(

@@ -38,7 +38,7 @@ SPREAD_LOG_SLOPE = 0.5
 
 
 @dataclass(frozen=True)
-class Trials:
+class CalibrationSamples:
     """n localized images in order of time.
 
     similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
@@ -61,12 +61,12 @@ class Trials:
     def __len__(self) -> int:
         return len(self.right)
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Trials:
-        return Trials(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> CalibrationSamples:
+        return CalibrationSamples(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
 
 
 @dataclass(frozen=True)
-class Honesty:
+class CalibrationQuality:
     """Share of accepted estimates inside the 95 % bound of NEES, and calibration error.
 
     accepted: how many there were; None where there is nothing to say.
@@ -77,7 +77,9 @@ class Honesty:
     expected_error: float | None
 
 
-def fit_map_calibration(trials: Trials, of_model: SimilarityCalibration) -> MapCalibration:
+def fit_map_calibration(
+    trials: CalibrationSamples, of_model: SimilarityCalibration
+) -> MapCalibration:
     """Fit what similarities, inliers and covariances mean.
 
     A method with fewer than MIN_ESTIMATES likely right estimates keeps its defaults.
@@ -95,7 +97,7 @@ def fit_map_calibration(trials: Trials, of_model: SimilarityCalibration) -> MapC
 
 
 def likely_right(
-    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
+    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> NDArray[np.bool_]:
     """Which estimates (n,) tell something about covariances.
 
@@ -105,7 +107,7 @@ def likely_right(
 
 
 def probability(
-    trials: Trials, calibration: MapCalibration, of_model: SimilarityCalibration
+    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
     kinds = np.column_stack([trials.inliers, trials.poseless])
@@ -119,7 +121,7 @@ def probability(
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + trials.rivals))
 
 
-def normalised_errors(trials: Trials, calibration: MapCalibration) -> Array:
+def normalised_errors(trials: CalibrationSamples, calibration: MapCalibration) -> Array:
     """NEES (n,) of the estimates with the covariance that would be published."""
     errors = np.zeros(len(trials))
     for method in np.unique(trials.method):
@@ -130,17 +132,17 @@ def normalised_errors(trials: Trials, calibration: MapCalibration) -> Array:
     return errors
 
 
-def honesty(
-    trials: Trials,
+def calibration_quality(
+    trials: CalibrationSamples,
     calibration: MapCalibration,
     of_model: SimilarityCalibration,
     accept_probability: float,
-) -> Honesty:
+) -> CalibrationQuality:
     """How honest a calibration is on images that it may or may not have seen."""
     stated = probability(trials, calibration, of_model)
     accepted = trials[stated >= accept_probability]
     inside = normalised_errors(accepted, calibration) <= bound()
-    return Honesty(
+    return CalibrationQuality(
         accepted=len(accepted),
         share_in_95=float(inside.mean()) if len(accepted) else None,
         expected_error=reliability(stated, trials.right).expected_error,
@@ -152,7 +154,7 @@ def even_blocks(count: int) -> NDArray[np.bool_]:
     return (np.arange(count) // BLOCK) % 2 == 0
 
 
-def _fit_probability(trials: Trials, of_model: SimilarityCalibration) -> MapCalibration:
+def _fit_probability(trials: CalibrationSamples, of_model: SimilarityCalibration) -> MapCalibration:
     """Maximum a posteriori of midpoints and slopes.
 
     Logistic regression as in Platt, "Probabilistic Outputs for Support Vector Machines", 1999, but
@@ -196,7 +198,7 @@ def _fit_probability(trials: Trials, of_model: SimilarityCalibration) -> MapCali
     return at(minimize(cost, start, method='Nelder-Mead', options=options).x)
 
 
-def _fit_covariance(trials: Trials, method: str) -> tuple[float, float, float]:
+def _fit_covariance(trials: CalibrationSamples, method: str) -> tuple[float, float, float]:
     """Floors [m], [deg] and scale of a method's covariances.
 
     The floors are those under which the errors are most likely, at the scale that suits them best:

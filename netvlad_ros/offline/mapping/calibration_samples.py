@@ -13,8 +13,8 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.drives.drive import Traverse, read_or_skip, selected_indices
-from netvlad_ros.offline.mapping.calibration_fit import Trials
+from netvlad_ros.offline.drives.drive import Drive, read_or_skip, selected_indices
+from netvlad_ros.offline.mapping.calibration_fit import CalibrationSamples
 from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius, shared_recording
 from netvlad_ros.offline.metrics.accuracy import places_within
 from netvlad_ros.offline.metrics.uncertainty import pose_residuals
@@ -30,11 +30,11 @@ OTHER_IMAGES = (
 def localize_trials(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Traverse,
+    traverse: Drive,
     *,
     selection: slice = slice(None),
     progress: Progress = no_progress,
-) -> Trials:
+) -> CalibrationSamples:
     """Localize every image of a drive alone, as if the map had no calibration.
 
     An estimate is right if it lies within the localizer's place radius of the true pose. Raises
@@ -62,11 +62,11 @@ def localize_trials(
             f'{traverse.name}: {len(trials)} images with a pose are too few to calibrate a map, '
             f'{MIN_IMAGES} are needed; nothing was written'
         )
-    return Trials(*(np.array(column) for column in zip(*trials, strict=True)))
+    return CalibrationSamples(*(np.array(column) for column in zip(*trials, strict=True)))
 
 
 def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> tuple[Any, ...]:
-    """One row of Trials, in the order of its columns."""
+    """One row of CalibrationSamples, in the order of its columns."""
     estimate = match.estimate
     covariance = estimate.covariance  # that of map images, whose default scale is 1
     place = [c for c in match.candidates if c.probability == match.probability]

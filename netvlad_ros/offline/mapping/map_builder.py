@@ -20,8 +20,8 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import save_map
 from netvlad_ros.offline.drives.drive import (
     NO_CALIBRATION,
+    Drive,
     Frame,
-    Traverse,
     read_or_skip,
     selected_indices,
 )
@@ -31,7 +31,7 @@ from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sente
 
 
 def build_map(
-    traverse: Traverse,
+    traverse: Drive,
     bundle: ModelBundle,
     out: Path,
     *,
@@ -143,7 +143,7 @@ def existing_parent(out: Path) -> Path:
     return next(path for path in out.absolute().parents if path.exists())
 
 
-def check_calibrated(traverse: Traverse) -> None:
+def check_calibrated(traverse: Drive) -> None:
     """Raise NetvladError if a drive does not know the camera that landmarks are seen with."""
     if traverse.camera is None:
         why = ''.join(
@@ -155,7 +155,7 @@ def check_calibrated(traverse: Traverse) -> None:
         )
 
 
-def _camera_of(traverse: Traverse, rgb: NDArray[np.uint8], *, needed: bool) -> CameraModel | None:
+def _camera_of(traverse: Drive, rgb: NDArray[np.uint8], *, needed: bool) -> CameraModel | None:
     """The drive's camera as it is for images of this size."""
     if traverse.camera is None:
         return None

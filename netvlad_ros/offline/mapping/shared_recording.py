@@ -14,7 +14,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.drives.drive import Frame, Traverse, selected_indices
+from netvlad_ros.offline.drives.drive import Drive, Frame, selected_indices
 
 SAME_STAMP_NS = 1_000_000  # files round stamps; no camera takes two images in a millisecond
 WALL_CLOCK_NS = 10**18  # September 2001; clocks that begin anew with every drive never get there
@@ -39,7 +39,7 @@ class SharedRecording:
         """Indices of images that the map has by heart; they are never queries."""
         return self.moments if self.are_places else frozenset()
 
-    def refuse(self, traverse: Traverse, selection: slice, advice: str) -> None:
+    def refuse(self, traverse: Drive, selection: slice, advice: str) -> None:
         """Raise NetvladError, ending in advice, if one of the selected images is shared."""
         selected = selected_indices(selection, len(traverse))
         shared = sum(index in self.moments for index in selected)
@@ -62,9 +62,7 @@ class SharedRecording:
         }
 
 
-def shared_recording(
-    place_map: PlaceMap, bundle: ModelBundle, traverse: Traverse
-) -> SharedRecording:
+def shared_recording(place_map: PlaceMap, bundle: ModelBundle, traverse: Drive) -> SharedRecording:
     """Compare stamps and looks of a drive, all of it and whatever it is called, with a map.
 
     Images that have the stamp of a place are the place if they look like it: TRIED of them, evenly
@@ -118,7 +116,7 @@ def _looks_like(frame: Frame, descriptors: NDArray[np.float32], bundle: ModelBun
     return bool((descriptors @ bundle.describe(rgb)).max() >= LOOKS_THE_SAME)
 
 
-def check_frame(place_map: PlaceMap, traverse: Traverse) -> None:
+def check_frame(place_map: PlaceMap, traverse: Drive) -> None:
     """Raise NetvladError unless the poses of map and drive can be compared."""
     if traverse.frame_id != place_map.frame_id:
         raise NetvladError(

@@ -15,7 +15,7 @@ Read = Callable[[int], NDArray[np.uint8] | None]
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedQuery:
+class EvaluatedQuery:
     """One query and what was answered; None where the evaluation does not tell.
 
     stamp_ns: when it was taken [ns]. T_true: (4, 4), true camera pose in the map frame. ranked:
@@ -66,7 +66,7 @@ class JudgedQuery:
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedRun:
+class EvaluatedRun:
     """An evaluation of Q queries against N places.
 
     figures: plain JSON, what metrics.json holds. configuration: what was asked for, by name.
@@ -80,7 +80,7 @@ class JudgedRun:
     title: str
     figures: Mapping[str, Any]
     configuration: Mapping[str, Any]
-    queries: Sequence[JudgedQuery]
+    queries: Sequence[EvaluatedQuery]
     places: Sequence[str]
     T_places: Array | None = None
     similarity: NDArray[np.float32] | None = None

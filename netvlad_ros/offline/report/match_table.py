@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from netvlad_ros.core.geometry import Array, pose_vector
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.safe_text import cell
 
 _POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
@@ -23,7 +23,7 @@ HEADER = (
 )
 
 
-def match_table(run: JudgedRun) -> bytes:
+def match_table(run: EvaluatedRun) -> bytes:
     """Write all queries as CSV, UTF-8. What is not known is an empty cell; there is no NaN.
 
     Poses: camera optical frame in the map frame, metres, quaternion xyzw. first_right_rank: 1 is
@@ -36,7 +36,7 @@ def match_table(run: JudgedRun) -> bytes:
     return text.getvalue().encode('utf-8')
 
 
-def _row(query: JudgedQuery, places: Sequence[str]) -> Iterable[str]:
+def _row(query: EvaluatedQuery, places: Sequence[str]) -> Iterable[str]:
     best = int(query.ranked[0]) if len(query.ranked) else None
     seconds = '' if query.stamp_ns is None else _seconds(query.stamp_ns)
     return (

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.plots import cumulate, error_axis, look_of, shortened, write_figure
 from netvlad_ros.offline.report.safe_text import label
 
@@ -88,7 +88,7 @@ def draw_similarity(matrix: NDArray[np.float32], queries: int, places: int, path
     write_figure(figure, path)
 
 
-def draw_map(run: JudgedRun, path: Path) -> bool:
+def draw_map(run: EvaluatedRun, path: Path) -> bool:
     """Draw where the camera was, where it was thought to be and what it was matched with.
 
     Seen along the axis in which all of it extends least. Returns whether there was anything to
@@ -129,7 +129,7 @@ def draw_map(run: JudgedRun, path: Path) -> bool:
 
 
 def _links(
-    located: Sequence[tuple[JudgedQuery, Array]], places: Array, wrong: bool | None
+    located: Sequence[tuple[EvaluatedQuery, Array]], places: Array, wrong: bool | None
 ) -> Array:
     """From the true position to that of the best candidate, (n, 2, 3); wrong: None = refused."""
     chosen = [

@@ -10,7 +10,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
 from netvlad_ros.offline.metrics.accuracy import MOST_RANKS, recall_curve
 from netvlad_ros.offline.report.environment import environment
-from netvlad_ros.offline.report.evaluated_run import JudgedRun, Read
+from netvlad_ros.offline.report.evaluated_run import EvaluatedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
 from netvlad_ros.offline.report.metric_table import flat, headlines, side_by_side
 from netvlad_ros.offline.report.notices import interval_words, notices
@@ -20,7 +20,7 @@ from netvlad_ros.offline.report.run_plots import draw_map, draw_recall, draw_sim
 from netvlad_ros.offline.report.worst_failures import Failure, worst_failures
 
 
-def write_report(run: JudgedRun, folder: Path) -> None:
+def write_report(run: EvaluatedRun, folder: Path) -> None:
     """Write metrics.json, matches.csv, recall.png, similarity.png, map.png and report.html.
 
     What an evaluation does not know (poses, similarities, what is right) has no picture. The page
@@ -46,7 +46,7 @@ def write_report(run: JudgedRun, folder: Path) -> None:
     write_whole(folder / 'report.html', _page(run, folder, pictures))
 
 
-def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
+def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
     known = environment()
     page = Page(
         run.title,
@@ -65,7 +65,7 @@ def _page(run: JudgedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
         if failures
         else 'None: every answerable query found its place first, and nothing wrong was accepted.'
     )
-    rows = sorted(failure.query for failure in failures)  # see JudgedRun.read_query
+    rows = sorted(failure.query for failure in failures)  # see EvaluatedRun.read_query
     pictures_of = {row: _jpeg(run.read_query, row) for row in rows}
     for number, failure in enumerate(failures, 1):
         _triplet(page, run, failure, number, pictures_of[failure.query])
@@ -113,7 +113,7 @@ def _figures(page: Page, figures: Mapping[str, Any]) -> None:
 
 
 def _triplet(
-    page: Page, run: JudgedRun, failure: Failure, number: int, query_jpeg: bytes | None
+    page: Page, run: EvaluatedRun, failure: Failure, number: int, query_jpeg: bytes | None
 ) -> None:
     query = run.queries[failure.query]
     right = failure.right

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netvlad_ros.core.geometry import distance_m
-from netvlad_ros.offline.report.evaluated_run import JudgedQuery, JudgedRun
+from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 
 MOST = 24
 
@@ -26,7 +26,7 @@ class Failure:
     words: str
 
 
-def worst_failures(run: JudgedRun, most: int = MOST) -> tuple[list[Failure], int]:
+def worst_failures(run: EvaluatedRun, most: int = MOST) -> tuple[list[Failure], int]:
     """Wrong answers that were accepted, then right places that were missed; the surest first.
 
     Wrong: by itself, or as one of a sequence. Sure: by probability, or where none is stated by the
@@ -45,22 +45,22 @@ def worst_failures(run: JudgedRun, most: int = MOST) -> tuple[list[Failure], int
     return [_failure(run, row, more) for row, more in zip(chosen, near, strict=True)], len(failed)
 
 
-def _is_failure(query: JudgedQuery) -> bool:
+def _is_failure(query: EvaluatedQuery) -> bool:
     return bool(query.wrong or query.sequence_wrong or _is_missed(query))
 
 
-def _is_missed(query: JudgedQuery) -> bool:
+def _is_missed(query: EvaluatedQuery) -> bool:
     return bool(query.answerable) and query.first_right_rank != 1
 
 
-def _severity(query: JudgedQuery) -> tuple[bool, bool, float, float]:
+def _severity(query: EvaluatedQuery) -> tuple[bool, bool, float, float]:
     return (
         *(bool(query.wrong), bool(query.sequence_wrong)),
         *(query.probability or 0.0, query.similarity or 0.0),
     )
 
 
-def _failure(run: JudgedRun, row: int, near: int) -> Failure:
+def _failure(run: EvaluatedRun, row: int, near: int) -> Failure:
     query = run.queries[row]
     words = []
     if query.wrong:
@@ -94,7 +94,7 @@ def _off(error_m: float | None) -> str:
     return f', {error_m:{".0f" if error_m >= 100 else ".3g"}} m off'
 
 
-def _right_place(run: JudgedRun, query: JudgedQuery) -> int | None:
+def _right_place(run: EvaluatedRun, query: EvaluatedQuery) -> int | None:
     """The right place nearest to the truth, or the first one where there are no poses."""
     if query.right is None or not len(query.right):
         return None

@@ -15,7 +15,7 @@ from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.offline.drives.drive import Frame, Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.drives.drive import Drive, Frame, read_or_skip, selected_indices
 from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.training.attack.attack import AttackConfig, attack_image
@@ -82,7 +82,7 @@ class AttackRun:
 
     def attempts(
         self,
-        traverse: Traverse,
+        traverse: Drive,
         selection: slice,
         folder: AttackFolder,
         targets: int = 1,
@@ -143,7 +143,7 @@ class AttackRun:
                 'degrees of it'
             )
 
-    def _stretches(self, traverse: Traverse, selection: slice) -> Iterator[list[Carrier]]:
+    def _stretches(self, traverse: Drive, selection: slice) -> Iterator[list[Carrier]]:
         stretch: list[Carrier] = []
         for frame in traverse.frames(selection):
             if frame.T_map_cam is None:
@@ -180,7 +180,7 @@ class AttackRun:
             )
 
     def _asked(
-        self, stretch: list[Carrier], images: list[NDArray[np.uint8]], traverse: Traverse
+        self, stretch: list[Carrier], images: list[NDArray[np.uint8]], traverse: Drive
     ) -> Answers:
         stamps = [carrier.frame.stamp_ns for carrier in stretch]
         return self._robot.answers(list(zip(images, stamps, strict=True)), traverse.camera)

@@ -17,12 +17,12 @@ from netvlad_ros.offline.drives.bags.bag_writer import (
     write_bag_to,
 )
 from netvlad_ros.offline.drives.camera_file import CameraFile, read_camera
-from netvlad_ros.offline.drives.drive import Traverse, read_or_skip, selected_indices
+from netvlad_ros.offline.drives.drive import Drive, read_or_skip, selected_indices
 from netvlad_ros.offline.progress import Progress, no_progress, skip_sentences
 
 
 def write_bag(
-    traverse: Traverse,
+    traverse: Drive,
     out: Path,
     *,
     camera_file: Path | None = None,

@@ -31,7 +31,7 @@ DECODERS: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
 }
 
 
-class BagTraverse:
+class BagDrive:
     """Images of one topic in the order of recording, stamped by their headers."""
 
     def __init__(self, path: Path, options: BagOptions) -> None:

@@ -30,7 +30,7 @@ from netvlad_ros.training.loop.distributed import Processes
 from netvlad_ros.training.loop.optimizer import Optimizer
 from netvlad_ros.training.loop.precision import Precision
 from netvlad_ros.training.loop.shared_describer import SharedDescriber
-from netvlad_ros.training.loop.step import Stepper
+from netvlad_ros.training.loop.step import TrainingStep
 from netvlad_ros.training.losses.make_loss import make_loss
 from netvlad_ros.training.mining.make_miner import make_miner
 from netvlad_ros.training.network.network import PlaceNetwork
@@ -62,7 +62,9 @@ def main() -> None:
     augment = Augmentation(config.augmentation, preprocessing)
     precision = Precision(config.loop.amp, processes.device)
     chunk = config.loop.chunk_on(processes.device.type)
-    stepper = Stepper(network, loss, optimizer, processes, precision, chunk, supervision.images)
+    stepper = TrainingStep(
+        network, loss, optimizer, processes, precision, chunk, supervision.images
+    )
     reader = StepImages(supervision.images, augment, config.seed)
 
     describe = SharedDescriber(network, processes)

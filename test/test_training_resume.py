@@ -20,7 +20,7 @@ from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.training.config.train_config import TrainConfig  # noqa: E402
 from netvlad_ros.training.loop import run  # noqa: E402
 from netvlad_ros.training.loop.run import run_training  # noqa: E402
-from netvlad_ros.training.loop.step import Stepper  # noqa: E402
+from netvlad_ros.training.loop.step import TrainingStep  # noqa: E402
 
 LOOP = {'steps': 24, 'round_steps': 8, 'validate_every': 1, 'lr_backbone': 1e-5}
 
@@ -77,7 +77,7 @@ def test_interrupted_by_the_user(tmp_path, monkeypatch, sections, optimizer):
     clips = write_clips(tmp_path / 'clips')
     loop = {'optimizer': optimizer, 'schedule': 'cosine', 'warmup': 2, 'weight_decay': 0.01}
     config = TrainConfig.of(settings(clips, **sections, loop=loop), 'test')
-    update, calls = Stepper.update, []
+    update, calls = TrainingStep.update, []
 
     def interrupted(self, *args):
         calls.append(args)
@@ -85,10 +85,10 @@ def test_interrupted_by_the_user(tmp_path, monkeypatch, sections, optimizer):
             raise KeyboardInterrupt
         return update(self, *args)
 
-    monkeypatch.setattr(run.Stepper, 'update', interrupted)
+    monkeypatch.setattr(run.TrainingStep, 'update', interrupted)
     with pytest.raises(NetvladError, match=r'after step 3; .* step 2 is kept .* --resume'):
         run_training(config, out=tmp_path / 'parts')
-    monkeypatch.setattr(run.Stepper, 'update', update)
+    monkeypatch.setattr(run.TrainingStep, 'update', update)
     resumed = trained(run_training(config, out=tmp_path / 'parts', resume=True).parent)
     whole = trained(run_training(config, out=tmp_path / 'whole').parent)
     assert resumed.keys() == whole.keys()

@@ -16,7 +16,7 @@ from torch import nn
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_durably
 from netvlad_ros.training.network.network import PlaceNetwork
-from netvlad_ros.training.network.network_file import take_whole_state
+from netvlad_ros.training.network.network_file import load_state_strict
 
 FORMAT_VERSION = 2
 # What an optimizer keeps of each parameter; Adam and AdamW the same.
@@ -26,7 +26,7 @@ MAX_JSON_BYTES = 2**30  # remembered negatives of a hundred thousand queries tak
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainableState:
     """What changes while a run trains, apart from the bookkeeping."""
 
     network: PlaceNetwork
@@ -34,7 +34,7 @@ class Training:
     optimizer: torch.optim.Optimizer
 
 
-def save_checkpoint(folder: Path, training: Training, progress: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, training: TrainableState, progress: dict[str, Any]) -> None:
     """Writes checkpoint_<step>.safetensors, then checkpoint.json that names it.
 
     Each appears whole or not at all, and on the disk before the next step; the checkpoint before
@@ -90,7 +90,7 @@ def read_progress(folder: Path) -> dict[str, Any]:
     return dict(progress)
 
 
-def load_checkpoint(folder: Path, training: Training) -> dict[str, Any]:
+def load_checkpoint(folder: Path, training: TrainableState) -> dict[str, Any]:
     """Brings a training to the saved step; returns the progress that was saved with it.
 
     Raises:
@@ -106,12 +106,12 @@ def load_checkpoint(folder: Path, training: Training) -> dict[str, Any]:
         _load_optimizer(training.optimizer, _part(tensors, 'optimizer.'))
     except ValueError as error:
         raise NetvladError(f'{numbers}: belongs to another run ({error})') from error
-    take_whole_state(training.network, _part(tensors, 'network.'), f'{numbers}, network')
-    take_whole_state(training.loss, _part(tensors, 'loss.'), f'{numbers}, loss')
+    load_state_strict(training.network, _part(tensors, 'network.'), f'{numbers}, network')
+    load_state_strict(training.loss, _part(tensors, 'loss.'), f'{numbers}, loss')
     return progress
 
 
-def _tensors(training: Training) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(training: TrainableState) -> Iterator[tuple[str, torch.Tensor]]:
     for name, value in training.network.state_dict().items():
         yield f'network.{name}', value
     for name, value in training.loss.state_dict().items():

@@ -17,7 +17,7 @@ from netvlad_ros.training.data.augmented_images import StepImages
 from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.data.supervision import Supervision
 from netvlad_ros.training.fitting.initialisation import initialise_network
-from netvlad_ros.training.loop.checkpoint import Training
+from netvlad_ros.training.loop.checkpoint import TrainableState
 from netvlad_ros.training.loop.distributed import Processes
 from netvlad_ros.training.loop.finalize import write_outcome
 from netvlad_ros.training.loop.optimizer import Optimizer
@@ -27,7 +27,7 @@ from netvlad_ros.training.loop.run_folder import latest_run, new_run
 from netvlad_ros.training.loop.run_state import RunState
 from netvlad_ros.training.loop.scalars import Scalars
 from netvlad_ros.training.loop.shared_describer import SharedDescriber
-from netvlad_ros.training.loop.step import Stepper
+from netvlad_ros.training.loop.step import TrainingStep
 from netvlad_ros.training.loop.validation import Validation
 from netvlad_ros.training.losses.make_loss import make_loss
 from netvlad_ros.training.mining.make_miner import make_miner
@@ -116,13 +116,13 @@ class _Run:
             self.validation = Validation(self.held_out, config.mining.cache_mb)
         chunk = self.loop.chunk_on(processes.device.type)
         images = self.supervision.images
-        self.stepper = Stepper(
+        self.stepper = TrainingStep(
             self.network, loss, self.optimizer, processes, precision, chunk, images
         )
         augment = Augmentation(config.augmentation, config.network.preprocessing)
         self.images = StepImages(images, augment, config.seed)
         self.state = RunState(
-            Training(self.network, loss, self.optimizer.inner), self.miner, precision
+            TrainableState(self.network, loss, self.optimizer.inner), self.miner, precision
         )
         self.out, self.resume, self.folder = out, resume, out
 

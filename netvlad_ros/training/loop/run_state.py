@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.loop.checkpoint import Training, load_checkpoint, save_checkpoint
+from netvlad_ros.training.loop.checkpoint import TrainableState, load_checkpoint, save_checkpoint
 from netvlad_ros.training.loop.precision import Precision
 from netvlad_ros.training.loop.validation import Recall
 from netvlad_ros.training.mining.make_miner import Miner
 from netvlad_ros.training.network.network import PlaceNetwork
 from netvlad_ros.training.network.network_file import (
     load_network,
+    load_state_strict,
     network_files,
     save_network,
-    take_whole_state,
 )
 
 
@@ -32,7 +32,7 @@ class RunState:
         stale: validations since then.
     """
 
-    def __init__(self, training: Training, miner: Miner, precision: Precision) -> None:
+    def __init__(self, training: TrainableState, miner: Miner, precision: Precision) -> None:
         self._training = training
         self._miner = miner
         self._precision = precision
@@ -103,7 +103,7 @@ class RunState:
         if self.best is not None:
             path = self._best_of(folder)
             best, _ = load_network(path)
-            take_whole_state(self._network, best.state_dict(), f'network {path}')
+            load_state_strict(self._network, best.state_dict(), f'network {path}')
 
     def _best_of(self, folder: Path) -> Path:
         return folder / f'best_{self.best_step}'

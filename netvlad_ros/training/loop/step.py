@@ -24,7 +24,7 @@ NAMED = 8  # images of a bad batch that an error names
 
 
 @dataclass(frozen=True)
-class Portion:
+class MicroBatch:
     """What one loss value is computed from: a whole batch, or some tuples of a separable loss.
 
     Attributes:
@@ -38,7 +38,7 @@ class Portion:
     whole: bool
 
 
-class Stepper:
+class TrainingStep:
     """Makes updates.
 
     A loss that is separable into tuples is computed some tuples at a time, each process its own.
@@ -77,14 +77,14 @@ class Stepper:
         self._alone = processes.device.type == 'cpu'  # each image passes alone
         self._images = images
 
-    def plan(self, step: int, batches: Sequence[TrainingBatch]) -> list[Portion]:
+    def plan(self, step: int, batches: Sequence[TrainingBatch]) -> list[MicroBatch]:
         """Cuts the batches of a step into what this process computes, in order."""
         portions, position = [], 0
         for batch in batches:
             if not (self._loss.separable and len(batch.tuples)):
                 keys = _keys(step, position, batch)[self._processes.share(len(batch))]
                 cut = tuple(keys[i : i + self._chunk] for i in range(0, len(keys), self._chunk))
-                portions.append(Portion((batch,), cut, whole=True))
+                portions.append(MicroBatch((batch,), cut, whole=True))
                 position += len(batch)
                 continue
             parts = batch.parts()
@@ -95,18 +95,18 @@ class Stepper:
             keys = ()
             for start, part in zip(starts[:-1][own], parts[own], strict=True):
                 if waiting and (self._alone or len(keys) + len(part) > self._chunk):
-                    portions.append(Portion(tuple(waiting), (keys,), whole=False))
+                    portions.append(MicroBatch(tuple(waiting), (keys,), whole=False))
                     waiting, keys = [], ()
                 waiting.append(part)
                 keys += _keys(step, int(start), part)
             if waiting:
-                portions.append(Portion(tuple(waiting), (keys,), whole=False))
+                portions.append(MicroBatch(tuple(waiting), (keys,), whole=False))
         return portions
 
     def update(
         self,
         batches: Sequence[TrainingBatch],
-        portions: Sequence[Portion],
+        portions: Sequence[MicroBatch],
         pixels: Iterator[Pixels],
     ) -> float:
         """One step of the optimizer; returns the mean loss of the batches.
@@ -137,7 +137,7 @@ class Stepper:
             raise NetvladError(self._complaint('the gradient is not finite', batches))
         return value
 
-    def _parts(self, portion: Portion, pixels: Iterator[Pixels], weight: float) -> float:
+    def _parts(self, portion: MicroBatch, pixels: Iterator[Pixels], weight: float) -> float:
         passes = self._describe(next(pixels))
         descriptors = torch.cat(passes).detach().requires_grad_()
         rows = descriptors.split([len(part) for part in portion.parts])
@@ -147,7 +147,7 @@ class Stepper:
         _backward(passes, _gradient(descriptors))
         return value.item()
 
-    def _whole(self, portion: Portion, pixels: Iterator[Pixels], batches: int) -> float:
+    def _whole(self, portion: MicroBatch, pixels: Iterator[Pixels], batches: int) -> float:
         (batch,) = portion.parts
         once = len(portion.chunks) == 1
         kept = [next(pixels) for _ in portion.chunks]

@@ -86,7 +86,7 @@ def load_network(path: Path) -> tuple[PlaceNetwork, dict[str, Any]]:
             )
     network = PlaceNetwork(config)
     state = _read_tensors(numbers, raw['fingerprint'])
-    take_whole_state(network, state, f'network {numbers}')
+    load_state_strict(network, state, f'network {numbers}')
     return network.eval(), raw['extra']
 
 
@@ -149,7 +149,7 @@ def _fingerprint(tensors: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def take_whole_state(module: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+def load_state_strict(module: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Fills a module with all of its layers; `where` names their origin in errors.
 
     Raises:

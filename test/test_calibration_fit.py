@@ -24,7 +24,7 @@ TOLD = np.array([0.02] * 3 + [np.radians(0.3)] * 3)
 
 
 def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
-    """CalibrationSamples whose probabilities and errors follow a law; tails: every tenth error is triple."""
+    """Samples whose probabilities and errors follow a law; tails: every tenth error is triple."""
     factor = 1.0 + 2.0 * (rng.random((count, 1)) < 0.1) if tails else np.ones((count, 1))
     residuals = rng.standard_normal((count, 6)) * np.hypot(FLOOR, TOLD) * factor
     similarity = rng.uniform(0.4, 0.8, count)

@@ -28,7 +28,7 @@ def verdict(hypotheses, similarity, seen=0.5):
         similarity,
         seen,
         accept_probability=0.9,
-        min_detail=0.05,
+        min_edge_share=0.05,
     )
 
 
@@ -38,34 +38,34 @@ def hypotheses_of(T, similarity, calibration=CALIBRATION, geometry=None, allies=
     return weigh(leader, T, similarity, gains, calibration, 1.0, 45.0, allies=allies)
 
 
-def decide(xs, similarity, geometry=None, allies=()):
+def decided(xs, similarity, geometry=None, allies=()):
     similarity = np.array(similarity, dtype=np.float32)
     hypotheses = hypotheses_of(places(xs), similarity, geometry=geometry, allies=allies)
     return hypotheses, verdict(hypotheses, similarity)
 
 
 def test_a_similar_place_without_rival_is_accepted():
-    hypotheses, answer = decide([0, 0.3, 20], [0.8, 0.79, 0.3])
+    hypotheses, answer = decided([0, 0.3, 20], [0.8, 0.79, 0.3])
     assert answer.status is Status.ACCEPTED
     assert list(hypotheses.supporters) == [0, 1]
     assert hypotheses.probability[0] == hypotheses.probability[1] > 0.99
 
 
 def test_nothing_similar_is_no_match_however_many_neighbours_agree():
-    _, answer = decide(np.linspace(0, 0.9, 100), np.full(100, 0.45))
+    _, answer = decided(np.linspace(0, 0.9, 100), np.full(100, 0.45))
     assert answer.status is Status.NO_MATCH
     assert '0.45' in answer.reason
 
 
 def test_two_equal_places_far_apart_are_ambiguous():
-    hypotheses, answer = decide([0, 50, 0.2], [0.8, 0.79, 0.75])
+    hypotheses, answer = decided([0, 50, 0.2], [0.8, 0.79, 0.75])
     assert answer.status is Status.AMBIGUOUS
     assert '0.79' in answer.reason
     assert hypotheses.probability[0] + hypotheses.probability[1] <= 1
 
 
 def test_the_outskirts_of_the_best_place_are_no_rival():
-    _, answer = decide([0, 1.5, 50], [0.8, 0.79, 0.2])
+    _, answer = decided([0, 1.5, 50], [0.8, 0.79, 0.2])
     assert answer.status is Status.ACCEPTED
 
 
@@ -78,7 +78,7 @@ def test_a_view_in_the_opposite_direction_is_another_place():
 
 
 def test_a_blank_wall_matches_nothing_however_alike():
-    hypotheses, accepted = decide([0, 50], [0.9, 0.2])
+    hypotheses, accepted = decided([0, 50], [0.9, 0.2])
     assert accepted.status is Status.ACCEPTED
     blank = np.full((240, 320, 3), 180, np.uint8)
     noise = np.random.default_rng(0).normal(0, 3, blank.shape)
@@ -100,28 +100,28 @@ def test_extreme_odds_stay_finite():
 
 
 def test_geometry_decides_between_places_that_look_alike():
-    hypotheses, answer = decide([0, 50], [0.8, 0.79], geometry=[-3.0, 6.0])
+    hypotheses, answer = decided([0, 50], [0.8, 0.79], geometry=[-3.0, 6.0])
     assert (hypotheses.best, answer.status) == (1, Status.ACCEPTED)
     assert list(hypotheses.supporters) == [1]
-    hypotheses, answer = decide([0, 50], [0.8, 0.79], geometry=[6.0, 6.0])
+    hypotheses, answer = decided([0, 50], [0.8, 0.79], geometry=[6.0, 6.0])
     assert answer.status is Status.AMBIGUOUS
 
 
 def test_geometry_makes_a_doubtful_place_sure_and_a_likely_one_doubtful():
-    assert decide([0, 50], [0.5, 0.1])[1].status is Status.NO_MATCH
-    assert decide([0, 50], [0.5, 0.1], geometry=[4.0, 0.0])[1].status is Status.ACCEPTED
-    assert decide([0, 50], [0.6, 0.1])[1].status is Status.ACCEPTED
-    assert decide([0, 50], [0.6, 0.1], geometry=[-3.0, -3.0])[1].status is Status.NO_MATCH
+    assert decided([0, 50], [0.5, 0.1])[1].status is Status.NO_MATCH
+    assert decided([0, 50], [0.5, 0.1], geometry=[4.0, 0.0])[1].status is Status.ACCEPTED
+    assert decided([0, 50], [0.6, 0.1])[1].status is Status.ACCEPTED
+    assert decided([0, 50], [0.6, 0.1], geometry=[-3.0, -3.0])[1].status is Status.NO_MATCH
 
 
 def test_a_place_that_puts_the_camera_at_the_same_spot_is_no_rival():
-    assert decide([0, 5], [0.8, 0.79], geometry=[6.0, 6.0])[1].status is Status.AMBIGUOUS
-    accepted = decide([0, 5], [0.8, 0.79], geometry=[6.0, 6.0], allies=[1])[1]
+    assert decided([0, 5], [0.8, 0.79], geometry=[6.0, 6.0])[1].status is Status.AMBIGUOUS
+    accepted = decided([0, 5], [0.8, 0.79], geometry=[6.0, 6.0], allies=[1])[1]
     assert accepted.status is Status.ACCEPTED
 
 
 def test_many_weak_rivals_do_not_outvote_a_clear_winner():
-    _, answer = decide(np.arange(60) * 10.0, [0.8] + [0.65] * 59)
+    _, answer = decided(np.arange(60) * 10.0, [0.8] + [0.65] * 59)
     assert answer.status is Status.ACCEPTED
 
 

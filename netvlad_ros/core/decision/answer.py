@@ -43,7 +43,7 @@ def answer(
         sight.similarity,
         sight.edge_share,
         accept_probability=config.accept_probability,
-        min_detail=config.min_detail,
+        min_edge_share=config.min_detail,
         geometry=_geometry(sight, hypotheses),
     )
     return Match(

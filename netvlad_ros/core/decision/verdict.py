@@ -20,8 +20,8 @@ def decide(
 ) -> Verdict:
     """Accept the best place, or say why not. The one function through which acceptance passes.
 
-    similarity: (k,), of the look-alikes. seen: edge_share() of the image. geometry: what verification
-    found, in words.
+    similarity: (k,), of the candidates. seen: edge_share() of the image. geometry: what
+    verification found, in words.
     """
     best = f'similarity {similarity[hypotheses.best]:.2f}'
     best += f', {geometry}' if geometry else ''

@@ -56,7 +56,7 @@ def named_slots(root: Path, names: Iterable[str]) -> NumberedImages:
 def numbered_slots(*folders: Path) -> tuple[NumberedImages, ...]:
     """Sides whose images are numbered alike, `Image000.jpg` in each: slot i has the same number.
 
-    NumberedImages run from the lowest to the highest number of all folders. Raises NetvladError if a name
+    Slots run from the lowest to the highest number of all folders. Raises NetvladError if a name
     ends in no number, or two images have the same one.
     """
     found = [_numbered(folder) for folder in folders]

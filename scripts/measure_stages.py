@@ -96,7 +96,7 @@ def main() -> None:
     bundle = ModelBundle.load(
         options.model or default_model(), device='cpu', threads=options.threads
     )
-    traverse = open_drive(options.drive)
+    drive = open_drive(options.drive)
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         large = save_map(multiply(load_map(options.map), options.keyframes), Path(folder) / 'map')
@@ -105,11 +105,11 @@ def main() -> None:
         large = load_map(Path(folder) / 'map')
         loaded_s = time.perf_counter() - started
         localizer = Localizer(bundle, large)
-        camera = traverse.camera
-        step = max(1, len(traverse) // options.images)
+        camera = drive.camera
+        step = max(1, len(drive) // options.images)
         times: dict[str, list[float]] = {stage: [] for stage in STAGES}
         accepted = 0
-        for frame in traverse.frames(slice(0, None, step)):
+        for frame in drive.frames(slice(0, None, step)):
             rgb = cv2.resize(frame.read(), options.size, interpolation=cv2.INTER_AREA)
             known = camera.resized(*options.size) if camera else None
             match = localizer.step(np.asarray(rgb, np.uint8), frame.stamp_ns, camera=known)

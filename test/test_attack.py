@@ -145,9 +145,9 @@ def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
         (0, '0.png'), (0, '1.png'), (1, '2.png')
     ]  # fmt: skip
     assert [each.target for each in attempts[:2]] == [2, 2]
-    figures = attack_figures(attempts)
-    assert figures['rates']['wrong_prior_verification']['of'] == 3
-    assert figures['rates']['wrong_prior_driving']['of'] == 2
+    metrics = attack_figures(attempts)
+    assert metrics['rates']['wrong_prior_verification']['of'] == 3
+    assert metrics['rates']['wrong_prior_driving']['of'] == 2
     with pytest.raises(NetvladError, match='a stretch of 51 is outside'):
         AttackRun(network, bundle, place_map, config, stretch=51)
 

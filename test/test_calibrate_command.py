@@ -11,7 +11,7 @@ from tiny_model import write_tiny_model
 
 from netvlad_ros import cli
 from netvlad_ros.core.place_map.storage import load_map
-from netvlad_ros.offline.mapping import calibration_samples as calibration_drive
+from netvlad_ros.offline.mapping import calibration_samples
 
 PLACES = 40
 
@@ -99,6 +99,6 @@ def test_an_interrupt_writes_nothing(room, place_map, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(calibration_drive, 'read_or_skip', interrupted)
+    monkeypatch.setattr(calibration_samples, 'read_or_skip', interrupted)
     assert calibrate(room, place_map) == 130
     assert {path: path.read_bytes() for path in place_map.directory.rglob('*.*')} == before

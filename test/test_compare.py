@@ -36,7 +36,7 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ['compare', *map(str, arguments)])
 
 
-def figures(benchmark, method, found, retrieval=()):
+def metrics(benchmark, method, found, retrieval=()):
     share = float(np.mean(found))
     return {
         'benchmark': benchmark,
@@ -59,11 +59,11 @@ def standings():
         ['one', 'two'],
         ['netvlad', 'hog', 'bow'],
         [
-            figures('one', 'netvlad', half),
-            figures('one', 'hog', most),
-            figures('one', 'bow', all_),
-            figures('two', 'netvlad', all_, ['easy', 'medium', 'hard']),
-            figures('two', 'hog', half, ['easy', 'medium', 'hard']),
+            metrics('one', 'netvlad', half),
+            metrics('one', 'hog', most),
+            metrics('one', 'bow', all_),
+            metrics('two', 'netvlad', all_, ['easy', 'medium', 'hard']),
+            metrics('two', 'hog', half, ['easy', 'medium', 'hard']),
         ],
     )
 
@@ -98,7 +98,7 @@ def test_a_narrow_terminal_gets_the_table_in_parts(standings, width):
 
 def test_the_picture_has_a_line_for_each_method(standings, tmp_path):
     draw_comparison(standings, tmp_path / 'few.png')
-    many = [figures('one', f'method {i}', np.arange(4) < 2) for i in range(30)]
+    many = [metrics('one', f'method {i}', np.arange(4) < 2) for i in range(30)]
     draw_comparison(
         Leaderboard(['one'], [each['method'] for each in many], many), tmp_path / 'many.png'
     )
@@ -175,7 +175,7 @@ def test_a_run_is_gone_on_with_and_nothing_of_other_settings_is_mixed_in(tiny):
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-    """The folder of a finished method, its figures and settings."""
+    """The folder of a finished method, its metrics and settings."""
     folder = tmp_path_factory.mktemp('finished')
     paths = [folder / f'{name}.png' for name in 'abcd']
     for row, path in enumerate(paths):
@@ -354,10 +354,10 @@ def test_compare_prints_one_table_and_keeps_the_rankings(shared_data, tmp_path):
     assert result.exit_code == 0, result.output
     assert '40 places, 40 queries' in result.stdout
     assert 'Dalal and Triggs, CVPR 2005' in result.stdout
-    figures = json.loads((tmp_path / 'metrics.json').read_text())
-    assert [method['method'] for method in figures['methods']] == ['thumbnail', 'hog']
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert [method['method'] for method in metrics['methods']] == ['thumbnail', 'hog']
     assert min(read_image(tmp_path / 'comparison.png').shape[:2]) > 300
-    for method in figures['methods']:
+    for method in metrics['methods']:
         folder = tmp_path / 'corridor_loop' / method['method']
         kept = np.load(folder / 'ranking.npz', allow_pickle=False)
         assert kept['indices'].shape == (40, 10)

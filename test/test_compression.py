@@ -248,19 +248,19 @@ def test_the_command_on_the_corridor(shared_data, tmp_path):
     assert 'float32' in result.output and '…' not in result.output
     assert 'fitted on the 40 images of the database itself' in result.output
     assert 'which flatters them' in result.stderr
-    figures = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert figures['database'] == figures['queries'] == 40
-    assert len(figures['points']) + len(figures['left_out']) == len(WHITENINGS) * len(CODES)
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['database'] == metrics['queries'] == 40
+    assert len(metrics['points']) + len(metrics['left_out']) == len(WHITENINGS) * len(CODES)
     assert (tmp_path / 'out' / 'recall_over_bytes.png').read_bytes().startswith(b'\x89PNG')
     page = (tmp_path / 'out' / 'report.html').read_text()
     assert '40 images of the database itself, which flatters' in page and 'data:image/png' in page
     result = CliRunner().invoke(app, [*command, '--json', '--seed', '0'])
-    assert json.loads(result.stdout) == figures
-    assert (figures['fitted_on'], figures['fitted_images']) == ('database', 40)
+    assert json.loads(result.stdout) == metrics
+    assert (metrics['fitted_on'], metrics['fitted_images']) == ('database', 40)
     fit = ['--fit', str(shared_data / 'kitti_b'), '--codes', 'int8', '--dimensions', '8', '--json']
-    figures = json.loads(CliRunner().invoke(app, [*command, *fit]).stdout)
-    assert (figures['fitted_images'], figures['warning']) == (51, None)
-    assert figures['fitted_on'].endswith('kitti_b')
+    metrics = json.loads(CliRunner().invoke(app, [*command, *fit]).stdout)
+    assert (metrics['fitted_images'], metrics['warning']) == (51, None)
+    assert metrics['fitted_on'].endswith('kitti_b')
     result = CliRunner().invoke(app, [*command, '--dimensions', '64'])
     assert result.exit_code == 1
     assert 'dimensions must lie in 1..32' in result.output

@@ -189,7 +189,7 @@ PAIRS = ['ba', 'dc', 'fe', 'db', 'aa']  # the last one is a mistake in the file
 
 
 def test_pairs(pairs, bundle):
-    result = rank_pairs(pairs, bundle, []).figures
+    result = rank_pairs(pairs, bundle, []).metrics
     # Queries a, b, d, f; database a, b, c, e. a has only itself, which is no answer. b finds a,
     # d finds c, f finds a and b before e.
     assert (result['queries'], result['answerable'], result['database']) == (4, 3, 4)
@@ -210,7 +210,7 @@ def test_no_pair_is_ranked_deeper_than_another(tmp_path, bundle):
 
 
 def test_pairs_within_slices(pairs, bundle):
-    result = rank_pairs(pairs, bundle, [], queries=slice(3, 6), database=slice(0, 3)).figures
+    result = rank_pairs(pairs, bundle, [], queries=slice(3, 6), database=slice(0, 3)).metrics
     # Queries d, f of d, e, f, as e is none; database a, b, c; e is gone, so f has no answer.
     assert (result['queries'], result['answerable'], result['database']) == (2, 1, 3)
     assert result['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
@@ -220,7 +220,7 @@ def test_pairs_within_slices(pairs, bundle):
 def test_pairs_skip_unreadable_images(pairs, bundle):
     (pairs / 'images' / 'c.png').write_bytes(b'')
     skipped = []
-    result = rank_pairs(pairs, bundle, skipped).figures
+    result = rank_pairs(pairs, bundle, skipped).metrics
     assert (result['database'], result['skipped'], len(skipped)) == (3, 1, 1)
     with pytest.raises(NetvladError, match='0 queries'):
         rank_pairs(pairs, bundle, [], queries=slice(50, 60))
@@ -247,7 +247,7 @@ def test_corridor_second_lap_in_the_first(shared_data, model_path):
     bundle = ModelBundle.load(model_path)
     result = rank_pairs(
         shared_data / 'corridor_loop', bundle, [], queries=slice(40, 80), database=slice(0, 40)
-    ).figures
+    ).metrics
     assert (result['queries'], result['answerable']) == (40, 40)
     assert result['recall']['1'] >= 0.95
 

@@ -101,7 +101,7 @@ def a_bag(path, count):
 
 
 def test_images_of_a_bag_are_written_once_and_whole(tmp_path, monkeypatch):
-    from netvlad_ros.offline.datasets import drives as traverses
+    from netvlad_ros.offline.datasets import drives
 
     bag = a_bag(tmp_path / 'drive', 4)
     cache = tmp_path / 'cache'
@@ -112,7 +112,7 @@ def test_images_of_a_bag_are_written_once_and_whole(tmp_path, monkeypatch):
     np.testing.assert_allclose(found.positions_m[:, 0], [0, 2, 4, 6], atol=1e-6)
     assert [skip.image for skip in found.skipped] == ['camera/100000000000']  # no pose there
 
-    monkeypatch.setattr(traverses, 'write_traverse_folder', None)  # must not be called again
+    monkeypatch.setattr(drives, 'write_folder_drive', None)  # must not be called again
     again = read_place_images(bag, cache=cache, max_area_px=24 * 32, **options)
     assert again.images == found.images and again.skipped == found.skipped
     with pytest.raises(TypeError):  # other options: another folder
@@ -122,14 +122,14 @@ def test_images_of_a_bag_are_written_once_and_whole(tmp_path, monkeypatch):
 
 
 def test_a_bag_that_breaks_leaves_no_cache(tmp_path, monkeypatch):
-    from netvlad_ros.offline.drives import folder_writer as traverse_folder
+    from netvlad_ros.offline.drives import folder_writer
 
     bag = a_bag(tmp_path / 'drive', 3)
 
     def full_disk(path, rgb):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(traverse_folder, '_write_jpeg', full_disk)
+    monkeypatch.setattr(folder_writer, '_write_jpeg', full_disk)
     with pytest.raises(NetvladError, match='cannot be written: No space left'):
         read_place_images(
             bag,

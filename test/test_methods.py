@@ -372,11 +372,11 @@ def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
     positives[0] = ranks[0, 2:3]
     junk = (ranks[0, :1], *[np.empty(0, np.int64)] * (PLACES - 1))
     holidays = Benchmark('holidays', 'mAP', database, queries, tuple(positives), junk)
-    figures, _ = compare_method('hog', holidays, CONTEXT, lambda done, total: None)
+    metrics, _ = compare_method('hog', holidays, CONTEXT, lambda done, total: None)
     # Third of the list, second without junk: trapezoids give (0 + 1/2) / 2.
     mean = (PLACES - 1 + 0.25) / PLACES
-    assert figures['retrieval']['all']['mean_average_precision'] == pytest.approx(mean)
-    assert figures['recall']['1'] == pytest.approx((PLACES - 1) / PLACES)
-    assert figures['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
-    heads, row = table(Standings(['holidays'], ['hog'], [{**figures, 'benchmark': 'holidays'}]))
+    assert metrics['retrieval']['all']['mean_average_precision'] == pytest.approx(mean)
+    assert metrics['recall']['1'] == pytest.approx((PLACES - 1) / PLACES)
+    assert metrics['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
+    heads, row = table(Standings(['holidays'], ['hog'], [{**metrics, 'benchmark': 'holidays'}]))
     assert 'mAP' in heads and f'{100 * mean:.1f}' in row

@@ -110,7 +110,7 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
 
 
 def run_of(rows, **more) -> EvaluatedRun:
-    more = {'title': 'a run', 'figures': {}, 'configuration': {}, 'places': ['p0', 'p1'], **more}
+    more = {'title': 'a run', 'metrics': {}, 'configuration': {}, 'places': ['p0', 'p1'], **more}
     return EvaluatedRun(queries=rows, **more)
 
 
@@ -174,8 +174,8 @@ def test_pictures_of_a_bag_are_read_in_one_pass(tmp_path, bundle, place_map, mon
     monkeypatch.setattr(drive, 'frames', lambda *of: opened.append(of) or frames(*of))
     out = tmp_path / 'out'
     out.mkdir()
-    figures = evaluate_unmapped(place_map, bundle, drive, pictures=out)
-    assert figures['accepted_wrong'] == 6
+    metrics = evaluate_unmapped(place_map, bundle, drive, pictures=out)
+    assert metrics['accepted_wrong'] == 6
     page = Reader((out / 'report.html').read_text(encoding='utf-8'))
     assert sum(image['alt'] == 'query' for image in page.all('img')) == 6
     assert len(opened) == 3  # for the stamps, for the answers and for the pictures
@@ -200,7 +200,7 @@ def test_no_name_becomes_markup_or_formula(tmp_path):
     run = run_of(
         [row],
         title=HOSTILE,
-        figures={HOSTILE: HOSTILE, 'sequence': {HOSTILE: 1}, 'settings': {HOSTILE: {HOSTILE: 1}}},
+        metrics={HOSTILE: HOSTILE, 'sequence': {HOSTILE: 1}, 'settings': {HOSTILE: {HOSTILE: 1}}},
         configuration={'map source': HOSTILE, HOSTILE: 'x'},
         places=[HOSTILE, HOSTILE],
         T_places=np.array([np.eye(4), np.eye(4)]),
@@ -260,11 +260,11 @@ def test_what_hurts_most_comes_first():
 
 
 def test_how_intervals_came_about_is_told():
-    figures = {'intervals': {'recall@1': [0.0, 1.0]}, 'queries': 50}
-    assert 'too narrow where these are neighbours' in interval_words(figures)
-    assert 'blocks of 5 succ' in interval_words(figures | {'images_per_block': 5})
-    assert 'so short a drive' not in interval_words(figures | {'images_per_block': 5})
-    assert 'so short a drive' in interval_words(figures | {'images_per_block': 10})
+    metrics = {'intervals': {'recall@1': [0.0, 1.0]}, 'queries': 50}
+    assert 'too narrow where these are neighbours' in interval_words(metrics)
+    assert 'blocks of 5 succ' in interval_words(metrics | {'images_per_block': 5})
+    assert 'so short a drive' not in interval_words(metrics | {'images_per_block': 5})
+    assert 'so short a drive' in interval_words(metrics | {'images_per_block': 10})
 
 
 def test_thumbnails_are_small(rng):
@@ -308,11 +308,11 @@ def test_pairs_that_were_decided(tmp_path, bundle):
         page.check_self_contained()
         assert len(page.all('img')) == 3 + 3  # recall, precision, similarity; one failure
         assert SavedRun.load(out, 'run').found.tolist() == [1, 0]
-    figures = evaluate_benchmark('pairs', tmp_path, bundle, pictures=out)
-    assert json.loads((out / 'metrics.json').read_text()) == figures
-    assert (figures['recall']['1'], figures['intervals']['recall@1']) == (0.5, [0.0, 1.0])
-    assert (figures['provider'], figures['both_sides']) == ('CPUExecutionProvider', 0)
-    assert figures['identical_images'] == 1  # d is a copy of a
+    metrics = evaluate_benchmark('pairs', tmp_path, bundle, pictures=out)
+    assert json.loads((out / 'metrics.json').read_text()) == metrics
+    assert (metrics['recall']['1'], metrics['intervals']['recall@1']) == (0.5, [0.0, 1.0])
+    assert (metrics['provider'], metrics['both_sides']) == ('CPUExecutionProvider', 0)
+    assert metrics['identical_images'] == 1  # d is a copy of a
 
 
 def test_a_benchmark_counts_ranks_without_junk(tmp_path):
@@ -358,11 +358,11 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
         )
     loose = SavedRun.load(tmp_path / 'loose', 'loose')
     strict = SavedRun.load(tmp_path / 'strict', 'strict')
-    assert loose.recall[0] == loose.figures['recall']['1']
-    assert strict.recall[0] == strict.figures['recall']['1']
-    assert (strict.figures['answerable'], loose.figures['answerable']) == (2, 4)
-    assert loose.curve.recall_at_full_precision == loose.figures['recall_at_100_precision']
-    assert np.median(loose.errors[0]) == pytest.approx(loose.figures['pose_error_m']['median'])
+    assert loose.recall[0] == loose.metrics['recall']['1']
+    assert strict.recall[0] == strict.metrics['recall']['1']
+    assert (strict.metrics['answerable'], loose.metrics['answerable']) == (2, 4)
+    assert loose.curve.recall_at_full_precision == loose.metrics['recall_at_100_precision']
+    assert np.median(loose.errors[0]) == pytest.approx(loose.metrics['pose_error_m']['median'])
     runs = [str(tmp_path / name) for name in ('strict', 'loose')]
     done = CliRunner().invoke(app, ['report', *runs, '--out', str(tmp_path / 'both')])
     assert done.exit_code == 0, done.output
@@ -377,16 +377,16 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     evaluate_map(place_map, bundle, drive, pictures=tmp_path / 'third')
     (note,) = compare_runs([tmp_path / 'loose', tmp_path / 'third'], tmp_path / 'three')
     assert 'were taken elsewhere in third than in loose' in note
-    assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.figures
+    assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.metrics
 
 
 def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):
     def saved(name, images):
         """A run whose query i is found unless its number is odd; none was decided on."""
         rows = [EvaluatedQuery(f'{i}.png', [i % 2, 1 - i % 2], [0], similarity=0.5) for i in images]
-        figures = {'recall': {'1': 0.5}, 'same_recording': name == 'a', 'images_per_block': 2}
+        metrics = {'recall': {'1': 0.5}, 'same_recording': name == 'a', 'images_per_block': 2}
         (tmp_path / name).mkdir()
-        write_report(run_of(rows, figures=figures), tmp_path / name)
+        write_report(run_of(rows, metrics=metrics), tmp_path / name)
         return tmp_path / name
 
     a, b, c = saved('a', range(10)), saved('b', range(4, 20)), saved('c', range(30, 34))

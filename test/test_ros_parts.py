@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 from builtin_interfaces.msg import Time
+from netvlad_ros.ros.publishers.fix_events import Fix, FixEvents
+from netvlad_ros.ros.publishers.visuals import MatchImage, draw_inliers
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from tiny_drive import pose
@@ -36,9 +38,7 @@ from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 from netvlad_ros.ros.node_config import NodeConfig
-from netvlad_ros.ros.outputs import publishers as outputs
-from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
-from netvlad_ros.ros.outputs.visuals import MatchImage, draw_inliers
+from netvlad_ros.ros.outputs import publishers
 from netvlad_ros.ros.parameters import ENTRIES
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
@@ -414,7 +414,7 @@ def test_a_run_begins_afresh_and_tells_each_event_once():
     def fix(stamp_s, x):
         prior = prior_message(PosePrior(pose(x=x), np.eye(6), 'landmarks'), Time(), 'map')
         match = SimpleNamespace(stamp_ns=stamp_s * S)
-        run.fix(outputs.Answer(match, None, prior, recognizer.place_map, ()))
+        run.fix(publishers.Answer(match, None, prior, recognizer.place_map, ()))
 
     def told_at():
         return [prior.pose.pose.position.x for prior in published]
@@ -427,8 +427,8 @@ def test_a_run_begins_afresh_and_tells_each_event_once():
     fix(4, 100.0)
     fix(5, 101.0)
     assert told_at() == [1.0, 3.0, 101.0], 'somebody carried it'
-    assert run.tell(outputs.Answer(None, None, 'asked for', None, ()))
-    assert not run.tell(outputs.Answer(None, None, None, None, ()))
+    assert run.tell(publishers.Answer(None, None, 'asked for', None, ()))
+    assert not run.tell(publishers.Answer(None, None, None, None, ()))
 
 
 def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
@@ -437,15 +437,15 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
     def draw(*_):
         drawn.append(1)
 
-    monkeypatch.setattr(outputs, 'candidate_markers', draw)
-    monkeypatch.setattr(outputs, 'match_image', draw)
+    monkeypatch.setattr(publishers, 'candidate_markers', draw)
+    monkeypatch.setattr(publishers, 'match_image', draw)
     silent = SimpleNamespace(
         get_subscription_count=lambda: listeners['n'], publish=lambda message: None
     )
     node = SimpleNamespace(create_lifecycle_publisher=lambda kind, topic, qos: silent)
     message = SimpleNamespace(header=Header(), camera_frame='camera')
-    answer = outputs.Answer(None, message, None, None, ())
-    out = outputs.Publishers(node)
+    answer = publishers.Answer(None, message, None, None, ())
+    out = publishers.Publishers(node)
     out.publish_visuals(answer, None)
     assert not drawn
     listeners['n'] = 1

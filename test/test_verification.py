@@ -256,8 +256,8 @@ def test_features_of_another_kind_are_refused(scene):
 
 def test_a_real_kitchen_and_real_strangers(shared_data):
     extractor = open_extractor(SPEC)
-    traverse = open_drive(shared_data / 'redkitchen')
-    mapped = list(traverse.frames(slice(0, 200, 20)))
+    drive = open_drive(shared_data / 'redkitchen')
+    mapped = list(drive.frames(slice(0, 200, 20)))
     nominal = read_camera(shared_data / 'redkitchen' / 'camera.yaml').model()
     found = [extractor.extract(frame.read()) for frame in mapped]
     T = np.array([frame.T_map_cam for frame in mapped])
@@ -277,7 +277,7 @@ def test_a_real_kitchen_and_real_strangers(shared_data):
         spacing_m=0.1,
     )
     verifier = Verifier(kitchen, extractor, LocalizerConfig())
-    queries = list(traverse.frames(slice(10, 200, 60)))
+    queries = list(drive.frames(slice(10, 200, 60)))
     for frame in queries:
         distance = np.linalg.norm(T[:, :3, 3] - frame.T_map_cam[:3, 3], axis=1)
         near = np.argsort(distance)[:5]

@@ -123,11 +123,11 @@ def attack(
     attacked, _ = load_network(path)
     loaded = ModelBundle.load(bundle, device=device)
     place_map = load_map(map_folder)
-    traverse = open_drive(source, map_frame=map_frame, camera_file=camera_file)
+    drive = open_drive(source, map_frame=map_frame, camera_file=camera_file)
     run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)
     settings = {
-        'drive': traverse.name,
-        'images': len(traverse),
+        'drive': drive.name,
+        'images': len(drive),
         **asdict(config),
         'targets': targets,
         'stretch': stretch,
@@ -145,7 +145,7 @@ def attack(
     try:
         with progress_bar('attacking') as progress:
             for attempt, carrier, image in run.attempts(
-                traverse, selection or slice(None), folder, targets, progress
+                drive, selection or slice(None), folder, targets, progress
             ):
                 attempts.append(attempt)
                 target = read_thumbnail(place_map, attempt.target)
@@ -158,18 +158,18 @@ def attack(
             raise
         if not attempts:
             raise _interrupted(0, out) from None
-    figures = attack_figures(attempts)
+    metrics = attack_figures(attempts)
     settings = {
         'source': str(source),
         'slice': slice_words(selection),
         **settings,
         'network': str(network),
     }
-    result = {**figures, 'settings': settings, 'attempts': [asdict(each) for each in attempts]}
+    result = {**metrics, 'settings': settings, 'attempts': [asdict(each) for each in attempts]}
     write_json(result, out / 'metrics.json')
     draw_attacks(shown, out / 'attack.png')
-    write_whole(out / 'report.html', attack_page(figures, attempts, pictures, settings))
-    report_skips(traverse)
+    write_whole(out / 'report.html', attack_page(metrics, attempts, pictures, settings))
+    report_skips(drive)
     report(result, None)
     if not whole:
         raise _interrupted(len(attempts), out)

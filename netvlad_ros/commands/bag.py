@@ -44,13 +44,13 @@ def write(
     from netvlad_ros.offline.drives.drive_options import BagOptions
     from netvlad_ros.offline.drives.folder_drive import FolderDrive
 
-    traverse = FolderDrive(folder, BagOptions())
+    drive = FolderDrive(folder, BagOptions())
     camera_file = folder / 'camera.yaml'
     if not camera_file.exists():
         typer.echo(f'netvlad: {folder} has no camera.yaml, so no camera_info is written', err=True)
     with progress_bar('writing images') as progress:
         written = write_bag(
-            traverse,
+            drive,
             out,
             camera_file=camera_file if camera_file.exists() else None,
             selection=selection or slice(None),
@@ -59,5 +59,5 @@ def write(
             compressed=compressed,
             progress=progress,
         )
-    report_skips(traverse)
+    report_skips(drive)
     typer.echo(f'{out}: {written} images')

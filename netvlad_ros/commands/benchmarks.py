@@ -20,7 +20,7 @@ def benchmarks(
     ] = None,
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON, not text.')] = False,
 ) -> None:
-    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published figures.
+    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published metrics.
 
     A figure far from the published one says that something is wrong: the images, or the protocol.
     """
@@ -50,16 +50,16 @@ def _as_json(info: BenchmarkInfo) -> dict[str, str | float | None]:
     }
 
 
-def _figures(info: BenchmarkInfo) -> str:
-    figures = ('recall@1', info.published_recall_at_1), ('mAP', info.published_map)
-    known = [f'{what} {value:.2f}' for what, value in figures if value is not None]
+def _metrics(info: BenchmarkInfo) -> str:
+    metrics = ('recall@1', info.published_recall_at_1), ('mAP', info.published_map)
+    known = [f'{what} {value:.2f}' for what, value in metrics if value is not None]
     return ', '.join(known)
 
 
 def _print_all(infos: Iterable[BenchmarkInfo]) -> None:
     typer.echo("Figures are NetVLAD's as published, in percent.\n")
     for info in infos:
-        title = '; '.join(words for words in (info.title, _figures(info)) if words)
+        title = '; '.join(words for words in (info.title, _metrics(info)) if words)
         typer.echo(f'{typer.style(info.name, bold=True)}: {title}')
         _print_lines(_words(info), indent='  ')
         typer.echo()
@@ -68,7 +68,7 @@ def _print_all(infos: Iterable[BenchmarkInfo]) -> None:
 def _print_one(info: BenchmarkInfo) -> None:
     typer.echo(f'{typer.style(info.name, bold=True)}: {info.title}')
     more = {
-        'NetVLAD [%]': _figures(info) or 'no figure of this protocol known',
+        'NetVLAD [%]': _metrics(info) or 'no figure of this protocol known',
         'judged by': f'netvlad eval --benchmark {info.name} FOLDER',
         'compared by': f'netvlad compare METHODS {info.name} FOLDER',
     }

@@ -74,7 +74,7 @@ def calibrate(
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
-    traverse = open_drive(
+    drive = open_drive(
         source,
         image_topic=image_topic,
         pose_topic=pose_topic,
@@ -90,14 +90,14 @@ def calibrate(
     )
     with progress_bar('localizing') as progress:
         trials = localize_trials(
-            place_map, bundle, traverse, selection=selection or slice(None), progress=progress
+            place_map, bundle, drive, selection=selection or slice(None), progress=progress
         )
-    report_skips(traverse)
+    report_skips(drive)
     of_model = bundle.metadata.calibration
     assert of_model is not None  # or there would be no localizer
     calibration = replace(
         fit_map_calibration(trials, of_model),
-        source=traverse.name[:MAX_TEXT],
+        source=drive.name[:MAX_TEXT],
         created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
     facts = _facts(trials, calibration, of_model)

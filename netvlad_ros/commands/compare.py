@@ -59,7 +59,7 @@ def compare(
     memory is the peak of that process, libraries included. Times are wall-clock, reading files
     left out; what methods share is extracted once, and its time counts for each of them. A method
     that fails says why, and the others go on. seqslam takes the order in which a benchmark lists
-    its images for that of time: where it is another, its figures say nothing.
+    its images for that of time: where it is another, its metrics say nothing.
     """
     import tempfile
 
@@ -93,7 +93,7 @@ def compare(
             raise
         _say(f'interrupted; the same command goes on with what is finished in {out}')
         raise typer.Exit(INTERRUPTED) from None
-    worked = {figures['method'] for figures in results}
+    worked = {metrics['method'] for metrics in results}
     if not worked:
         raise NetvladError('none of the methods worked')
     standings = Leaderboard(
@@ -137,7 +137,7 @@ def _write(
     from netvlad_ros.offline.report.environment import environment
     from netvlad_ros.offline.report.report_folder import report_folder, write_json
 
-    figures = {
+    metrics = {
         **settings,
         'benchmarks': {
             subject.name: {
@@ -156,7 +156,7 @@ def _write(
         'environment': environment(),
     }
     with report_folder(out) as staged:
-        write_json(figures, staged / 'metrics.json')
+        write_json(metrics, staged / 'metrics.json')
         draw_comparison(standings, staged / PICTURE)
         page = comparison_page(standings, subjects, settings, staged / PICTURE)
         write_whole(staged / 'report.html', page)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 PICTURE = 'recall_over_bytes.png'
-WIDTH = 144  # columns: a narrower terminal breaks lines rather than lose figures
+WIDTH = 144  # columns: a narrower terminal breaks lines rather than lose metrics
 
 
 def compress(
@@ -101,7 +101,7 @@ def compress(
             f'PCA, ranges and codebooks were fitted on {known} images of the database itself, '
             'which flatters them; --fit FOLDER fits them on other images'
         )
-    figures = {
+    metrics = {
         'benchmark': judged.name,
         'protocol': judged.protocol,
         'database': len(judged.database),
@@ -120,21 +120,21 @@ def compress(
     source = 'the database itself' if fit is None else str(fit)
     if out is not None:
         with report_folder(out) as staged:
-            write_json(figures, staged / 'metrics.json')
-            title = f'{judged.name}: {figures["answerable"]} queries; fitted on {source}'
+            write_json(metrics, staged / 'metrics.json')
+            title = f'{judged.name}: {metrics["answerable"]} queries; fitted on {source}'
             draw(result, one_line(title), staged / PICTURE)
-            page = compression_page(result, figures, (staged / PICTURE).read_bytes())
+            page = compression_page(result, metrics, (staged / PICTURE).read_bytes())
             write_whole(staged / 'report.html', page)
             (staged / PICTURE).replace(out / PICTURE)
     if warning is not None:
         typer.echo(f'netvlad: warning: {warning}', err=True)
     if as_json:
-        typer.echo(json.dumps(figures, indent=2, allow_nan=False))
+        typer.echo(json.dumps(metrics, indent=2, allow_nan=False))
         return
     typer.echo(one_line(f'{judged.name}: {judged.protocol}'))
     typer.echo(
         f'{len(judged.database)} places, {len(judged.queries)} queries, '
-        f'{figures["answerable"]} of them answerable'
+        f'{metrics["answerable"]} of them answerable'
     )
     typer.echo(one_line(f'fitted on the {len(sides.fit)} images of {source}'))
     _print(result.points if every else best_of_each(result.points))

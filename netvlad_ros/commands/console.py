@@ -1,4 +1,4 @@
-"""Progress bars, skips, figures and JSON on the terminal."""
+"""Progress bars, skips, metrics and JSON on the terminal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_json_file(json_file: Path | None) -> None:
 
 
 def report(result: dict[str, Any], json_file: Path | None) -> None:
-    """Print the figures as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
+    """Print the metrics as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
     if json_file is not None and str(json_file) == '-':
         typer.echo(json_text(result))
         return
@@ -128,12 +128,12 @@ def report_missing(missing: Sequence[str], where: str) -> None:
         typer.echo(one_line(f'netvlad: {sentence}'), err=True)
 
 
-def report_skips(traverse: Drive) -> None:
+def report_skips(drive: Drive) -> None:
     """Say on stderr what was left out of a drive, and why."""
     from netvlad_ros.offline.progress import skip_sentences
 
-    for sentence in [*getattr(traverse, 'notes', []), *skip_sentences(traverse.skipped)]:
-        typer.echo(one_line(f'netvlad: {traverse.name}: {sentence}'), err=True)
+    for sentence in [*getattr(drive, 'notes', []), *skip_sentences(drive.skipped)]:
+        typer.echo(one_line(f'netvlad: {drive.name}: {sentence}'), err=True)
 
 
 def print_facts(facts: dict[str, Any], as_json: bool) -> None:

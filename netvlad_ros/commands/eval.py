@@ -150,7 +150,7 @@ def evaluate(
                 typer.echo(one_line(f'netvlad: {sentence}'), err=True)
         elif map_folder is not None and source is not None:
             place_map = load_map(map_folder)
-            traverse = open_drive(
+            drive = open_drive(
                 source,
                 without_poses=unmapped,
                 image_topic=image_topic,
@@ -180,11 +180,11 @@ def evaluate(
                 result = judge(
                     place_map,
                     bundle,
-                    traverse,
+                    drive,
                     selection=selection or slice(None),
                     config=config,
                     pictures=pictures,
                     progress=progress,
                 )
-            report_skips(traverse)
+            report_skips(drive)
     report(result, json_file)

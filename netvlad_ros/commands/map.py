@@ -104,7 +104,7 @@ def build(
 
     check_output(out, overwrite=overwrite)
     spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
-    traverse = open_drive(
+    drive = open_drive(
         source,
         image_topic=image_topic,
         pose_topic=pose_topic,
@@ -123,7 +123,7 @@ def build(
     stages = ['describing images', *(['matching features'] if landmarks else [])]
     with progress_bars(*stages) as progress:
         place_map = build_map(
-            traverse,
+            drive,
             bundle,
             out,
             spacing_m=spacing,
@@ -138,19 +138,19 @@ def build(
             landmark_progress=progress[-1],
         )
     seconds = time.perf_counter() - started
-    report_skips(traverse)
-    if landmarks and traverse.camera and place_map.camera:
-        given = traverse.camera.resized(place_map.camera.width, place_map.camera.height)
+    report_skips(drive)
+    if landmarks and drive.camera and place_map.camera:
+        given = drive.camera.resized(place_map.camera.width, place_map.camera.height)
         if given.to_dict() != place_map.camera.to_dict():
             typer.echo(
-                f'netvlad: {traverse.name}: images and poses contradict the calibration '
+                f'netvlad: {drive.name}: images and poses contradict the calibration '
                 f'{camera_words(given)}; the map uses {camera_words(place_map.camera)}',
                 err=True,
             )
     facts = {
         **map_facts(place_map, out),
-        'skipped': len(traverse.skipped),
-        'skipped_why': skip_sentences(traverse.skipped),
+        'skipped': len(drive.skipped),
+        'skipped_why': skip_sentences(drive.skipped),
         'provider': bundle.provider,
         'seconds': round(seconds, 3),
         'places_per_s': round(len(place_map) / seconds, 2),

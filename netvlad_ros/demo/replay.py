@@ -90,12 +90,12 @@ class Replay(Node):
         )
 
 
-def replay(traverse: Drive, log: Path, rate_hz: float, node: Replay) -> None:
+def replay(drive: Drive, log: Path, rate_hz: float, node: Replay) -> None:
     """Publish every readable image, at most rate_hz; log lines `index,stamp_ns`."""
     node.wait_for_subscriber()
     due, stamp_ns = time.monotonic(), 0
     with log.open('w', encoding='utf-8', buffering=1) as lines:
-        for frame in traverse.frames():
+        for frame in drive.frames():
             try:
                 rgb = frame.read()
             except NetvladError as error:
@@ -105,7 +105,7 @@ def replay(traverse: Drive, log: Path, rate_hz: float, node: Replay) -> None:
             time.sleep(max(0.0, due - time.monotonic()))
             # What was lost is not caught up: no camera sends faster than its rate.
             due = max(due, time.monotonic() - 0.5 / rate_hz) + 1.0 / rate_hz
-            stamp_ns = node.publish(rgb, traverse.camera_frame or 'camera')
+            stamp_ns = node.publish(rgb, drive.camera_frame or 'camera')
             lines.write(f'{frame.index},{stamp_ns}\n')
     time.sleep(LINGER_S)
 
@@ -121,9 +121,9 @@ def main() -> int:
     options = parser.parse_args()
     try:
         rclpy.init()
-        traverse = open_drive(options.source)
-        node = Replay(options.image_topic, options.info_topic, traverse.camera)
-        replay(traverse, options.log, options.rate, node)
+        drive = open_drive(options.source)
+        node = Replay(options.image_topic, options.info_topic, drive.camera)
+        replay(drive, options.log, options.rate, node)
     except NetvladError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""The figures of a demonstration as a table for people."""
+"""The metrics of a demonstration as a table for people."""
 
 from __future__ import annotations
 

@@ -49,13 +49,13 @@ def draw_comparison(standings: Leaderboard, path: Path) -> None:
 
 def _recalls(axes: Axes, standings: Leaderboard, methods: Sequence[str], benchmark: str) -> None:
     for row, name in enumerate(methods):
-        figures = standings.of(benchmark, name)
-        share = recall_at_1(figures)
-        if figures is None or share is None:
+        metrics = standings.of(benchmark, name)
+        share = recall_at_1(metrics)
+        if metrics is None or share is None:
             _words(axes, row, name, '–')
             continue
-        if figures['recall_at_1_interval'] is not None:
-            ends = [100 * end for end in figures['recall_at_1_interval']]
+        if metrics['recall_at_1_interval'] is not None:
+            ends = [100 * end for end in metrics['recall_at_1_interval']]
             axes.plot(ends, [row, row], color=_colour(name), alpha=0.5)
         axes.plot(100 * share, row, 'o', color=_colour(name), markersize=5)
         _words(axes, row, name, f'{100 * share:.1f}{standings.mark(benchmark, name)}')

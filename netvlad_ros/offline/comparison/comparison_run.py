@@ -14,7 +14,7 @@ from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.comparison.run_settings import Settings, images_of, settings_of
 from netvlad_ros.offline.comparison.saved_result import SavingError, find_finished, save_finished
 from netvlad_ros.offline.comparison.separate_process import compare_apart
-from netvlad_ros.offline.evaluation.benchmark_ranking import Figures
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics
 from netvlad_ros.offline.methods.method import ImageError, MethodContext, Ranking
 from netvlad_ros.offline.methods.registry import METHODS
 
@@ -50,8 +50,8 @@ class ComparisonRun:
     say: Callable[[str], None]
     bar: Bar
 
-    def judge(self, subject: BenchmarkFolder) -> Iterator[Figures]:
-        """Yield the figures of every method that works, as soon as it is finished.
+    def judge(self, subject: BenchmarkFolder) -> Iterator[Metrics]:
+        """Yield the metrics of every method that works, as soon as it is finished.
 
         Raises NetvladError if an image is unusable or a result cannot be kept, for that holds for
         all methods, or the only method fails.
@@ -70,10 +70,10 @@ class ComparisonRun:
                     raise
                 self.say(f'{name} on {subject.name}: {error}')
 
-    def _judged(self, name: str, subject: BenchmarkFolder, images: Settings) -> Figures:
+    def _judged(self, name: str, subject: BenchmarkFolder, images: Settings) -> Metrics:
         if self.out is None:
-            figures, _ = self._rank(name, subject)
-            return figures
+            metrics, _ = self._rank(name, subject)
+            return metrics
         settings = settings_of(name, self.context, images)
         folder = self.out / subject.name / method_label(name)
         found, why = find_finished(folder, settings)
@@ -82,15 +82,15 @@ class ComparisonRun:
             return found
         if why:
             self.say(f'{folder}: {why}; computed anew')
-        figures, ranking = self._rank(name, subject)
-        save_finished(folder, subject.root, subject.benchmark, ranking, figures, settings)
-        return figures
+        metrics, ranking = self._rank(name, subject)
+        save_finished(folder, subject.root, subject.benchmark, ranking, metrics, settings)
+        return metrics
 
-    def _rank(self, name: str, subject: BenchmarkFolder) -> tuple[Figures, Ranking]:
+    def _rank(self, name: str, subject: BenchmarkFolder) -> tuple[Metrics, Ranking]:
         with self.bar(f'{subject.name}: {name}') as progress:
-            figures, ranking = compare_apart(name, subject.benchmark, self.context, progress)
+            metrics, ranking = compare_apart(name, subject.benchmark, self.context, progress)
         return {
-            **figures,
+            **metrics,
             'benchmark': subject.name,
             'published_recall_at_1': subject.info.published_recall_at_1,
             'published_map': subject.info.published_map,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netvlad_ros.offline.comparison.leaderboard import OURS, Leaderboard
-from netvlad_ros.offline.evaluation.benchmark_ranking import Figures
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 
 GAP = '  '
@@ -76,7 +76,7 @@ def table(standings: Leaderboard, width: int | None = None) -> list[str]:
 
 
 def legend(standings: Leaderboard) -> str:
-    """What the figures and marks of the table mean."""
+    """What the metrics and marks of the table mean."""
     parts = [UNITS]
     if len(standings.benchmarks) > 1:
         parts.append(COSTS)
@@ -91,26 +91,26 @@ def percent(share: float | None) -> str:
 
 
 def _recalls(
-    standings: Leaderboard, benchmark: str, own: Sequence[Figures | None], several: bool
+    standings: Leaderboard, benchmark: str, own: Sequence[Metrics | None], several: bool
 ) -> Group:
-    parts = list(next((figures['retrieval'] for figures in own if figures is not None), ()))
+    parts = list(next((metrics['retrieval'] for metrics in own if metrics is not None), ()))
     ranks = [] if several else [str(rank) for rank in RECALL_AT[1:]]
     heads = ['R@1', '95 %', *(f'R@{rank}' for rank in ranks)]
     heads += ['mAP' if part == 'all' else f'mAP {part}' for part in parts]
     rows = []
     marks = [standings.mark(benchmark, method) for method in standings.methods]
-    for figures, mark in zip(own, marks, strict=True):
-        if figures is None:
+    for metrics, mark in zip(own, marks, strict=True):
+        if metrics is None:
             rows.append(['failed', *['-'] * (len(heads) - 1)])
             continue
-        interval = figures['recall_at_1_interval']
-        found = percent(figures['recall']['1']) + mark.ljust(max(map(len, marks)))
+        interval = metrics['recall_at_1_interval']
+        found = percent(metrics['recall']['1']) + mark.ljust(max(map(len, marks)))
         rows.append(
             [
                 found,
                 '-' if interval is None else '-'.join(f'{100 * end:.0f}' for end in interval),
-                *(percent(figures['recall'][rank]) for rank in ranks),
-                *(percent(figures['retrieval'][part]['mean_average_precision']) for part in parts),
+                *(percent(metrics['recall'][rank]) for rank in ranks),
+                *(percent(metrics['retrieval'][part]['mean_average_precision']) for part in parts),
             ]
         )
     return Group(benchmark if several else '', heads, rows)

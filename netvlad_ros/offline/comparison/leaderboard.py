@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.offline.evaluation.benchmark_ranking import Figures
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics
 from netvlad_ros.offline.metrics.bootstrap import Interval, paired_difference
 
 OURS = 'netvlad'
@@ -18,20 +18,20 @@ OURS = 'netvlad'
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Figures of compare_method, each with the `benchmark` that it is of.
+    """Metrics of compare_method, each with the `benchmark` that it is of.
 
     benchmarks, methods: names, as they were asked for. A method that failed on a benchmark has no
-    figures there.
+    metrics there.
     """
 
     benchmarks: Sequence[str]
     methods: Sequence[str]
-    results: Sequence[Figures]
+    results: Sequence[Metrics]
 
-    def of(self, benchmark: str, method: str) -> Figures | None:
-        """Figures of a method on a benchmark."""
+    def of(self, benchmark: str, method: str) -> Metrics | None:
+        """Metrics of a method on a benchmark."""
         asked = (benchmark, method)
-        each = (figures for figures in self.results if _name(figures) == asked)
+        each = (metrics for metrics in self.results if _name(metrics) == asked)
         return next(each, None)
 
     def ahead(self, benchmark: str, method: str) -> Interval | None:
@@ -41,12 +41,12 @@ class Leaderboard:
     @cached_property
     def _ahead(self) -> dict[tuple[str, str], Interval]:
         found = {}
-        for figures in self.results:
-            own = self.of(figures['benchmark'], OURS)
+        for metrics in self.results:
+            own = self.of(metrics['benchmark'], OURS)
             if own is not None:
-                difference = paired_difference(_found(figures), _found(own))
+                difference = paired_difference(_found(metrics), _found(own))
                 if difference is not None and difference.estimate > 0:
-                    found[_name(figures)] = difference
+                    found[_name(metrics)] = difference
         return found
 
     def mark(self, benchmark: str, method: str) -> str:
@@ -68,14 +68,14 @@ class Leaderboard:
 
     def costs(self, method: str) -> dict[str, float | None]:
         """By name; over several benchmarks their mean, but of memory the largest."""
-        own = [figures for figures in self.results if figures['method'] == method]
-        seconds = [figures['seconds'] for figures in own]
-        peaks = [figures['peak_mb'] for figures in own if figures['peak_mb'] is not None]
+        own = [metrics for metrics in self.results if metrics['method'] == method]
+        seconds = [metrics['seconds'] for metrics in own]
+        peaks = [metrics['peak_mb'] for metrics in own if metrics['peak_mb'] is not None]
         return {
             'ms/image': 1e3 * _mean([each['describe_per_image'] for each in seconds]),
             'ms/query': 1e3 * _mean([each['search_per_query'] for each in seconds]),
             'fit s': _mean([each['fit'] for each in seconds]),
-            'bytes/place': _mean([figures['bytes_per_place'] for figures in own]),
+            'bytes/place': _mean([metrics['bytes_per_place'] for metrics in own]),
             'peak MB': max(peaks, default=None),
         }
 
@@ -116,17 +116,17 @@ class Leaderboard:
         return lines
 
 
-def recall_at_1(figures: Figures | None) -> float | None:
-    """Of figures; None where there are none, or no query has an answer."""
-    return None if figures is None else figures['recall']['1']
+def recall_at_1(metrics: Metrics | None) -> float | None:
+    """Of metrics; None where there are none, or no query has an answer."""
+    return None if metrics is None else metrics['recall']['1']
 
 
-def _name(figures: Figures) -> tuple[str, str]:
-    return figures['benchmark'], figures['method']
+def _name(metrics: Metrics) -> tuple[str, str]:
+    return metrics['benchmark'], metrics['method']
 
 
-def _found(figures: Figures) -> NDArray[np.float64]:
-    return np.array(figures['found_at_1'], dtype=np.float64)  # None is nan
+def _found(metrics: Metrics) -> NDArray[np.float64]:
+    return np.array(metrics['found_at_1'], dtype=np.float64)  # None is nan
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 Settings = dict[str, Any]
-_CODE = ('core', 'offline')  # of the package: what rankings and figures are made by
+_CODE = ('core', 'offline')  # of the package: what rankings and metrics are made by
 
 
 def settings_of(name: str, context: MethodContext, images: Settings) -> Settings:

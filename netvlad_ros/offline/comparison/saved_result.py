@@ -15,7 +15,7 @@ import numpy as np
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.comparison.run_settings import Settings
-from netvlad_ros.offline.evaluation.benchmark_ranking import Figures
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
 from netvlad_ros.offline.methods.method import Ranking
 
@@ -27,8 +27,8 @@ class SavingError(NetvladError):
     """A result cannot be kept: nor can that of any other method."""
 
 
-def find_finished(folder: Path, settings: Settings) -> tuple[Figures | None, str]:
-    """The figures that a folder holds, if they are of these settings and nobody changed them.
+def find_finished(folder: Path, settings: Settings) -> tuple[Metrics | None, str]:
+    """The metrics that a folder holds, if they are of these settings and nobody changed them.
 
     Else None, and why in words; '' where there is no folder. Raises NetvladError if something else
     is in its place.
@@ -56,7 +56,7 @@ def save_finished(
     root: Path,
     benchmark: Benchmark,
     ranking: Ranking,
-    figures: Figures,
+    metrics: Metrics,
     settings: Settings,
 ) -> None:
     """Write what `netvlad eval --out` writes, the ranking (ranking.npz) and the mark, in one go.
@@ -67,7 +67,7 @@ def save_finished(
     replaced = folder.with_name(f'.{folder.name}.{os.getpid()}.old')
     try:
         temporary.mkdir(parents=True)
-        run = benchmark_run(benchmark, root, ranking, figures, settings)
+        run = benchmark_run(benchmark, root, ranking, metrics, settings)
         write_ranked_report(run, temporary)
         np.savez_compressed(
             temporary / 'ranking.npz',
@@ -76,7 +76,7 @@ def save_finished(
             database=np.array([str(image) for image in benchmark.database]),
             queries=np.array([str(image) for image in benchmark.queries]),
         )
-        _write_mark(temporary, figures, settings)
+        _write_mark(temporary, metrics, settings)
         if folder.exists():
             folder.rename(replaced)
         temporary.rename(folder)
@@ -89,9 +89,9 @@ def save_finished(
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _write_mark(folder: Path, figures: Figures, settings: Settings) -> None:
+def _write_mark(folder: Path, metrics: Metrics, settings: Settings) -> None:
     files = {path.name: _digest(path.read_bytes()) for path in sorted(folder.iterdir())}
-    mark = {'settings': settings, 'figures': figures, 'files': files}
+    mark = {'settings': settings, 'figures': metrics, 'files': files}
     text = json.dumps({**mark, 'sha256': _seal(mark)}, indent=1, allow_nan=False)
     (folder / MARK).write_text(text + '\n', encoding='utf-8')
 

@@ -16,7 +16,7 @@ import cv2
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.evaluation.benchmark_ranking import Figures, forget_peak, judge_method
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics, forget_peak, judge_method
 from netvlad_ros.offline.methods.method import MethodContext, Ranking
 from netvlad_ros.offline.methods.registry import open_method
 
@@ -30,7 +30,7 @@ _BLAS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')  # read a
 
 def compare_apart(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
-) -> tuple[Figures, Ranking]:
+) -> tuple[Metrics, Ranking]:
     """Do as compare_method does, in a process that has context.threads for all of its libraries.
 
     Raises NetvladError too if that process dies. It ends with this one, and at Ctrl-C.
@@ -81,7 +81,7 @@ def _work(connection: Connection) -> None:
     os.chdir(folder)
     cv2.setNumThreads(context.thread_count)
     try:
-        figures, ranking = compare_method(
+        metrics, ranking = compare_method(
             name, benchmark, context, lambda done, total: connection.send((done, total))
         )
     except NetvladError as error:
@@ -96,12 +96,12 @@ def _work(connection: Connection) -> None:
         connection.send(NetvladError(f'unforeseen {type(error).__name__}: {error} (a bug)'))
     else:
         connection.send(ranking)
-        connection.send(figures)
+        connection.send(metrics)
 
 
 def compare_method(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
-) -> tuple[Figures, Ranking]:
+) -> tuple[Metrics, Ranking]:
     """Rank a benchmark by a method of that name: see judge_method."""
     gc.collect()
     forget_peak()

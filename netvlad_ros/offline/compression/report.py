@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.metrics.bootstrap import Interval
 
 
-def compression_page(study: Study, figures: Mapping[str, Any], picture: bytes) -> bytes:
-    """Write the page: figures as in metrics.json, picture a PNG."""
+def compression_page(study: Study, metrics: Mapping[str, Any], picture: bytes) -> bytes:
+    """Write the page: metrics as in metrics.json, picture a PNG."""
     known = environment()
     page = Page(
-        f'Compression on {figures["benchmark"]}',
-        f'{figures["answerable"]} queries of {figures["queries"]} have an answer among '
-        f'{figures["database"]} places; written {known["written"]}',
+        f'Compression on {metrics["benchmark"]}',
+        f'{metrics["answerable"]} queries of {metrics["queries"]} have an answer among '
+        f'{metrics["database"]} places; written {known["written"]}',
     )
     page.section('Summary')
     smallest = next((point for point in study.points if point.recall[1] >= study.exact), None)
@@ -29,12 +29,12 @@ def compression_page(study: Study, figures: Mapping[str, Any], picture: bytes) -
     if smallest is not None:
         name = f'{smallest.dimensions} {smallest.whitening} {smallest.code}'
         tiles[f'bytes per place of the least with as much: {name}'] = str(smallest.bytes_per_place)
-    tiles['images fitted on'] = str(figures['fitted_images'])
+    tiles['images fitted on'] = str(metrics['fitted_images'])
     page.tiles(tiles)
-    source = figures['fitted_on']
+    source = metrics['fitted_on']
     page.text(f'Fitted on: {"the database itself" if source == "database" else source}.')
-    if figures['warning']:
-        page.text(f'Warning: {figures["warning"]}.')
+    if metrics['warning']:
+        page.text(f'Warning: {metrics["warning"]}.')
     page.section('Recall over bytes')
     page.picture(picture, 'Recall@1 over bytes per place')
     page.section('Table')
@@ -51,7 +51,7 @@ def compression_page(study: Study, figures: Mapping[str, Any], picture: bytes) -
     page.section('All points')
     page.table(HEADER, (cells(point) for point in study.points))
     page.section('Configuration')
-    page.table(('setting', 'value'), flat(figures).items())
+    page.table(('setting', 'value'), flat(metrics).items())
     page.section('Environment')
     page.table(('what', 'value'), known.items())
     return page.html()

@@ -14,14 +14,14 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.offline.drives.drive_options import BagOptions
 from netvlad_ros.offline.drives.folder_drive import FolderDrive
-from netvlad_ros.offline.drives.folder_writer import SKIPPED_FILE, write_traverse_folder
+from netvlad_ros.offline.drives.folder_writer import SKIPPED_FILE, write_folder_drive
 from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.files.csv_file import read_columns
 from netvlad_ros.offline.files.image_files import ImageFinder
 from netvlad_ros.offline.progress import Skip
 
 
-def read_folder_traverse(folder: Path) -> PlaceImages:
+def read_folder_drive(folder: Path) -> PlaceImages:
     """Read a drive's `poses.csv`; images without a pose, and poses without an image, are skipped.
 
     Positions are the camera's, in the frame of the poses, with the vertical axis last (see
@@ -39,7 +39,7 @@ def read_visits(folder: Path) -> PlaceImages:
     A folder that holds the visits themselves is one place.
 
     Raises:
-        NetvladError: no such files, or what read_folder_traverse raises.
+        NetvladError: no such files, or what read_folder_drive raises.
     """
     name = folder.resolve().name
     places = {'': folder, **_folders(folder)}
@@ -78,21 +78,21 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
     recordings: list[str] = []
     times_s: list[float] = []
     skipped: list[Skip] = []
-    for drive, folder in drives.items():
+    for name, folder in drives.items():
         finder = ImageFinder(folder)
-        traverse = FolderDrive(folder, BagOptions())
+        drive = FolderDrive(folder, BagOptions())
         first = None
-        for frame in traverse.frames():
+        for frame in drive.frames():
             image = finder.find(frame.image)
             if image is None:
                 continue
             first = frame.stamp_ns if first is None else first
             images.append(image)
             poses.append(frame.T_map_cam)
-            recordings.append(f'{area}/{drive}' if area else drive)
+            recordings.append(f'{area}/{name}' if area else name)
             # From the first image on: a double holds no nanoseconds since 1970.
             times_s.append((frame.stamp_ns - first) / 1e9)
-        skipped += (*finder.skipped, *traverse.skipped)
+        skipped += (*finder.skipped, *drive.skipped)
     T_map_cam = np.array(poses, dtype=np.float64).reshape(-1, 4, 4)
     axes = ground_axes(T_map_cam) if images else np.arange(3)
     everything = np.ones(len(images), dtype=bool)
@@ -119,8 +119,8 @@ def read_bag(bag: Path, cache: Path, max_area_px: int, options: BagOptions) -> P
     """
     folder = cache / f'{bag.resolve().stem}-{_fingerprint(bag, max_area_px, options)}'
     if not folder.is_dir():
-        write_traverse_folder(open_drive(bag, **vars(options)), folder, max_area_px)
-    found = read_folder_traverse(folder)
+        write_folder_drive(open_drive(bag, **vars(options)), folder, max_area_px)
+    found = read_folder_drive(folder)
     skipped = tuple(
         Skip(row.cells['image'], row.cells['reason'])
         for row in read_columns(folder / SKIPPED_FILE, ('image', 'reason'))

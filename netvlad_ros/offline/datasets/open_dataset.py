@@ -8,7 +8,7 @@ from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.datasets.clips import read_clips
-from netvlad_ros.offline.datasets.drives import read_bag, read_folder_traverse, read_visits
+from netvlad_ros.offline.datasets.drives import read_bag, read_folder_drive, read_visits
 from netvlad_ros.offline.datasets.gps_track import read_gps_track
 from netvlad_ros.offline.datasets.gsv_cities import read_gsv_cities
 from netvlad_ros.offline.datasets.msls import read_msls
@@ -20,7 +20,7 @@ from netvlad_ros.offline.drives.drive_options import BagOptions
 from netvlad_ros.offline.progress import skip_sentences
 
 _READERS: dict[str, Callable[[Path], PlaceImages]] = {
-    'folder': read_folder_traverse,
+    'folder': read_folder_drive,
     'visits': read_visits,
     'clips': read_clips,
     'gps': read_gps_track,

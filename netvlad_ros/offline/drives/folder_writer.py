@@ -21,7 +21,7 @@ SKIPPED_FILE = 'skipped.csv'
 JPEG_QUALITY = 95
 
 
-def write_traverse_folder(traverse: Drive, folder: Path, max_area_px: int) -> None:
+def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
     """Write the frames that have a pose as JPEG with their poses; the folder appears whole.
 
     max_area_px: larger images are shrunk to this area [px], by area averaging; 0 keeps them. What
@@ -36,8 +36,8 @@ def write_traverse_folder(traverse: Drive, folder: Path, max_area_px: int) -> No
         with (written / 'poses.csv').open('w', newline='', encoding='utf-8') as file:
             table = csv.writer(file, lineterminator='\n')
             table.writerow(HEADER)
-            for frame in traverse.frames():
-                rgb = None if frame.T_map_cam is None else read_or_skip(frame, traverse.skipped)
+            for frame in drive.frames():
+                rgb = None if frame.T_map_cam is None else read_or_skip(frame, drive.skipped)
                 if rgb is None or frame.T_map_cam is None:
                     continue
                 name = f'images/{count:06d}.jpg'
@@ -46,11 +46,11 @@ def write_traverse_folder(traverse: Drive, folder: Path, max_area_px: int) -> No
                 table.writerow([name, stamp, *map(repr, pose_vector(frame.T_map_cam).tolist())])
                 count += 1
         if not count:
-            reasons = '; '.join(skip_sentences(traverse.skipped)) or 'it holds none'
-            raise NetvladError(f'{traverse.name}: no image with a pose ({reasons})')
+            reasons = '; '.join(skip_sentences(drive.skipped)) or 'it holds none'
+            raise NetvladError(f'{drive.name}: no image with a pose ({reasons})')
         with (written / SKIPPED_FILE).open('w', newline='', encoding='utf-8') as file:
             table = csv.writer(file, lineterminator='\n')
-            table.writerows([('image', 'reason'), *traverse.skipped])
+            table.writerows([('image', 'reason'), *drive.skipped])
 
 
 def _shrunk(rgb: NDArray[np.uint8], max_area_px: int) -> NDArray[np.uint8]:

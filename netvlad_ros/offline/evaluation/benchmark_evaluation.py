@@ -36,7 +36,7 @@ def evaluate_benchmark(
 ) -> dict[str, Any]:
     """Rank a benchmark by a model bundle; the answer is plain JSON.
 
-    The figures are those of `netvlad compare`, with intervals of 95 % over the queries, and beside
+    The metrics are those of `netvlad compare`, with intervals of 95 % over the queries, and beside
     them what was published of NetVLAD [%]. both_sides: queries whose very file is searched in and
     counts; None where the protocol wants that. pictures: a folder that gets all that
     write_ranked_report writes. Raises NetvladError if the benchmark is unknown or its folder lacks
@@ -52,7 +52,7 @@ def evaluate_benchmark(
     del found['recall_at_1_interval']  # as one of the intervals of the run
     run = benchmark_run(benchmark, root, ranking, found, {'model': str(bundle.path)})
     wanted = name in RETRIEVAL
-    figures = {
+    metrics = {
         'benchmark': benchmark.name,
         **found,
         **_intervals(run),
@@ -69,8 +69,8 @@ def evaluate_benchmark(
     }
     if pictures is not None:
         similarity = model.similarity(len(benchmark.database))
-        write_ranked_report(replace(run, figures=figures, similarity=similarity), pictures)
-    return figures
+        write_ranked_report(replace(run, metrics=metrics, similarity=similarity), pictures)
+    return metrics
 
 
 def both_sides(benchmark: Benchmark) -> int:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.progress import Progress
 
 
-Figures = dict[str, Any]  # plain JSON
+Metrics = dict[str, Any]  # plain JSON
 
 
 def judge_method(
     method: Method, benchmark: Benchmark, seed: int, progress: Progress
-) -> tuple[Figures, Ranking]:
-    """Rank a benchmark by a method: its figures as plain JSON, and the ranking.
+) -> tuple[Metrics, Ranking]:
+    """Rank a benchmark by a method: its metrics as plain JSON, and the ranking.
 
     `found_at_1` tells for each query whether the first place is right, None = it has no answer;
     `recall_at_1_interval` is one of 95 % over the queries. `peak_mb` is that of the whole process

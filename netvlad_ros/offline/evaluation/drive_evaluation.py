@@ -48,7 +48,7 @@ COMPARED = ('accepted', 'accepted_wrong', 'wrong_per_1000', 'recall_at_100_preci
 def evaluate_map(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Drive,
+    drive: Drive,
     *,
     selection: slice = slice(None),
     radius_m: float = DEFAULT_RADIUS_M,
@@ -61,8 +61,8 @@ def evaluate_map(
 ) -> dict[str, Any]:
     """Localize every image of a drive and compare with its poses; the answer is plain JSON.
 
-    The figures are those of every image alone, comparable to papers; `sequence` holds the same
-    figures with belief over time, which is what the robot does.
+    The metrics are those of every image alone, comparable to papers; `sequence` holds the same
+    metrics with belief over time, which is what the robot does.
 
     A place is right if its camera pose lies within radius_m [m] of the true one, and within
     angle_deg [deg] of rotation where given; a query is answerable if the map has a right place.
@@ -71,39 +71,39 @@ def evaluate_map(
     pose lies within the localizer's own place radius. compare: localize once more without
     verification, for `settings`: verification and belief, on and off. pictures: a folder that gets
     precision_recall.png, reliability.png, errors.png and all that write_report writes. Queries
-    without a pose and unreadable images are left out and added to `traverse.skipped`. The map's own
+    without a pose and unreadable images are left out and added to `drive.skipped`. The map's own
     images are refused; with same_recording they are left out too, and the others of the recording
     judged. Raises NetvladError if map, model and drive do not fit together or nothing is left to
     judge.
     """
     if not radius_m > 0 or (angle_deg is not None and not angle_deg > 0):
         raise NetvladError('radius and angle must be above 0')
-    check_frame(place_map, traverse)
+    check_frame(place_map, drive)
     config = config or LocalizerConfig(top_k=max(RECALL_AT))
     localizer = Localizer(bundle, place_map, config)
-    shared = shared_recording(place_map, bundle, traverse)
+    shared = shared_recording(place_map, bundle, drive)
     if not same_recording:
-        shared.refuse(traverse, selection, OTHER_IMAGES)
-    similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
-    drive = localize_drive(
+        shared.refuse(drive, selection, OTHER_IMAGES)
+    similarity = pooled_similarity(place_map, drive, selection) if pictures else None
+    localized = localize_drive(
         localizer,
-        traverse,
+        drive,
         selection=selection,
         leave_out=shared.own,
         similarity=similarity,
         progress=progress,
     )
     bounds = Tolerances(radius_m, angle_deg, *place_radius(place_map, config))
-    alone = score_answers(drive.alone, drive, place_map.T_map_cam, bounds)
-    sequence = score_answers(drive.sequence, drive, place_map.T_map_cam, bounds)
+    alone = score_answers(localized.alone, localized, place_map.T_map_cam, bounds)
+    sequence = score_answers(localized.sequence, localized, place_map.T_map_cam, bounds)
     settings: dict[str, DriveMetrics] = {}
     if compare:
         localizer = Localizer(bundle, place_map, replace(config, verification=False))
-        skipped = list(traverse.skipped)
+        skipped = list(drive.skipped)
         plain = localize_drive(
-            localizer, traverse, selection=selection, leave_out=shared.own, progress=progress
+            localizer, drive, selection=selection, leave_out=shared.own, progress=progress
         )
-        traverse.skipped[:] = skipped
+        drive.skipped[:] = skipped
         settings = {
             'verification, no belief': alone,
             'verification, belief': sequence,
@@ -115,13 +115,13 @@ def evaluate_map(
                 )
             },
         }
-    figures = {
-        **alone.figures,
-        'sequence': sequence.figures,
+    metrics = {
+        **alone.metrics,
+        'sequence': sequence.metrics,
         **({'settings': compared(settings)} if settings else {}),
-        **shared.figures([answer.similarity for answer in drive.alone]),
-        'skipped': drive.skipped,
-        'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in drive.alone])),
+        **shared.metrics([answer.similarity for answer in localized.alone]),
+        'skipped': localized.skipped,
+        'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in localized.alone])),
         'radius_m': radius_m,
         'angle_deg': angle_deg,
         'place_radius_m': bounds.place_radius_m,
@@ -138,16 +138,16 @@ def evaluate_map(
         )
         judged = (alone, sequence)
         write_report(
-            drive_run(figures, drive, judged, place_map, traverse, config, similarity, selection),
+            drive_run(metrics, localized, judged, place_map, drive, config, similarity, selection),
             pictures,
         )
-    return figures
+    return metrics
 
 
 def evaluate_unmapped(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Drive,
+    drive: Drive,
     *,
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
@@ -161,23 +161,23 @@ def evaluate_unmapped(
     """
     config = config or LocalizerConfig()
     localizer = Localizer(bundle, place_map, config)
-    shared = shared_recording(place_map, bundle, traverse)
-    shared.refuse(traverse, selection, 'they show nothing of elsewhere')
-    similarity = pooled_similarity(place_map, traverse, selection) if pictures else None
-    drive = localize_drive(
+    shared = shared_recording(place_map, bundle, drive)
+    shared.refuse(drive, selection, 'they show nothing of elsewhere')
+    similarity = pooled_similarity(place_map, drive, selection) if pictures else None
+    localized = localize_drive(
         localizer,
-        traverse,
+        drive,
         selection=selection,
         needs_poses=False,
         similarity=similarity,
         progress=progress,
     )
-    figures = {
-        'images': len(drive.images),
-        **_acceptances(drive.alone, drive),
-        'sequence': _acceptances(drive.sequence, drive),
-        **shared.figures([answer.similarity for answer in drive.alone]),
-        'skipped': drive.skipped,
+    metrics = {
+        'images': len(localized.images),
+        **_acceptances(localized.alone, localized),
+        'sequence': _acceptances(localized.sequence, localized),
+        **shared.metrics([answer.similarity for answer in localized.alone]),
+        'skipped': localized.skipped,
         **_identity(place_map, bundle),
     }
     if pictures is not None and similarity is not None:
@@ -185,35 +185,37 @@ def evaluate_unmapped(
         from netvlad_ros.offline.report.run_report import write_report
 
         write_report(
-            drive_run(figures, drive, None, place_map, traverse, config, similarity, selection),
+            drive_run(metrics, localized, None, place_map, drive, config, similarity, selection),
             pictures,
         )
-    return figures
+    return metrics
 
 
-def pooled_similarity(place_map: PlaceMap, traverse: Drive, selection: slice) -> PooledSimilarity:
+def pooled_similarity(place_map: PlaceMap, drive: Drive, selection: slice) -> PooledSimilarity:
     """Prepare the picture of the similarity of a drive's images and the map's."""
-    queries = len(selected_indices(selection, len(traverse)))
+    queries = len(selected_indices(selection, len(drive)))
     return PooledSimilarity(place_map.descriptors, queries)
 
 
 def compared(settings: Mapping[str, DriveMetrics]) -> dict[str, dict[str, Any]]:
     """What ways of localizing, by name, differ in."""
     return {
-        name: {key: judgement.figures[key] for key in COMPARED}
+        name: {key: judgement.metrics[key] for key in COMPARED}
         for name, judgement in settings.items()
     }
 
 
-def _acceptances(answers: tuple[MatchSummary, ...], drive: LocalizedDrive) -> dict[str, Any]:
+def _acceptances(answers: tuple[MatchSummary, ...], localized: LocalizedDrive) -> dict[str, Any]:
     accepted = np.array([answer.prior is not None for answer in answers])
-    images = [image for image, taken in zip(drive.images, accepted, strict=True) if taken]
+    images = [image for image, taken in zip(localized.images, accepted, strict=True) if taken]
     return {
         'accepted': len(images),
         'accepted_wrong': len(images),
         'accepted_share': float(accepted.mean()),
         'wrong_per_1000': per_1000(len(images), len(answers)),
-        **intervals_json({'accepted_share': accepted.astype(float)}, block_length(drive.stamps_ns)),
+        **intervals_json(
+            {'accepted_share': accepted.astype(float)}, block_length(localized.stamps_ns)
+        ),
         'highest_probability': max(answer.probability for answer in answers),
         'accepted_images': images[:20],
         **counts_json(answers),

@@ -1,4 +1,4 @@
-"""Answers against the truth: the figures of one way of localizing."""
+"""Answers against the truth: the metrics of one way of localizing."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class Tolerances:
 class DriveMetrics:
     """One way of localizing, judged.
 
-    figures: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors. wrong: (a,), out
+    metrics: plain JSON. errors_m, errors_deg, nees: (a,), of the accepted priors. wrong: (a,), out
     of bounds. right_places: of each of n answers, rows of the map. shows_place: (n,), whether its
     estimate does.
     """
 
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     curve: PrecisionRecall
     reliability: Reliability
     errors_m: Array
@@ -125,7 +125,7 @@ def score_answers(
         'median_error_m': over_accepted(errors_m, accepted),
         'median_error_deg': over_accepted(errors_deg, accepted),
     }
-    figures = {
+    metrics = {
         **recall_json(recall),
         **acceptance_json(accepted, right),
         'pose_error_m': median_and_p90(errors_m),
@@ -146,7 +146,7 @@ def score_answers(
         'ms': timings_json(answers),
     }
     return DriveMetrics(
-        figures=figures,
+        metrics=metrics,
         curve=curve,
         reliability=diagram,
         errors_m=errors_m,

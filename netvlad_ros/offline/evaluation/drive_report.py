@@ -28,18 +28,18 @@ PICTURES = {
 
 
 def drive_run(
-    figures: Mapping[str, Any],
-    drive: LocalizedDrive,
+    metrics: Mapping[str, Any],
+    localized: LocalizedDrive,
     judged: tuple[DriveMetrics, DriveMetrics] | None,
     place_map: PlaceMap,
-    traverse: Drive,
+    drive: Drive,
     config: LocalizerConfig,
     similarity: PooledSimilarity,
     selection: slice,
 ) -> EvaluatedRun:
     """Bring a localized drive into the shape of a report.
 
-    figures: plain JSON of the evaluation. judged: every image alone, and as a sequence; None if
+    metrics: plain JSON of the evaluation. judged: every image alone, and as a sequence; None if
     the drive shows nothing of the map, so that every accepted answer is wrong. selection: what was
     asked for of the drive's images.
     """
@@ -48,19 +48,19 @@ def drive_run(
     alone, sequence = (
         _Verdicts(answers, judgement)
         for answers, judgement in zip(
-            (drive.alone, drive.sequence), judged or (None, None), strict=True
+            (localized.alone, localized.sequence), judged or (None, None), strict=True
         )
     )
     queries = []
-    for i, (image, places) in enumerate(zip(drive.images, right, strict=False)):
-        answer, filtered = drive.alone[i], drive.sequence[i]
+    for i, (image, places) in enumerate(zip(localized.images, right, strict=False)):
+        answer, filtered = localized.alone[i], localized.sequence[i]
         queries.append(
             EvaluatedQuery(
                 image=image,
                 ranked=answer.ranked,
                 right=places,
-                stamp_ns=int(drive.stamps_ns[i]),
-                T_true=drive.truth[i] if len(drive.truth) else None,
+                stamp_ns=int(localized.stamps_ns[i]),
+                T_true=localized.truth[i] if len(localized.truth) else None,
                 similarity=answer.similarity,
                 probability=answer.probability,
                 shows_place=alone.shows_place(i),
@@ -80,10 +80,10 @@ def drive_run(
         )
     map_name = place_map.source if place_map.directory is None else place_map.directory.name
     return EvaluatedRun(
-        title=f'Drive “{traverse.name}” on map “{map_name}”',
-        figures=figures,
+        title=f'Drive “{drive.name}” on map “{map_name}”',
+        metrics=metrics,
         configuration={
-            'drive': traverse.name,
+            'drive': drive.name,
             'slice': slice_words(selection),
             'map': str(place_map.directory or ''),
             'map source': place_map.source,
@@ -95,7 +95,7 @@ def drive_run(
         places=place_map.images,
         T_places=place_map.T_map_cam,
         similarity=similarity.matrix(),
-        read_query=_Queries(traverse, drive.frames),
+        read_query=_Queries(drive, localized.frames),
         read_place=partial(read_thumbnail, place_map),
         pictures={} if judged is None else PICTURES,
     )
@@ -125,17 +125,17 @@ class _Queries:
     A bag is read from its beginning to get at an image: in ascending order, all take one pass.
     """
 
-    def __init__(self, traverse: Drive, frames: tuple[int, ...]) -> None:
-        self._traverse, self._frames = traverse, frames
+    def __init__(self, drive: Drive, frames: tuple[int, ...]) -> None:
+        self._drive, self._frames = drive, frames
         self._ahead: Iterator[Frame] = iter(())
-        self._next = len(traverse)
+        self._next = len(drive)
 
     def __call__(self, row: int) -> NDArray[np.uint8] | None:
         index = self._frames[row]
         if index < self._next:
-            self._ahead = self._traverse.frames(slice(index, None))
-        skipped = list(self._traverse.skipped)
+            self._ahead = self._drive.frames(slice(index, None))
+        skipped = list(self._drive.skipped)
         found = next((frame for frame in self._ahead if frame.index >= index), None)
-        self._traverse.skipped[:] = skipped
+        self._drive.skipped[:] = skipped
         self._next = index + 1
         return None if found is None or found.index > index else found.read()

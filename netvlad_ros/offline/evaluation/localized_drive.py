@@ -69,7 +69,7 @@ class LocalizedDrive:
 
 def localize_drive(
     localizer: Localizer,
-    traverse: Drive,
+    drive: Drive,
     *,
     selection: slice = slice(None),
     needs_poses: bool = True,
@@ -80,25 +80,25 @@ def localize_drive(
     """Localize the images of a drive, from a cold start.
 
     needs_poses: leave out images without a pose; else `truth` stays empty. leave_out: indices of
-    the map's own images. These, and unreadable images, are added to `traverse.skipped`. similarity:
+    the map's own images. These, and unreadable images, are added to `drive.skipped`. similarity:
     gets the descriptors of all others. Raises NetvladError if nothing is left.
     """
-    total = len(selected_indices(selection, len(traverse)))
+    total = len(selected_indices(selection, len(drive)))
     stamps, frames, images, truth = [], [], [], []
     alone, sequence = [], []
-    before = len(traverse.skipped)
+    before = len(drive.skipped)
     localizer.reset()
-    for done, frame in enumerate(traverse.frames(selection)):
+    for done, frame in enumerate(drive.frames(selection)):
         progress(done, total)
         if frame.index in leave_out:
-            traverse.skipped.append(Skip(frame.image, 'a place of the map itself'))
+            drive.skipped.append(Skip(frame.image, 'a place of the map itself'))
             continue
         if needs_poses and frame.T_map_cam is None:
             continue
-        rgb = read_or_skip(frame, traverse.skipped)
+        rgb = read_or_skip(frame, drive.skipped)
         if rgb is None:
             continue
-        single, filtered = localizer.both(rgb, frame.stamp_ns, camera=traverse.camera)
+        single, filtered = localizer.both(rgb, frame.stamp_ns, camera=drive.camera)
         alone.append(MatchSummary.of(single))
         sequence.append(MatchSummary.of(filtered))
         if similarity is not None:
@@ -109,10 +109,10 @@ def localize_drive(
         if needs_poses:
             truth.append(frame.T_map_cam)
     progress(total, total)
-    skipped = traverse.skipped[before:]
+    skipped = drive.skipped[before:]
     if not alone:
         reasons = '; '.join(skip_sentences(skipped)) or 'the slice is empty'
-        raise NetvladError(f'{traverse.name}: no image is left to judge ({reasons})')
+        raise NetvladError(f'{drive.name}: no image is left to judge ({reasons})')
     return LocalizedDrive(
         stamps_ns=np.array(stamps, dtype=np.int64),
         frames=tuple(frames),

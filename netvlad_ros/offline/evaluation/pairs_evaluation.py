@@ -32,14 +32,14 @@ def judge_pairs(
     pictures: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """The figures of rank_pairs and, with a configuration to decide by, of decide_pairs.
+    """The metrics of rank_pairs and, with a configuration to decide by, of decide_pairs.
 
     pictures: a folder that gets all that report_pairs writes. Skips and errors as in both.
     """
     ranked = rank_pairs(
         folder, bundle, skipped, queries=queries, database=database, progress=progress
     )
-    figures = ranked.figures
+    metrics = ranked.metrics
     decided: dict[str, DecidedPair] = {}
     if decide is not None:
         accepted = decide_pairs(
@@ -53,22 +53,22 @@ def judge_pairs(
             skipped=skipped,
             progress=progress,
         )
-        figures |= {**accepted, INTERVALS: figures[INTERVALS] | accepted[INTERVALS]}
+        metrics |= {**accepted, INTERVALS: metrics[INTERVALS] | accepted[INTERVALS]}
     if pictures is not None:
         asked = {
             'queries': slice_words(queries),
             'database': slice_words(database),
             'model': bundle.metadata.name,
         }
-        report_pairs(folder, ranked, decided, figures, asked, pictures)
-    return figures
+        report_pairs(folder, ranked, decided, metrics, asked, pictures)
+    return metrics
 
 
 def report_pairs(
     folder: Path,
     ranked: RankedPairs,
     decided: Mapping[str, DecidedPair],
-    figures: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     configuration: Mapping[str, Any],
     out: Path,
 ) -> None:
@@ -84,7 +84,7 @@ def report_pairs(
     rows = ranked_queries(ranked.queries, ranked.ranked, right, ranked.scores)
     run = EvaluatedRun(
         title=f'Pairs of “{folder.resolve().name}”',
-        figures=figures,
+        metrics=metrics,
         configuration={'folder': str(folder), **configuration},
         queries=[_decided(row, decided.get(row.image)) for row in rows],
         places=ranked.database,

@@ -58,7 +58,7 @@ def decide_pairs(
 
     The map's poses are pretended: the database images stand on a line, one metre apart, in the
     order of their names, and no intrinsics are known; so the stamps are, half a second apart. An
-    acceptance is wrong if the best candidate is no right image of pairs.csv. The figures are those
+    acceptance is wrong if the best candidate is no right image of pairs.csv. The metrics are those
     of every image alone; `sequence` has those of the same images with belief over time, and
     `settings` compares verification and belief, on and off. pictures: a folder that gets
     precision_recall.png. decided: gets the verified answers, by the query's name. Slices as in
@@ -113,7 +113,7 @@ def decide_pairs(
         'mapped': len(place_map),
         'sequence': ways['verification, belief'][0],
         'settings': {
-            name: {key: figures[key] for key in COMPARED} for name, (figures, _) in ways.items()
+            name: {key: metrics[key] for key in COMPARED} for name, (metrics, _) in ways.items()
         },
     }
 

@@ -25,14 +25,14 @@ from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
 @dataclass(frozen=True, eq=False)
 class RankedPairs:
-    """A database ranked for queries. figures: plain JSON, what is judged of it.
+    """A database ranked for queries. metrics: plain JSON, what is judged of it.
 
     queries, database: names of the images. ranked: per query rows of the database, best first;
     right: the right ones; scores: (Q,), cosine of the best, None where there is none.
     query_descriptors, database_descriptors: float32 (Q, D), (N, D).
     """
 
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     queries: list[str]
     database: list[str]
     ranked: list[list[int]]
@@ -101,7 +101,7 @@ def rank_pairs(
         scores.append(float(similarity[others][0]) if others.any() else None)
         right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
     recall = recall_at_n(ranked, right, RECALL_AT)
-    figures = {
+    metrics = {
         **recall_json(recall),
         **intervals_json(recall_columns(ranked, right, RECALL_AT)),
         'pose_error_m': median_and_p90([]),
@@ -116,7 +116,7 @@ def rank_pairs(
         'provider': bundle.provider,
     }
     return RankedPairs(
-        figures=figures,
+        metrics=metrics,
         queries=query_names,
         database=database_names,
         ranked=ranked,

@@ -41,7 +41,7 @@ def benchmark_run(
     benchmark: Benchmark,
     root: Path,
     ranking: Ranking,
-    figures: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     configuration: Mapping[str, Any],
 ) -> EvaluatedRun:
     """Bring a method's ranking of a benchmark in `root` into the shape of a report.
@@ -61,8 +61,8 @@ def benchmark_run(
     queries = ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order)
     database = ImageSet(benchmark.database)
     return EvaluatedRun(
-        title=f'{figures["method"]} on {benchmark.name}',
-        figures=figures,
+        title=f'{metrics["method"]} on {benchmark.name}',
+        metrics=metrics,
         configuration={'protocol': benchmark.protocol, 'folder': str(root), **configuration},
         queries=ranked_queries(
             _names(benchmark.queries, root),

@@ -30,7 +30,7 @@ OTHER_IMAGES = (
 def localize_trials(
     place_map: PlaceMap,
     bundle: ModelBundle,
-    traverse: Drive,
+    drive: Drive,
     *,
     selection: slice = slice(None),
     progress: Progress = no_progress,
@@ -41,25 +41,25 @@ def localize_trials(
     NetvladError if selected images of the drive made the map, by whatever name, if it is given in
     another frame, or has fewer than MIN_IMAGES images with a pose.
     """
-    check_frame(place_map, traverse)
+    check_frame(place_map, drive)
     localizer = Localizer(bundle, replace(place_map, calibration=None))
     radius_m, radius_deg = place_radius(place_map, localizer.config)
-    shared_recording(place_map, bundle, traverse).refuse(traverse, selection, OTHER_IMAGES)
-    total = len(selected_indices(selection, len(traverse)))
+    shared_recording(place_map, bundle, drive).refuse(drive, selection, OTHER_IMAGES)
+    total = len(selected_indices(selection, len(drive)))
     trials: list[tuple[Any, ...]] = []
-    for done, frame in enumerate(traverse.frames(selection)):
+    for done, frame in enumerate(drive.frames(selection)):
         progress(done, total)
         if frame.T_map_cam is None:
             continue
-        rgb = read_or_skip(frame, traverse.skipped)
+        rgb = read_or_skip(frame, drive.skipped)
         if rgb is None:
             continue
-        match = localizer.recognize(rgb, frame.stamp_ns, camera=traverse.camera)
+        match = localizer.recognize(rgb, frame.stamp_ns, camera=drive.camera)
         trials.append(_trial(match, frame.T_map_cam, radius_m, radius_deg))
     progress(total, total)
     if len(trials) < MIN_IMAGES:
         raise NetvladError(
-            f'{traverse.name}: {len(trials)} images with a pose are too few to calibrate a map, '
+            f'{drive.name}: {len(trials)} images with a pose are too few to calibrate a map, '
             f'{MIN_IMAGES} are needed; nothing was written'
         )
     return CalibrationSamples(*(np.array(column) for column in zip(*trials, strict=True)))

@@ -31,7 +31,7 @@ from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sente
 
 
 def build_map(
-    traverse: Drive,
+    drive: Drive,
     bundle: ModelBundle,
     out: Path,
     *,
@@ -52,20 +52,20 @@ def build_map(
     far since the last place; 0 does not count, both 0 take every frame. feature_spec: local
     features that the map keeps; feature_model: the bundle that finds them, of ONNX features.
     landmarks: triangulate them, of SIFT features if no others were asked for; this needs
-    `traverse.camera`. landmark_progress: pairs of places matched, pairs in all. Frames without a
-    pose and unreadable images are left out and added to `traverse.skipped`. Raises NetvladError if
+    `drive.camera`. landmark_progress: pairs of places matched, pairs in all. Frames without a
+    pose and unreadable images are left out and added to `drive.skipped`. Raises NetvladError if
     nothing is left, if the camera's calibration is missing or of other images, or if `out` exists
     (overwrite: and is no map) or cannot be written.
     """
     check_output(out, overwrite=overwrite)
     if landmarks:
-        check_calibrated(traverse)
+        check_calibrated(drive)
         feature_spec = feature_spec or FeatureSpec.built_in('sift')
-    total = len(selected_indices(selection, len(traverse)))
+    total = len(selected_indices(selection, len(drive)))
     selector = KeyframeSelector(spacing_m, spacing_deg)
     places: list[Frame] = []
     descriptors: list[NDArray[np.float32]] = []
-    before = len(traverse.skipped)
+    before = len(drive.skipped)
     size: tuple[int, ...] = ()
     camera: CameraModel | None = None
     with ThumbnailStore() as store, ExitStack() as stack:
@@ -73,19 +73,19 @@ def build_map(
         if feature_spec is not None:
             extractor = open_extractor(feature_spec, model=feature_model)
             writer = stack.enter_context(FeatureWriter(extractor, existing_parent(out)))
-        for done, frame in enumerate(traverse.frames(selection)):
+        for done, frame in enumerate(drive.frames(selection)):
             progress(done, total)
             if frame.T_map_cam is None or not selector.is_keyframe(frame.T_map_cam):
                 continue
-            rgb = read_or_skip(frame, traverse.skipped)
+            rgb = read_or_skip(frame, drive.skipped)
             if rgb is None:
                 continue
             if not size:
                 size = rgb.shape
-                camera = _camera_of(traverse, rgb, needed=writer is not None)
+                camera = _camera_of(drive, rgb, needed=writer is not None)
             if writer is not None:
                 if rgb.shape != size:  # positions of its features would be of another camera
-                    traverse.skipped.append(Skip(frame.image, 'of another size than the first'))
+                    drive.skipped.append(Skip(frame.image, 'of another size than the first'))
                     continue
                 writer.add(rgb)
             selector.take(frame.T_map_cam)
@@ -96,8 +96,8 @@ def build_map(
             places.append(replace(frame, read=_forgotten))
         progress(total, total)
         if not places:
-            reasons = '; '.join(skip_sentences(traverse.skipped[before:])) or 'the slice is empty'
-            raise NetvladError(f'{traverse.name}: no image is left for a map ({reasons})')
+            reasons = '; '.join(skip_sentences(drive.skipped[before:])) or 'the slice is empty'
+            raise NetvladError(f'{drive.name}: no image is left for a map ({reasons})')
         features = None if writer is None else writer.store()
         T_map_cam = np.array([frame.T_map_cam for frame in places])
         stated: CameraModel | None = None
@@ -110,16 +110,16 @@ def build_map(
                 camera, stated = found.camera, camera
         place_map = PlaceMap.create(
             model_id=bundle.metadata.model_id,
-            frame_id=traverse.frame_id,
+            frame_id=drive.frame_id,
             descriptors=np.array(descriptors),
             recordings=[frame.recording for frame in places],
             stamps_ns=[frame.stamp_ns for frame in places],
             images=[frame.image for frame in places],
             T_map_cam=T_map_cam,
-            T_base_cam=traverse.T_base_cam,
-            base_frame=traverse.base_frame,
-            camera_frame=traverse.camera_frame,
-            source=f'{traverse.name}, {len(places)} of {len(traverse)} images',
+            T_base_cam=drive.T_base_cam,
+            base_frame=drive.base_frame,
+            camera_frame=drive.camera_frame,
+            source=f'{drive.name}, {len(places)} of {len(drive)} images',
             features=features,
             camera=camera,
             stated_camera=stated,
@@ -143,28 +143,26 @@ def existing_parent(out: Path) -> Path:
     return next(path for path in out.absolute().parents if path.exists())
 
 
-def check_calibrated(traverse: Drive) -> None:
+def check_calibrated(drive: Drive) -> None:
     """Raise NetvladError if a drive does not know the camera that landmarks are seen with."""
-    if traverse.camera is None:
-        why = ''.join(
-            f' ({skip.image})' for skip in traverse.skipped if skip.reason == NO_CALIBRATION
-        )
+    if drive.camera is None:
+        why = ''.join(f' ({skip.image})' for skip in drive.skipped if skip.reason == NO_CALIBRATION)
         raise NetvladError(
-            f'{traverse.name}: landmarks need the calibration of the camera, and the drive has '
+            f'{drive.name}: landmarks need the calibration of the camera, and the drive has '
             f'none of use{why}; give one with --camera FILE'
         )
 
 
-def _camera_of(traverse: Drive, rgb: NDArray[np.uint8], *, needed: bool) -> CameraModel | None:
+def _camera_of(drive: Drive, rgb: NDArray[np.uint8], *, needed: bool) -> CameraModel | None:
     """The drive's camera as it is for images of this size."""
-    if traverse.camera is None:
+    if drive.camera is None:
         return None
     try:
-        return traverse.camera.resized(rgb.shape[1], rgb.shape[0])
+        return drive.camera.resized(rgb.shape[1], rgb.shape[0])
     except NetvladError as error:
         if needed:
-            raise NetvladError(f'{traverse.name}: {error}') from error
-        traverse.skipped.append(Skip(str(error), NO_CALIBRATION))
+            raise NetvladError(f'{drive.name}: {error}') from error
+        drive.skipped.append(Skip(str(error), NO_CALIBRATION))
         return None
 
 

@@ -39,9 +39,9 @@ class SharedRecording:
         """Indices of images that the map has by heart; they are never queries."""
         return self.moments if self.are_places else frozenset()
 
-    def refuse(self, traverse: Drive, selection: slice, advice: str) -> None:
+    def refuse(self, drive: Drive, selection: slice, advice: str) -> None:
         """Raise NetvladError, ending in advice, if one of the selected images is shared."""
-        selected = selected_indices(selection, len(traverse))
+        selected = selected_indices(selection, len(drive))
         shared = sum(index in self.moments for index in selected)
         if shared:
             what = (
@@ -50,11 +50,10 @@ class SharedRecording:
                 else 'were taken when places of the map were, by another camera'
             )
             raise NetvladError(
-                f'{traverse.name}: {shared} of the {len(selected)} images to localize {what}; '
-                f'{advice}'
+                f'{drive.name}: {shared} of the {len(selected)} images to localize {what}; {advice}'
             )
 
-    def figures(self, similarities: Sequence[float]) -> dict[str, Any]:
+    def metrics(self, similarities: Sequence[float]) -> dict[str, Any]:
         """Plain JSON: same_recording, and identical_images of each query's best similarity."""
         return {
             'same_recording': len(self.moments) > 0,
@@ -62,7 +61,7 @@ class SharedRecording:
         }
 
 
-def shared_recording(place_map: PlaceMap, bundle: ModelBundle, traverse: Drive) -> SharedRecording:
+def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> SharedRecording:
     """Compare stamps and looks of a drive, all of it and whatever it is called, with a map.
 
     Images that have the stamp of a place are the place if they look like it: TRIED of them, evenly
@@ -70,28 +69,28 @@ def shared_recording(place_map: PlaceMap, bundle: ModelBundle, traverse: Drive) 
     still mean the same recording; others are shared by chance. The drive's `skipped` stays as it
     was.
     """
-    before = list(traverse.skipped)
+    before = list(drive.skipped)
     order = np.argsort(place_map.stamps_ns, kind='stable')
     stamps = place_map.stamps_ns[order]
     rows_of: dict[int, NDArray[np.int64]] = {}
     is_wall_clock = True
-    for frame in traverse.frames():
+    for frame in drive.frames():
         low = np.searchsorted(stamps, frame.stamp_ns - SAME_STAMP_NS, side='left')
         high = np.searchsorted(stamps, frame.stamp_ns + SAME_STAMP_NS, side='right')
         if low < high:
             rows_of[frame.index] = order[low:high]
             is_wall_clock &= frame.stamp_ns > WALL_CLOCK_NS
     if not rows_of:
-        traverse.skipped[:] = before
+        drive.skipped[:] = before
         return SharedRecording()
     shared = sorted(rows_of)
     tried = {shared[i] for i in np.linspace(0, len(shared) - 1, TRIED).round().astype(int)}
     alike = [
         _looks_like(frame, place_map.descriptors[rows_of[frame.index]], bundle)
-        for frame in traverse.frames(slice(min(tried), max(tried) + 1))
+        for frame in drive.frames(slice(min(tried), max(tried) + 1))
         if frame.index in tried
     ]
-    traverse.skipped[:] = before
+    drive.skipped[:] = before
     are_places = 2 * sum(alike) > len(alike)
     if are_places or is_wall_clock:
         return SharedRecording(frozenset(shared), are_places)
@@ -116,11 +115,11 @@ def _looks_like(frame: Frame, descriptors: NDArray[np.float32], bundle: ModelBun
     return bool((descriptors @ bundle.describe(rgb)).max() >= LOOKS_THE_SAME)
 
 
-def check_frame(place_map: PlaceMap, traverse: Drive) -> None:
+def check_frame(place_map: PlaceMap, drive: Drive) -> None:
     """Raise NetvladError unless the poses of map and drive can be compared."""
-    if traverse.frame_id != place_map.frame_id:
+    if drive.frame_id != place_map.frame_id:
         raise NetvladError(
-            f"the poses of {traverse.name} are in the frame '{traverse.frame_id}', the map's in "
+            f"the poses of {drive.name} are in the frame '{drive.frame_id}', the map's in "
             f"'{place_map.frame_id}'; they can only be compared in one frame (--map-frame)"
         )
 

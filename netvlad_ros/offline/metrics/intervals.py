@@ -1,4 +1,4 @@
-"""Where the headline figures of an evaluation would lie on other queries of the same kind."""
+"""Where the headline metrics of an evaluation would lie on other queries of the same kind."""
 
 from __future__ import annotations
 

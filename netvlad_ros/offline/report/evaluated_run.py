@@ -69,7 +69,7 @@ class EvaluatedQuery:
 class EvaluatedRun:
     """An evaluation of Q queries against N places.
 
-    figures: plain JSON, what metrics.json holds. configuration: what was asked for, by name.
+    metrics: plain JSON, what metrics.json holds. configuration: what was asked for, by name.
     queries: in order. places: names of the map's images, N. T_places: (N, 4, 4), their camera
     poses. similarity: (rows, columns), largest cosine of each block of queries and places.
     read_query, read_place: pixels of one of them, uint8 (H, W, 3) RGB, None where they are gone;
@@ -78,7 +78,7 @@ class EvaluatedRun:
     """
 
     title: str
-    figures: Mapping[str, Any]
+    metrics: Mapping[str, Any]
     configuration: Mapping[str, Any]
     queries: Sequence[EvaluatedQuery]
     places: Sequence[str]

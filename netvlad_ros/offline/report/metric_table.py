@@ -1,4 +1,4 @@
-"""Figures as rows of words."""
+"""Metrics as rows of words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Headline:
     interval: str
 
 
-def flat(figures: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
-    """Name -> words, of nested figures; lists (diagrams) are left to the pictures."""
+def flat(metrics: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
+    """Name -> words, of nested metrics; lists (diagrams) are left to the pictures."""
     rows: dict[str, str] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if isinstance(value, Mapping):
             rows |= flat(value, f'{prefix}{name}: ') if prefix.count(': ') < _DEEPEST else {}
         elif prefix == f'{INTERVALS}: ' or not isinstance(value, list):
@@ -50,41 +50,41 @@ def side_by_side(columns: list[Mapping[str, Any]]) -> list[list[str]]:
     return [[name, *(column.get(name, '–') for column in flattened)] for name in names]
 
 
-def summary(figures: Mapping[str, Any]) -> dict[str, str]:
+def summary(metrics: Mapping[str, Any]) -> dict[str, str]:
     """The headlines by name, with their intervals in brackets."""
     return {
         line.name: f'{line.value} [{line.interval}]' if line.interval else line.value
-        for line in headlines(figures)
+        for line in headlines(metrics)
     }
 
 
-def headlines(figures: Mapping[str, Any]) -> list[Headline]:
-    """The few figures that matter most; those that the evaluation has."""
-    intervals = _mapping(figures, INTERVALS)
+def headlines(metrics: Mapping[str, Any]) -> list[Headline]:
+    """The few metrics that matter most; those that the evaluation has."""
+    intervals = _mapping(metrics, INTERVALS)
     found = [
         _headline(f'recall@{n}', share, intervals.get(f'recall@{n}'))
-        for n, share in _mapping(figures, 'recall').items()
+        for n, share in _mapping(metrics, 'recall').items()
     ]
-    for part, scores in _mapping(figures, 'retrieval').items():
+    for part, scores in _mapping(metrics, 'retrieval').items():
         if isinstance(scores, Mapping):
             name = 'mean average precision' + (f', {part}' if part != 'all' else '')
             ends = [_mapping(scores, 'interval').get(end) for end in ('low', 'high')]
             found.append(_headline(name, scores.get('mean_average_precision'), ends))
     found += [
-        _headline('queries', figures.get('queries', figures.get('images'))),
-        _headline('of them answerable', figures.get('answerable')),
-        _headline('accepted', figures.get('accepted')),
-        _headline('share accepted', *_with_interval(figures, 'accepted_share')),
-        _headline('accepted and wrong', figures.get('accepted_wrong')),
-        _headline('right, of the accepted', *_with_interval(figures, 'precision')),
+        _headline('queries', metrics.get('queries', metrics.get('images'))),
+        _headline('of them answerable', metrics.get('answerable')),
+        _headline('accepted', metrics.get('accepted')),
+        _headline('share accepted', *_with_interval(metrics, 'accepted_share')),
+        _headline('accepted and wrong', metrics.get('accepted_wrong')),
+        _headline('right, of the accepted', *_with_interval(metrics, 'precision')),
     ]
     for unit, key in (('position error [m]', 'error_m'), ('rotation error [deg]', 'error_deg')):
-        median = _mapping(figures, f'pose_{key}').get('median')
+        median = _mapping(metrics, f'pose_{key}').get('median')
         found.append(_headline(f'median {unit}', median, intervals.get(f'median_{key}')))
     found += [
-        _headline('published recall@1 of NetVLAD [%]', figures.get('published_recall_at_1')),
-        _headline('published mAP of NetVLAD [%]', figures.get('published_map')),
-        _headline('images left out', figures.get('skipped')),
+        _headline('published recall@1 of NetVLAD [%]', metrics.get('published_recall_at_1')),
+        _headline('published mAP of NetVLAD [%]', metrics.get('published_map')),
+        _headline('images left out', metrics.get('skipped')),
     ]
     return [line for line in found if line.value != words(None)]
 
@@ -97,11 +97,11 @@ def _headline(name: str, value: Any, interval: Any = None) -> Headline:
     return Headline(name, words(value), '')
 
 
-def _with_interval(figures: Mapping[str, Any], name: str) -> tuple[Any, Any]:
-    return figures.get(name), _mapping(figures, INTERVALS).get(name)
+def _with_interval(metrics: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    return metrics.get(name), _mapping(metrics, INTERVALS).get(name)
 
 
-def _mapping(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _mapping(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """What a run of elsewhere holds under a name may be anything."""
-    value = figures.get(name)
+    value = metrics.get(name)
     return value if isinstance(value, Mapping) else {}

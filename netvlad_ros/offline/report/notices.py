@@ -1,4 +1,4 @@
-"""What a reader must know of an evaluation before its figures."""
+"""What a reader must know of an evaluation before its metrics."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ NAMED = 5  # missing images
 NO_SPREAD = 'no spread'  # of an interval without width
 
 
-def notices(figures: Mapping[str, Any]) -> list[str]:
-    """Sentences on what makes figures too good or incomparable; mostly none. figures: JSON."""
+def notices(metrics: Mapping[str, Any]) -> list[str]:
+    """Sentences on what makes metrics too good or incomparable; mostly none. metrics: JSON."""
     found = []
-    if figures.get('same_recording') is True:
+    if metrics.get('same_recording') is True:
         found.append(
             'Queries and map are of the same recording: same light, same weather; '
             'another drive is harder.'
         )
-    both = _count(figures, 'both_sides')
+    both = _count(metrics, 'both_sides')
     if both:
         found.append(f'{both} queries are images of the database themselves.')
-    identical = _count(figures, 'identical_images')
+    identical = _count(metrics, 'identical_images')
     if identical:
         found.append(
             f'{identical} queries are described exactly as a place is: copies, or rendered images.'
         )
-    missing = figures.get('missing')
+    missing = metrics.get('missing')
     if isinstance(missing, list) and missing:
         more = f' and {len(missing) - NAMED} more' if len(missing) > NAMED else ''
         names = ', '.join(str(name) for name in missing[:NAMED])
@@ -36,12 +36,12 @@ def notices(figures: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def interval_words(figures: Mapping[str, Any]) -> str:
-    """How the intervals among the figures came about, or nothing."""
-    if not figures.get(INTERVALS):
+def interval_words(metrics: Mapping[str, Any]) -> str:
+    """How the intervals among the metrics came about, or nothing."""
+    if not metrics.get(INTERVALS):
         return ''
-    block = _count(figures, IMAGES_PER_BLOCK)
-    images = _count(figures, 'queries') or _count(figures, 'images')
+    block = _count(metrics, IMAGES_PER_BLOCK)
+    images = _count(metrics, 'queries') or _count(metrics, 'images')
     drawn = 'of single queries, too narrow where these are neighbours on a drive'
     if block > 1:
         drawn = f'of blocks of {block} successive images, which are not independent'
@@ -53,6 +53,6 @@ def interval_words(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _count(figures: Mapping[str, Any], name: str) -> int:
-    value = figures.get(name)
+def _count(metrics: Mapping[str, Any], name: str) -> int:
+    value = metrics.get(name)
     return value if isinstance(value, int) else 0

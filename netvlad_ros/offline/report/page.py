@@ -104,11 +104,11 @@ class Page:
         self._say(self._section, 'p', text, 'notice')
 
     def tiles(
-        self, figures: Mapping[str, str], intervals: Mapping[str, str] = MappingProxyType({})
+        self, metrics: Mapping[str, str], intervals: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Add the few figures that matter most, by name; what stands small under some of them."""
+        """Add the few metrics that matter most, by name; what stands small under some of them."""
         grid = ET.SubElement(self._section, 'div', {'class': 'tiles'})
-        for name, value in figures.items():
+        for name, value in metrics.items():
             tile = ET.SubElement(grid, 'div', {'class': 'tile'})
             self._say(tile, 'b', value)
             if intervals.get(name):

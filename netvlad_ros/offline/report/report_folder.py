@@ -76,7 +76,7 @@ def _folders_to_make(out: Path) -> list[Path]:
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:
-    """Write the figures as JSON, whole or not at all. Raises NetvladError if that fails."""
+    """Write the metrics as JSON, whole or not at all. Raises NetvladError if that fails."""
     write_whole(path, (json_text(result) + '\n').encode('utf-8'))
 
 

@@ -46,7 +46,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
     shown = [run.only(common) for run in runs] if common else runs
     notes = _notes(runs, len(common))
     with report_folder(out) as staged:
-        write_json({run.name: run.figures for run in runs}, staged / 'metrics.json')
+        write_json({run.name: run.metrics for run in runs}, staged / 'metrics.json')
         pictures = _draw(shown, staged)
         page = _page(runs, shown if common else [], folders, notes, pictures, staged)
         write_whole(staged / 'report.html', page)
@@ -105,7 +105,7 @@ def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
                 'one in two frames.'
             )
     for what in BOUNDS:
-        values = [words(run.figures.get(what)) for run in runs]
+        values = [words(run.metrics.get(what)) for run in runs]
         if len(set(values)) > 1:
             each = (f'{value} in {run.name}' for value, run in zip(values, runs, strict=True))
             notes.append(
@@ -135,12 +135,12 @@ def _page(
     for note in notes:
         page.notice(note)
     for run in runs:
-        for sentence in notices(run.figures):
+        for sentence in notices(run.metrics):
             page.notice(f'{run.name}: {sentence}')
     page.section('Summary')
     page.table(
         ('figure', *(run.name for run in runs)),
-        side_by_side([summary(run.figures) for run in runs]),
+        side_by_side([summary(run.metrics) for run in runs]),
     )
     page.quiet(
         'In brackets: 95 % of repetitions with other queries of the kind, by the bootstrap that '
@@ -151,7 +151,7 @@ def _page(
     for name, title in pictures.items():
         page.picture((staged / name).read_bytes(), title)
     page.section('All figures')
-    page.table(('figure', *(run.name for run in runs)), side_by_side([r.figures for r in runs]))
+    page.table(('figure', *(run.name for run in runs)), side_by_side([r.metrics for r in runs]))
     page.section('Environment')
     page.text('Of this comparison; each run has its own in its report.')
     page.table(('what', 'value'), known.items())

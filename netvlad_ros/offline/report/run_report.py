@@ -41,7 +41,7 @@ def write_report(run: EvaluatedRun, folder: Path) -> None:
             run.similarity, len(run.queries), len(run.places), folder / 'similarity.png'
         )
         pictures['similarity.png'] = 'Similarity of every query and place, largest of each block'
-    write_json(dict(run.figures), folder / 'metrics.json')
+    write_json(dict(run.metrics), folder / 'metrics.json')
     write_whole(folder / 'matches.csv', match_table(run))
     write_whole(folder / 'report.html', _page(run, folder, pictures))
 
@@ -53,7 +53,7 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
         f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
     )
     page.section('Summary')
-    _summary(page, run.figures)
+    _summary(page, run.metrics)
     page.section('Plots')
     for name, title in pictures.items():
         page.picture((folder / name).read_bytes(), title)
@@ -70,7 +70,7 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
     for number, failure in enumerate(failures, 1):
         _triplet(page, run, failure, number, pictures_of[failure.query])
     page.section('All figures')
-    _figures(page, run.figures)
+    _metrics(page, run.metrics)
     page.section('Configuration')
     page.table(('setting', 'value'), flat(run.configuration).items())
     page.section('Environment')
@@ -78,13 +78,13 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
     return page.html()
 
 
-def _summary(page: Page, figures: Mapping[str, Any]) -> None:
-    for sentence in notices(figures):
+def _summary(page: Page, metrics: Mapping[str, Any]) -> None:
+    for sentence in notices(metrics):
         page.notice(sentence)
-    sequence = figures.get('sequence')
-    ways = [('', figures)]
+    sequence = metrics.get('sequence')
+    ways = [('', metrics)]
     if isinstance(sequence, Mapping):
-        ways = [('Every image alone', figures), ('As a sequence: what the robot does', sequence)]
+        ways = [('Every image alone', metrics), ('As a sequence: what the robot does', sequence)]
     for title, way in ways:
         if title:
             page.heading(title)
@@ -94,22 +94,22 @@ def _summary(page: Page, figures: Mapping[str, Any]) -> None:
             {line.name: f'95 %: {line.interval}' for line in lines if line.interval},
         )
     if any(line.interval for _, way in ways for line in headlines(way)):
-        page.quiet(interval_words(figures))
+        page.quiet(interval_words(metrics))
 
 
-def _figures(page: Page, figures: Mapping[str, Any]) -> None:
+def _metrics(page: Page, metrics: Mapping[str, Any]) -> None:
     apart = ('sequence', 'settings')
-    alone = {name: value for name, value in figures.items() if name not in apart}
-    if 'sequence' in figures:
+    alone = {name: value for name, value in metrics.items() if name not in apart}
+    if 'sequence' in metrics:
         page.table(
             ('figure', 'every image alone', 'as a sequence'),
-            side_by_side([alone, figures['sequence']]),
+            side_by_side([alone, metrics['sequence']]),
         )
     else:
         page.table(('figure', 'value'), side_by_side([alone]))
-    if 'settings' in figures:
+    if 'settings' in metrics:
         page.heading('Verification and belief, on and off')
-        page.table(('figure', *figures['settings']), side_by_side([*figures['settings'].values()]))
+        page.table(('figure', *metrics['settings']), side_by_side([*metrics['settings'].values()]))
 
 
 def _triplet(

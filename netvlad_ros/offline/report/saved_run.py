@@ -34,19 +34,19 @@ _Row = dict[str, float | None]
 class SavedRun:
     """What two evaluations are compared by.
 
-    figures: of metrics.json, over all queries of the run. rows: of matches.csv, by query, in order.
+    metrics: of metrics.json, over all queries of the run. rows: of matches.csv, by query, in order.
     is_whole: whether all of them are left.
     """
 
     name: str
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     rows: dict[Query, _Row]
     is_whole: bool = True
 
     @classmethod
     def load(cls, folder: Path, name: str) -> SavedRun:
         """Read a folder that `netvlad eval --out` wrote. Raises NetvladError naming what is odd."""
-        figures = _metrics(folder / 'metrics.json')
+        metrics = _metrics(folder / 'metrics.json')
         path = folder / 'matches.csv'
         rows: dict[Query, _Row] = {}
         often: Counter[tuple[str, str]] = Counter()
@@ -60,7 +60,7 @@ class SavedRun:
             }
         if not rows:
             raise NetvladError(f'{path} has no query')
-        return cls(name, figures, rows)
+        return cls(name, metrics, rows)
 
     def only(self, queries: Sequence[Query]) -> SavedRun:
         """The same run without any other query, in the order of these."""
@@ -93,7 +93,7 @@ class SavedRun:
         if decided:
             shows, answerable = (
                 _column(decided, 'shows_place'),
-                self.figures.get('answerable_places'),
+                self.metrics.get('answerable_places'),
             )
             if not self.is_whole or not isinstance(answerable, int):
                 answerable = sum(bool(row['answerable'] or row['shows_place']) for row in rows)
@@ -115,7 +115,7 @@ class SavedRun:
 
         Fewer where LEAST_BLOCKS of them are not left.
         """
-        block = self.figures.get(IMAGES_PER_BLOCK)
+        block = self.metrics.get(IMAGES_PER_BLOCK)
         return max(1, min(block, len(self.rows) // LEAST_BLOCKS)) if isinstance(block, int) else 1
 
     def is_of_other_places(self, other: SavedRun) -> bool:
@@ -137,7 +137,7 @@ def _metrics(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_METRICS_BYTES:
             raise NetvladError(f'{path} is larger than {MAX_METRICS_BYTES} bytes')
-        figures = json.loads(
+        metrics = json.loads(
             path.read_text(encoding='utf-8'), parse_float=_finite, parse_constant=_finite
         )
     except OSError as error:
@@ -147,9 +147,9 @@ def _metrics(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise NetvladError(f'{path} is no JSON: {error}') from error
-    if not isinstance(figures, dict):
-        raise NetvladError(f'{path} must hold an object, it holds a {type(figures).__name__}')
-    return figures
+    if not isinstance(metrics, dict):
+        raise NetvladError(f'{path} must hold an object, it holds a {type(metrics).__name__}')
+    return metrics
 
 
 def _finite(text: str) -> float:

@@ -62,7 +62,7 @@ class Pictures:
 
 
 def attack_page(
-    figures: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     attempts: Sequence[Attempt],
     pictures: Sequence[Pictures],
     configuration: Mapping[str, Any],
@@ -70,7 +70,7 @@ def attack_page(
     """Write the page.
 
     Args:
-        figures: of attack_figures.
+        metrics: of attack_figures.
         attempts, pictures: of the same images.
         configuration: what was asked for, by name.
     """
@@ -82,7 +82,7 @@ def attack_page(
         f'written {known["written"]}',
     )
     page.section('Summary')
-    rates = figures['rates']
+    rates = metrics['rates']
     page.tiles({RATES[name]: f'{rate["count"]} of {rate["of"]}' for name, rate in rates.items()})
     page.text(
         'Each image was changed a little so that the network describes it as a place of the map '
@@ -114,7 +114,7 @@ def attack_page(
     for title, side in (('not attacked', 'carrier'), ('attacked', 'attack')):
         page.table(
             (title, *(name.replace('_', ' ') for name in COUNTED)),
-            ((way, *(str(figures[side][way][name]) for name in COUNTED)) for way in WAYS),
+            ((way, *(str(metrics[side][way][name]) for name in COUNTED)) for way in WAYS),
         )
     page.text(
         'at target, at truth: places that the best candidate shows. accepted: answers with a '
@@ -126,7 +126,7 @@ def attack_page(
     for number, i in enumerate(shown[:MOST_SHOWN], 1):
         _show(page, number, attempts[i], pictures[i])
     page.section('All figures')
-    rest = {name: figures[name] for name in ('similarity_to_target', 'change_of_255')}
+    rest = {name: metrics[name] for name in ('similarity_to_target', 'change_of_255')}
     page.table(('figure', 'value'), side_by_side([rest]))
     page.section('Configuration')
     page.table(('setting', 'value'), flat(configuration).items())

@@ -82,7 +82,7 @@ class AttackRun:
 
     def attempts(
         self,
-        traverse: Drive,
+        drive: Drive,
         selection: slice,
         folder: AttackFolder,
         targets: int = 1,
@@ -93,8 +93,8 @@ class AttackRun:
         An attacked image is judged as it is read back; one that the folder holds is taken.
 
         Args:
-            traverse: the carriers; those without a pose are left out, and so are unreadable ones
-                and those with fewer such places, which are added to `traverse.skipped`.
+            drive: the carriers; those without a pose are left out, and so are unreadable ones
+                and those with fewer such places, which are added to `drive.skipped`.
             selection: of its images.
             folder: of the attacked images.
             targets: different places that each stretch is sent to.
@@ -104,23 +104,23 @@ class AttackRun:
             NetvladError: network and bundle are not of the same weights, frames differ, no carrier
                 is left, or a file cannot be written.
         """
-        check_frame(self._map, traverse)
+        check_frame(self._map, drive)
         steps = self._config.steps
-        total = len(selected_indices(selection, len(traverse))) * targets * steps
+        total = len(selected_indices(selection, len(drive))) * targets * steps
         done = sent = 0
 
         def stepped(step: int, of: int) -> None:
             progress(done + step, total)
 
-        for stretch in self._stretches(traverse, selection):
+        for stretch in self._stretches(drive, selection):
             rows = self._far(stretch)
             if len(rows) < targets:
                 reason = 'too few places of the map are far away'
-                traverse.skipped += [Skip(carrier.frame.image, reason) for carrier in stretch]
+                drive.skipped += [Skip(carrier.frame.image, reason) for carrier in stretch]
                 continue
             if not sent:
                 self._check_weights(stretch[0].rgb)
-            before = self._asked(stretch, [carrier.rgb for carrier in stretch], traverse)
+            before = self._asked(stretch, [carrier.rgb for carrier in stretch], drive)
             # Drawn anew for every stretch: the choice depends on no other image.
             rng = np.random.default_rng([self._seed, stretch[0].frame.index])
             for target in rng.choice(rows, targets, replace=False).tolist():
@@ -129,7 +129,7 @@ class AttackRun:
                     names.append(f'{carrier.frame.index:06d}_to_{target:06d}.png')
                     attacked.append(self._attacked(carrier, target, folder, names[-1], stepped))
                     done += steps
-                after = self._asked(stretch, attacked, traverse)
+                after = self._asked(stretch, attacked, drive)
                 for i, carrier in enumerate(stretch):
                     attempt = self._attempt(
                         sent, carrier, names[i], attacked[i], target, before[i], after[i]
@@ -138,17 +138,17 @@ class AttackRun:
                 sent += 1
         if not sent:
             raise NetvladError(
-                f'{traverse.name}: no image is left to attack: each needs a pose, and {targets} '
+                f'{drive.name}: no image is left to attack: each needs a pose, and {targets} '
                 f'places of the map beyond {2 * self.radius_m:.2g} m or {2 * self.radius_deg:.3g} '
                 'degrees of it'
             )
 
-    def _stretches(self, traverse: Drive, selection: slice) -> Iterator[list[Carrier]]:
+    def _stretches(self, drive: Drive, selection: slice) -> Iterator[list[Carrier]]:
         stretch: list[Carrier] = []
-        for frame in traverse.frames(selection):
+        for frame in drive.frames(selection):
             if frame.T_map_cam is None:
                 continue
-            rgb = read_or_skip(frame, traverse.skipped)
+            rgb = read_or_skip(frame, drive.skipped)
             if rgb is None:
                 continue
             stretch.append(Carrier(frame, rgb, frame.T_map_cam))
@@ -180,10 +180,10 @@ class AttackRun:
             )
 
     def _asked(
-        self, stretch: list[Carrier], images: list[NDArray[np.uint8]], traverse: Drive
+        self, stretch: list[Carrier], images: list[NDArray[np.uint8]], drive: Drive
     ) -> Answers:
         stamps = [carrier.frame.stamp_ns for carrier in stretch]
-        return self._robot.answers(list(zip(images, stamps, strict=True)), traverse.camera)
+        return self._robot.answers(list(zip(images, stamps, strict=True)), drive.camera)
 
     def _attacked(
         self, carrier: Carrier, target: int, folder: AttackFolder, name: str, progress: Progress

@@ -25,7 +25,7 @@ PROTOCOL = (
     "(NetVLAD's demoRetrieval.m widens it by half of its own receptive field)"
 )
 MAX_LIST_BYTES = 2**20  # the longest list names some hundred images
-# Files of the Paris set that are cut off; its authors list them, and all figures are without them.
+# Files of the Paris set that are cut off; its authors list them, and all metrics are without them.
 BROKEN_IN_PARIS = {
     'louvre': (136, 146),
     'moulinrouge': (422,),

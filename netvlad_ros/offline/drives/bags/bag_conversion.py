@@ -22,7 +22,7 @@ from netvlad_ros.offline.progress import Progress, no_progress, skip_sentences
 
 
 def write_bag(
-    traverse: Drive,
+    drive: Drive,
     out: Path,
     *,
     camera_file: Path | None = None,
@@ -35,21 +35,21 @@ def write_bag(
     """Write the frames of a drive as a rosbag2 with the drive's own stamps; returns their number.
 
     camera_file: camera.yaml; without one the bag has no camera_info. size: width, height [px] to
-    resize to. Unreadable images are left out and added to `traverse.skipped`. Raises NetvladError
+    resize to. Unreadable images are left out and added to `drive.skipped`. Raises NetvladError
     if nothing is left, or if `out` exists or cannot be written.
     """
     camera = None if camera_file is None else read_camera(camera_file)
-    T_base_cam = T_BASE_CAM_FORWARD if traverse.T_base_cam is None else traverse.T_base_cam
+    T_base_cam = T_BASE_CAM_FORWARD if drive.T_base_cam is None else drive.T_base_cam
     if camera and size:
         camera = camera.resized(*size)
-    total = len(selected_indices(selection, len(traverse)))
+    total = len(selected_indices(selection, len(drive)))
     written = 0
     with write_bag_to(
         out, storage=storage, compressed=compressed, camera=camera, T_base_cam=T_base_cam
     ) as writer:
-        for done, frame in enumerate(traverse.frames(selection)):
+        for done, frame in enumerate(drive.frames(selection)):
             progress(done, total)
-            rgb = read_or_skip(frame, traverse.skipped)
+            rgb = read_or_skip(frame, drive.skipped)
             if rgb is None:
                 continue
             rgb = rgb if size is None else _resized(rgb, size)
@@ -62,8 +62,8 @@ def write_bag(
             written += 1
         progress(total, total)
         if not written:
-            reasons = '; '.join(skip_sentences(traverse.skipped)) or 'the slice is empty'
-            raise NetvladError(f'{traverse.name}: no image is left for a bag ({reasons})')
+            reasons = '; '.join(skip_sentences(drive.skipped)) or 'the slice is empty'
+            raise NetvladError(f'{drive.name}: no image is left for a bag ({reasons})')
     return written
 
 

@@ -1,4 +1,4 @@
-"""The README says what was measured: it is written from its template and the figures kept."""
+"""README.md, docs/results.md and docs/node.md are what their templates make of metrics and code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_readme_is_what_its_template_and_the_measured_figures_make(monkeypatch):
+def test_every_document_is_what_its_template_makes_of_the_kept_metrics(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'scripts')
     figures = importlib.import_module('figures')
     known = figures.measurements()
@@ -18,6 +18,9 @@ def test_the_readme_is_what_its_template_and_the_measured_figures_make(monkeypat
         if measurement.file.exists():
             kept = json.loads(measurement.file.read_text(encoding='utf-8'))
             assert kept['run'] == list(measurement.run), f'{measurement.file} is of other commands'
-    assert figures.readme() == (ROOT / 'README.md').read_text(encoding='utf-8'), (
-        'edit docs/README.md.j2, then `make readme`'
-    )
+    written = figures.documents()
+    assert {path.name for path in written} == {'README.md', 'results.md', 'node.md'}
+    for path, text in written.items():
+        assert text == path.read_text(encoding='utf-8'), (
+            f'{path.name}: edit docs/{path.name}.j2, then `make readme`'
+        )

@@ -8,11 +8,10 @@
     python scripts/figures.py --write            # measure nothing, only write the documents
 
 docs/figures.yaml lists which commands give which metrics. docs/figures/NAME.json keeps what they
-gave. The templates docs/*.md.j2 turn that into README.md, docs/results.md and docs/node.md; the
-tables of the node's parameters and launch arguments come from the code (node_tables.py). Commands
-run in the root of the checkout, under bash, with $DATA (the real drives), $WORK (maps and the like,
-kept) and $JSON (where the last of them writes its metrics). The last lines that they print are
-kept, too.
+gave. The templates docs/*.md.j2 turn that into README.md and pages below docs/. The tables of the
+node's parameters and launch arguments come from the code (node_tables.py). Commands run in the root
+of the checkout, under bash, with $DATA (the real drives), $WORK (maps and the like, kept) and $JSON
+(where the last of them writes its metrics). The last lines that they print are kept, too.
 """
 
 from __future__ import annotations
@@ -44,6 +43,7 @@ DOCUMENTS = {
     'README.md.j2': ROOT / 'README.md',
     'results.md.j2': DOCS / 'results.md',
     'node.md.j2': DOCS / 'node.md',
+    'getting_started.md.j2': DOCS / 'getting_started.md',
 }
 LONGEST = 32  # numbers of a list that is kept; longer ones are answers to single images
 PRINTED = 24  # lines that are kept

@@ -38,7 +38,7 @@ readme: ## write README.md, docs/results.md and docs/node.md from their template
 
 docs: ## build the pages below docs/ as a site in site/; a dead link fails
 	@scripts/setup.sh --dev
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
 	@echo 'site: site/index.html'
 
 format: ## put the sources into shape

@@ -62,8 +62,9 @@ def _default(value: Any) -> str:
     if value == NOT_GIVEN:
         return 'seven zeros'
     if isinstance(value, bool):
-        return str(value).lower()
-    return {'': "''", (): '[]'}.get(value, str(value))
+        return f'`{str(value).lower()}`'
+    shown = {'': "''", (): '[]'}.get(value, value)
+    return f'`{shown}`'
 
 
 def _allowed(entry: Field[Any]) -> str:

@@ -49,12 +49,13 @@ def is_outside(address: str) -> bool:
     return re.match(r'([a-z]+:)?//', address.strip()) is not None
 
 
-def table_rows(page: str) -> list[list[str]]:
-    """The cells of every table row of a page below docs/."""
-    lines = (DOCS / page).read_text(encoding='utf-8').splitlines()
-    return [
-        [cell.strip() for cell in line.strip('|').split('|')] for line in lines if line[:1] == '|'
-    ]
+def table_rows(page: str, section: str = '') -> list[list[str]]:
+    """The cells of every table row of a page below docs/, or of one section (its heading line)."""
+    text = (DOCS / page).read_text(encoding='utf-8')
+    if section:
+        text = re.split(r'^#+ ', text.partition(f'\n{section}\n')[2], flags=re.MULTILINE)[0]
+    lines = [line for line in text.splitlines() if line.startswith('|')]
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
 
 
 def named(cell: str) -> str:
@@ -112,4 +113,6 @@ def test_the_node_page_lists_every_parameter_with_its_default():
             assert default == 'seven zeros'
         else:
             listed = isinstance(entry.default, tuple)
-            assert yaml.safe_load(default) == (list(entry.default) if listed else entry.default)
+            assert yaml.safe_load(named(default)) == (
+                list(entry.default) if listed else entry.default
+            )

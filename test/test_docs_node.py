@@ -29,10 +29,10 @@ def own(found: list[tuple[str, list[str]]], namespace: str) -> dict[str, str]:
     }
 
 
-def documented(direction: str) -> dict[str, tuple[str, str]]:
-    """Topic -> (type, QoS) of the rows of docs/node.md with this direction."""
-    rows = [row for row in table_rows('node.md') if len(row) == 5 and row[1] == direction]
-    return {named(row[0]): (row[2], row[3]) for row in rows}
+def documented(section: str) -> dict[str, tuple[str, str]]:
+    """Topic -> (type, QoS) of a section of docs/node.md."""
+    rows = table_rows('node.md', section)[2:]
+    return {named(row[0]): (row[1], row[2]) for row in rows}
 
 
 def kinds(rows: dict[str, tuple[str, str]]) -> dict[str, str]:
@@ -45,16 +45,12 @@ def test_the_node_page_lists_what_a_running_node_publishes_hears_and_offers(benc
     client.wait(lambda: client.diagnostics.get('image topic'))
     at = ('netvlad', node.namespace)
     ros, space = client.ros, node.namespace
-    published, heard = documented('published'), documented('subscribed')
+    published, heard = documented('### Published'), documented('### Subscribed')
     assert own(ros.get_publisher_names_and_types_by_node(*at), space) == kinds(published)
     raw = {name: kind for name, kind in kinds(heard).items() if name != 'image/compressed'}
     assert own(ros.get_subscriber_names_and_types_by_node(*at), space) == raw
 
-    services = {
-        named(row[0]): row[1]
-        for row in table_rows('node.md')
-        if len(row) == 3 and '/srv/' in row[1]
-    }
+    services = {named(row[0]): row[1] for row in table_rows('node.md', '## Services')[2:]}
     assert own(ros.get_service_names_and_types_by_node(*at), space) == services
 
     for rows, infos in (
@@ -68,7 +64,11 @@ def test_the_node_page_lists_what_a_running_node_publishes_hears_and_offers(benc
                 reliable = entry.qos_profile.reliability is RELIABLE
                 assert ('reliable' if reliable else 'best effort') in qos, topic
 
-    listed = {key for row in table_rows('node.md') for key in re.findall('`([^`]+)`', row[0])}
+    listed = {
+        key
+        for row in table_rows('node.md', '## Diagnostics')
+        for key in re.findall('`([^`]+)`', row[0])
+    }
     shown = {
         re.sub(r'^stage \w+', 'stage NAME', key)
         for key in client.diagnostics
@@ -85,7 +85,7 @@ def test_named_cameras_and_compressed_images_have_the_topics_of_the_node_page(be
     def subscribed() -> dict[str, str]:
         return own(client.ros.get_subscriber_names_and_types_by_node(*at), node.namespace)
 
-    heard = kinds(documented('subscribed'))
+    heard = kinds(documented('### Subscribed'))
     client.wait(lambda: len(subscribed()) == 2)
     assert subscribed() == {
         f'front/{name}': heard[name] for name in ('image/compressed', 'camera_info')

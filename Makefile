@@ -32,7 +32,7 @@ figures: ## measure every result in the documents again and write them; hours on
 	@scripts/setup.sh --dev
 	@$(ROS) .venv/bin/python scripts/figures.py $(if $(RESUME),--resume) $(FIGURES)
 
-readme: ## write README.md, docs/results.md and docs/node.md from their templates, the results measured last and the code
+readme: ## write README.md and the pages below docs/ that have a template, from the results measured last and the code
 	@scripts/setup.sh --dev
 	@.venv/bin/python scripts/figures.py --write
 

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ROS := . .venv/ros_env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) &&
 OUT ?= demo_output
 
-.PHONY: help setup demo test model figures readme lint format clean
+.PHONY: help setup demo test model figures readme docs lint format clean
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -28,17 +28,22 @@ model: ## render the training places and train the shipped model again; 15 minut
 	@test -d runs/visits/town/town103 || $(VISITS) --overwrite --out runs/visits/town --kind town --seeds 100:104
 	@.venv/bin/netvlad train --config config/train.yaml
 
-figures: ## measure every figure of the README again and write it; hours on a quiet machine; FIGURES='kitchen corridor' for some, RESUME=1 to go on
+figures: ## measure every result in the documents again and write them; hours on a quiet machine; FIGURES='kitchen corridor' for some, RESUME=1 to go on
 	@scripts/setup.sh --dev
 	@$(ROS) .venv/bin/python scripts/figures.py $(if $(RESUME),--resume) $(FIGURES)
 
-readme: ## write the README from its template and the figures measured last
+readme: ## write README.md and the pages below docs/ that have a template, from the results measured last and the code
 	@scripts/setup.sh --dev
 	@.venv/bin/python scripts/figures.py --write
+
+docs: ## build the pages below docs/ as a site in site/; a dead link fails
+	@scripts/setup.sh --dev
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+	@echo 'site: site/index.html'
 
 format: ## put the sources into shape
 	@scripts/setup.sh --dev
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 clean: ## remove all that the targets made
-	rm -rf .venv build install log demo_output
+	rm -rf .venv build install log demo_output site

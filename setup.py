@@ -56,6 +56,8 @@ setup(
         'dev': [
             'pytest>=8,<9',
             'jinja2>=3.1,<4',
+            'mkdocs>=1.6,<2',
+            'mkdocs-material>=9.5,<10',
             'scikit-learn>=1.3,<2',  # average precision, as others compute it
             'ruff>=0.12,<1',
             'mypy>=1.14,<3',

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Measure every figure of the README anew, and write the README.
+"""Measure every metric of the documents again, and write the documents.
 
     python scripts/figures.py                    # all of them; `make figures` does this
     python scripts/figures.py kitchen corridor   # only these, and what they need
     python scripts/figures.py --only kitchen     # what it needs is there from before
     python scripts/figures.py --resume           # go on: skip what this commit has measured already
-    python scripts/figures.py --write            # measure nothing, only write README.md
+    python scripts/figures.py --write            # measure nothing, only write the documents
 
-docs/figures.yaml says which commands give which figures, docs/figures/NAME.json keeps what they
-gave, and docs/README.md.j2 says what the README makes of it. Commands run in the root of the
-checkout, under bash, with $DATA (the real drives), $WORK (maps and the like, kept) and $JSON (where
-the last of them writes its figures). The last lines that they print are kept, too.
+docs/figures.yaml lists which commands give which metrics. docs/figures/NAME.json keeps what they
+gave. The templates docs/*.md.j2 turn that into README.md and pages below docs/. The tables of the
+node's parameters and launch arguments come from the code (node_tables.py). Commands run in the root
+of the checkout, under bash, with $DATA (the real drives), $WORK (maps and the like, kept) and $JSON
+(where the last of them writes its metrics). The last lines that they print are kept, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import node_tables
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +38,13 @@ DOCS = ROOT / 'docs'
 MEASURED = DOCS / 'figures'
 WORK = Path('runs/figures')
 DATA = Path('../shared/data')
+# Template below docs/ -> the document that is written from it.
+DOCUMENTS = {
+    'README.md.j2': ROOT / 'README.md',
+    'results.md.j2': DOCS / 'results.md',
+    'node.md.j2': DOCS / 'node.md',
+    'getting_started.md.j2': DOCS / 'getting_started.md',
+}
 LONGEST = 32  # numbers of a list that is kept; longer ones are answers to single images
 PRINTED = 24  # lines that are kept
 
@@ -45,10 +55,13 @@ class FiguresError(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """Commands that give figures.
+    """Commands that give metrics.
 
-    needs: measurements whose maps and the like they use. drop: figures of single images by name,
-    which are not kept.
+    Attributes:
+        name: the stem of the file that keeps the metrics.
+        run: the commands, in order.
+        needs: measurements whose maps, drives or networks they use.
+        drop: names of metrics of single images, which are not kept.
     """
 
     name: str
@@ -58,7 +71,7 @@ class Measurement:
 
     @property
     def file(self) -> Path:
-        """Where its figures are kept."""
+        """Where its metrics are kept."""
         return MEASURED / f'{self.name}.json'
 
     def shown(self) -> str:
@@ -160,8 +173,8 @@ def chosen_from(
     return [measurement for name, measurement in known.items() if name in wanted]
 
 
-def readme() -> str:
-    """README.md, as the template and the figures that are kept make it."""
+def documents() -> dict[Path, str]:
+    """The text of every document, as its template, the kept metrics and the code make it."""
     known = measurements()
     kept = {
         name: json.loads(measurement.file.read_text(encoding='utf-8'))
@@ -176,15 +189,29 @@ def readme() -> str:
         loader=jinja2.FileSystemLoader(DOCS),
     )
     environment.filters['to'] = lambda number, digits: f'{number:.{digits}f}'
-    try:
-        return environment.get_template('README.md.j2').render(
-            {name: entry['figures'] for name, entry in kept.items()},
-            command=lambda name: known[name].shown(),
-            kept=kept,
-        )
-    except jinja2.TemplateError as error:
-        where = f', line {error.lineno}' if isinstance(error, jinja2.TemplateSyntaxError) else ''
-        raise FiguresError(f'docs/README.md.j2{where}: {error.message}') from error
+    environment.filters['negated'] = negated
+    environment.globals.update(
+        {name: entry['figures'] for name, entry in kept.items()},
+        command=lambda name: known[name].shown(),
+        kept=kept,
+        parameters=node_tables.parameters,
+        launch_arguments=node_tables.launch_arguments,
+    )
+    written = {}
+    for template, path in DOCUMENTS.items():
+        try:
+            written[path] = environment.get_template(template).render()
+        except jinja2.TemplateError as error:
+            line = f', line {error.lineno}' if isinstance(error, jinja2.TemplateSyntaxError) else ''
+            raise FiguresError(f'docs/{template}{line}: {error.message}') from error
+    return written
+
+
+def negated(difference: str) -> str:
+    """The opposite difference: '-0.008 [-0.027, +0.002]' gives '+0.008 [-0.002, +0.027]'."""
+    digits = len(difference.split()[0].partition('.')[2])
+    middle, low, high = (-float(number) for number in re.findall(r'[-+]?\d+\.\d+', difference))
+    return f'{middle:+.{digits}f} [{high:+.{digits}f}, {low:+.{digits}f}]'
 
 
 def pruned(value: Any) -> Any:
@@ -200,8 +227,18 @@ def is_long(value: Any) -> bool:
 
 
 def commit() -> str:
-    """What is checked out; the documents and their figures apart, it is what was measured."""
-    command = ['git', 'log', '-1', '--format=%h', '--', '.', ':!docs', ':!README.md']
+    """The commit that was measured: the last one that changed more than documents."""
+    command = [
+        'git',
+        'log',
+        '-1',
+        '--format=%h',
+        '--',
+        '.',
+        ':!docs',
+        ':!README.md',
+        ':!mkdocs.yml',
+    ]
     return subprocess.run(
         command, cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -230,7 +267,8 @@ def main() -> None:
             print(f'[{number}/{len(chosen)}] {measurement.name}', flush=True)
             if not (options.resume and measurement.done()):
                 measurement.measure()
-    (ROOT / 'README.md').write_text(readme(), encoding='utf-8')
+    for path, text in documents().items():
+        path.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':

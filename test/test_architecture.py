@@ -5,15 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import yaml
 
 import netvlad_ros
-from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.ros.node_config import NodeConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'netvlad_ros'
@@ -275,15 +271,3 @@ def test_every_executable_exists():
         tree = ast.parse(path.read_text(encoding='utf-8'))
         names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         assert function in names, f'{name}: {module} has no {function}()'
-
-
-def test_the_readme_lists_every_parameter_with_its_default():
-    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
-    rows = dict(re.findall(r'^\| `(\w+)` ?\*? \| ([^|]*) \|', readme, flags=re.MULTILINE))
-    for entry in (*fields(NodeConfig), *fields(LocalizerConfig)):
-        if entry.name == 'T_base_cam':
-            assert rows[entry.name].strip() == 'zeros'
-        else:
-            default = yaml.safe_load(rows[entry.name])
-            listed = isinstance(entry.default, tuple)
-            assert default == (list(entry.default) if listed else entry.default), entry.name

@@ -17,10 +17,10 @@ from tiny_drive import picture
 from typer.testing import CliRunner
 
 from netvlad_ros.cli import app
-from netvlad_ros.core.descriptor import ModelBundle
-from netvlad_ros.core.image import read_image
+from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.localizer import Localizer
-from netvlad_ros.core.place_map import PlaceMap
+from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.core.place_map.storage import load_map
 
 WRITTEN = Path(__file__).resolve().parent / 'data' / 'written_before'
 ANSWERS = json.loads((WRITTEN / 'answers.json').read_text(encoding='utf-8'))
@@ -90,7 +90,7 @@ def test_maps_are_whole(built):
 
 def test_images_are_localized_as_before(built):
     name, model = built
-    place_map = PlaceMap.load(WRITTEN / name)
+    place_map = load_map(WRITTEN / name)
     bundle = ModelBundle.load(model, device='cpu', threads=1)
     localizer = Localizer(bundle, place_map)
     assert {answer['status'] for answer in ANSWERS['localized'][name]} == {'accepted', 'no_match'}

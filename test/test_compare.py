@@ -142,8 +142,13 @@ def test_a_run_is_gone_on_with_and_nothing_of_other_settings_is_mixed_in(tiny):
     assert first.exit_code == 0, first.output
     folder = out / 'tiny' / 'hog'
     assert {path.name for path in folder.iterdir()} == {
-        *('metrics.json', 'matches.csv', 'recall.png', 'precision_recall.png', 'report.html'),
-        *('ranking.npz', 'finished.json'),
+        'metrics.json',
+        'matches.csv',
+        'recall.png',
+        'precision_recall.png',
+        'report.html',
+        'ranking.npz',
+        'finished.json',
     }
     again = invoke('hog,thumbnail', 'tiny', root, '--out', out)
     assert ran == [('root', 'hog'), ('root', 'thumbnail')]

@@ -267,8 +267,19 @@ def test_kitchen_second_half_in_the_first(tmp_path, shared_data, model_path):
 
 
 WAYS = {
-    *('accepted', 'accepted_wrong', 'wrong_per_1000', 'methods', 'percentiles_m', 'nees', 'ece'),
-    *('percentiles_deg', 'reliability', 'recall_at_100_precision', 'first_fix', 'ms', 'recall'),
+    'accepted',
+    'accepted_wrong',
+    'wrong_per_1000',
+    'methods',
+    'percentiles_m',
+    'nees',
+    'ece',
+    'percentiles_deg',
+    'reliability',
+    'recall_at_100_precision',
+    'first_fix',
+    'ms',
+    'recall',
 }
 
 

@@ -285,8 +285,17 @@ def start_build(source: Path, model: Path, out: Path, scratch: Path) -> subproce
     """Start a real `netvlad map build` and wait until it describes images."""
     process = subprocess.Popen(
         [
-            *(*NETVLAD, 'map', 'build', source, '--model', model, '--out', out),
-            *('--overwrite', '--features', 'orb'),
+            *NETVLAD,
+            'map',
+            'build',
+            source,
+            '--model',
+            model,
+            '--out',
+            out,
+            '--overwrite',
+            '--features',
+            'orb',
         ],
         env={**os.environ, 'TMPDIR': str(scratch), 'OMP_NUM_THREADS': '1'},
         stderr=subprocess.PIPE,
@@ -345,8 +354,17 @@ def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bu
     source = write_drive(tmp_path / 'many', poses, seeds=[0] * 600)
     process = subprocess.Popen(
         [
-            *(*NETVLAD, 'map', 'build', source, '--model', model, '--out', out),
-            *('--overwrite', '--features', 'sift'),
+            *NETVLAD,
+            'map',
+            'build',
+            source,
+            '--model',
+            model,
+            '--out',
+            out,
+            '--overwrite',
+            '--features',
+            'sift',
         ],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

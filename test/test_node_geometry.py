@@ -205,7 +205,8 @@ def kitchen(shared_data, model_path, tmp_path_factory):
 def test_verified_matches_say_how_and_show_it(bench, kitchen, model_path):  # noqa: F811
     drive, folder = kitchen
     node, client = bench(
-        *('-r', 'image:=/kitchen/image_raw'),
+        '-r',
+        'image:=/kitchen/image_raw',
         **{'map': folder, 'model': model_path, 'pose_of': 'camera', 'threads': 1},
         frame_budget_ms=5000.0,
     )

@@ -216,7 +216,12 @@ def test_no_name_becomes_markup_or_formula(tmp_path):
     hostile = {'a': '=cmd()', 'b': '+1', 'c': '-1', 'd': '@SUM(1)', 'e': '  =1', 'f': '\t=1'}
     table = rows_of(match_table(run_of([EvaluatedQuery(name, [0]) for name in hostile.values()])))
     assert [row['image'] for row in table] == [
-        *("'=cmd()", "'+1", "'-1", "'@SUM(1)", "'  =1", '\ufffd=1'),
+        "'=cmd()",
+        "'+1",
+        "'-1",
+        "'@SUM(1)",
+        "'  =1",
+        '\ufffd=1',
     ]
     table = rows_of((tmp_path / 'matches.csv').read_bytes())
     assert (len(table), table[0]['error_m'], table[0]['first_right_rank']) == (1, '', '2')

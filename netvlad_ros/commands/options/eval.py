@@ -150,7 +150,12 @@ _IMAGES = {'map_folder', 'source', 'selection', 'image_topic', 'allow_truncated'
 _CAMERA = {'camera_file', 'camera_info_topic'}
 _ROBOT = {'verification', 'belief', 'accept_probability'}
 _POSES = {
-    *('pose_topic', 'pose_tolerance', 'map_frame', 'base_frame', 'camera_frame', 'T_base_cam'),
+    'pose_topic',
+    'pose_tolerance',
+    'map_frame',
+    'base_frame',
+    'camera_frame',
+    'T_base_cam',
     'pose_is_camera',
 }
 _PAIRS = {'pairs', 'queries', 'database'}

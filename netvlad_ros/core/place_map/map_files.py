@@ -23,8 +23,18 @@ PLACES_NAME = 'places.csv'
 THUMBNAILS_NAME = 'images'
 SEAL = 'sha256: '
 PLACES_HEADER = [
-    *('place_id', 'recording', 'timestamp_ns', 'x', 'y', 'z', 'qx', 'qy', 'qz', 'qw'),
-    *('image', 'thumbnail_sha256'),
+    'place_id',
+    'recording',
+    'timestamp_ns',
+    'x',
+    'y',
+    'z',
+    'qx',
+    'qy',
+    'qz',
+    'qw',
+    'image',
+    'thumbnail_sha256',
 ]
 MAX_INDEX_BYTES = 2**20
 MAX_PLACES = 10_000_000

@@ -58,8 +58,16 @@ def compression_page(study: Study, metrics: Mapping[str, Any], picture: bytes) -
 
 
 HEADER = (
-    *('', 'bytes', 'shared kB', 'dim', 'code', 'whitening', 'fitted'),
-    *('R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact'),
+    '',
+    'bytes',
+    'shared kB',
+    'dim',
+    'code',
+    'whitening',
+    'fitted',
+    'R@1 [95 %]',
+    'R@5 [95 %]',
+    'R@1 less exact',
 )
 NUMBERS = ('bytes', 'shared kB', 'dim', 'R@1 [95 %]', 'R@5 [95 %]', 'R@1 less exact')
 

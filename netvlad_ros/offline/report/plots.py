@@ -17,7 +17,14 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.metrics.acceptance import PrecisionRecall
 
 COLOURS = (
-    *('#4363d8', '#e6194b', '#3cb44b', '#f58231', '#911eb4', '#0f9aa8', '#8a6d00', '#6b6b6b'),
+    '#4363d8',
+    '#e6194b',
+    '#3cb44b',
+    '#f58231',
+    '#911eb4',
+    '#0f9aa8',
+    '#8a6d00',
+    '#6b6b6b',
 )
 _plain = FuncFormatter(lambda value, position: f'{value:g}')
 STYLES = ('-', '--', '-.', ':')  # curves that lie on each other are still seen

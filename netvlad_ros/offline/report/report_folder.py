@@ -15,8 +15,15 @@ from netvlad_ros.core.files import write_whole
 
 # All that a report may consist of; the page comes last, for it stands for the whole.
 FILES = (
-    *('recall.png', 'precision_recall.png', 'errors.png', 'reliability.png', 'similarity.png'),
-    *('map.png', 'matches.csv', 'metrics.json', 'report.html'),
+    'recall.png',
+    'precision_recall.png',
+    'errors.png',
+    'reliability.png',
+    'similarity.png',
+    'map.png',
+    'matches.csv',
+    'metrics.json',
+    'report.html',
 )
 
 

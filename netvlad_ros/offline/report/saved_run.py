@@ -128,8 +128,14 @@ class SavedRun:
 
 
 _READ = (
-    *('answerable', 'first_right_rank', 'similarity', 'probability', 'shows_place'),
-    *('error_m', 'error_deg', *TRUE),
+    'answerable',
+    'first_right_rank',
+    'similarity',
+    'probability',
+    'shows_place',
+    'error_m',
+    'error_deg',
+    *TRUE,
 )
 
 

@@ -55,8 +55,10 @@ def _is_missed(query: EvaluatedQuery) -> bool:
 
 def _severity(query: EvaluatedQuery) -> tuple[bool, bool, float, float]:
     return (
-        *(bool(query.wrong), bool(query.sequence_wrong)),
-        *(query.probability or 0.0, query.similarity or 0.0),
+        bool(query.wrong),
+        bool(query.sequence_wrong),
+        query.probability or 0.0,
+        query.similarity or 0.0,
     )
 
 

@@ -91,7 +91,16 @@ class CameraInfoInput:
 def _content(message: Any) -> tuple[Any, ...]:
     roi = message.roi
     return (
-        *(message.width, message.height, message.binning_x, message.binning_y),
-        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
-        *(message.distortion_model, tuple(message.d), tuple(message.k), tuple(message.p)),
+        message.width,
+        message.height,
+        message.binning_x,
+        message.binning_y,
+        roi.x_offset,
+        roi.y_offset,
+        roi.width,
+        roi.height,
+        message.distortion_model,
+        tuple(message.d),
+        tuple(message.k),
+        tuple(message.p),
     )

@@ -85,7 +85,11 @@ class Publishers:
     def close(self) -> None:
         """Destroy the publishers."""
         for publisher in (
-            *(self._place_match, self._pose_prior, self._initial_pose),
-            *(self._descriptor, self._candidates, self._match_image),
+            self._place_match,
+            self._pose_prior,
+            self._initial_pose,
+            self._descriptor,
+            self._candidates,
+            self._match_image,
         ):
             self._ros_node.destroy_lifecycle_publisher(publisher)

@@ -16,7 +16,11 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 
 RETRIEVAL, UNCALIBRATED, VERIFIED, STANDING, DRIVING = WAYS = (
-    *('retrieval', 'uncalibrated', 'verification', 'standing', 'driving'),
+    'retrieval',
+    'uncalibrated',
+    'verification',
+    'standing',
+    'driving',
 )
 LOOKS = 10  # of a robot that stands
 BETWEEN_NS = 500_000_000

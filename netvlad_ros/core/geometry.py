@@ -72,6 +72,16 @@ def interpolate(T0: Array, T1: Array, alpha: float) -> Array:
     return T
 
 
+def cross_matrix(vectors: Array) -> Array:
+    """Matrices [v]_x (..., 3, 3) of vectors v (..., 3): [v]_x w is the cross product v x w."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    cross = np.zeros((*vectors.shape, 3))
+    cross[..., 0, 1], cross[..., 0, 2] = -z, y
+    cross[..., 1, 0], cross[..., 1, 2] = z, -x
+    cross[..., 2, 0], cross[..., 2, 1] = -y, x
+    return cross
+
+
 def rotation_angle_deg(R_a: Array, R_b: Array) -> Array:
     """Geodesic angle [deg] between rotations (..., 3, 3), or those of motions (..., 4, 4)."""
     difference = np.swapaxes(R_a[..., :3, :3], -1, -2) @ R_b[..., :3, :3]

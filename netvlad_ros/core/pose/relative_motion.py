@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.geometry import Array, cross_matrix
 
 ITERATIONS = 8
 
@@ -38,11 +38,11 @@ def refine_motion(
     step = 1e-6
     for _ in range(ITERATIONS):
         across = np.linalg.svd(t[np.newaxis])[2][1:]  # the two directions that turn t
-        residual = _sampson(a, b, R, t)
+        residual = sampson_distance(a, b, essential_matrix(R, t))
         jacobian = np.empty((len(a), 5))
         for k in range(5):
             moved = _moved(R, t, across, step * np.eye(5)[k])
-            jacobian[:, k] = (_sampson(a, b, *moved) - residual) / step
+            jacobian[:, k] = (sampson_distance(a, b, essential_matrix(*moved)) - residual) / step
         weights = 1.0 / (1.0 + (residual * 3.0 / max_tangent) ** 2)
         # A wrong match that lies on its line by luck seems very near, and would pull hardest.
         lever = np.linalg.norm(jacobian[:, 3:], axis=1)
@@ -61,6 +61,34 @@ def refine_motion(
     of_direction = np.linalg.inv(normal + 1e-12 * np.eye(5))[3:, 3:]
     worst = max(float(np.linalg.eigvalsh(of_direction)[-1]), 0.0)
     return RelativeMotion(R, t, float(np.degrees(sigma * np.sqrt(worst))))
+
+
+def essential_matrix(R_b_a: Array, t_b_a: Array) -> Array:
+    """Essential matrices (..., 3, 3) of rotations (..., 3, 3) and translations (..., 3)."""
+    return np.asarray(cross_matrix(t_b_a) @ R_b_a)
+
+
+def sampson_distance(rays_a: Array, rays_b: Array, essential: Array) -> Array:
+    """Signed Sampson distance of matched rays to an epipolar geometry.
+
+    Args:
+        rays_a: (m, 3), rays x/z, y/z, 1 of camera a.
+        rays_b: (m, 3), the matched rays of camera b.
+        essential: (3, 3), or (m, 3, 3) with one matrix a match: see essential_matrix.
+
+    Returns:
+        (m,), as the tangent of an angle: times the focal length it is pixels.
+
+    Source:
+        Hartley and Zisserman, Multiple View Geometry, 2nd ed., equation 11.9.
+    """
+    if essential.ndim == 2:
+        line_b, line_a = rays_a @ essential.T, rays_b @ essential
+    else:
+        line_b = np.einsum('mij,mj->mi', essential, rays_a)
+        line_a = np.einsum('mij,mi->mj', essential, rays_b)
+    slope = (line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1)
+    return np.asarray((rays_b * line_b).sum(axis=1) / np.sqrt(np.maximum(slope, 1e-24)))
 
 
 def rotation_between(rays_a: Array, rays_b: Array) -> Array:
@@ -84,14 +112,6 @@ def turned_by(rays_a: Array, rays_b: Array, R_b_a: Array, max_tangent: float) ->
     with np.errstate(divide='ignore', invalid='ignore'):
         offset = turned[:, :2] / turned[:, 2:] - rays_b
     return np.asarray(np.hypot(*offset.T) <= max_tangent)
-
-
-def _sampson(a: Array, b: Array, R: Array, t: Array) -> Array:
-    cross = np.array([[0, -t[2], t[1]], [t[2], 0, -t[0]], [-t[1], t[0], 0]])
-    essential = cross @ R
-    line_b, line_a = a @ essential.T, b @ essential
-    slope = (line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1)
-    return np.asarray((b * line_b).sum(axis=1) / np.sqrt(np.maximum(slope, 1e-24)))
 
 
 def _moved(R: Array, t: Array, across: Array, change: Array) -> tuple[Array, Array]:

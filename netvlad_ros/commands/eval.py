@@ -31,24 +31,16 @@ from netvlad_ros.commands.options.eval import (
     refuse_others,
 )
 from netvlad_ros.commands.options.shared import (
-    AllowTruncated,
-    BaseFrame,
-    CameraFileOption,
-    CameraFrame,
-    CameraInfoTopic,
     Device,
-    ImageTopic,
-    MapFrame,
+    DriveOptions,
     Model,
-    PoseIsCamera,
-    PoseTolerance,
-    PoseTopic,
     Selection,
-    TBaseCam,
+    with_drive_options,
 )
 from netvlad_ros.offline.report.safe_text import one_line
 
 
+@with_drive_options(camera_first=True)
 def evaluate(
     context: typer.Context,
     source: Judging = None,
@@ -71,17 +63,8 @@ def evaluate(
     queries: Queries = None,
     database: Database = None,
     decide: Decide = False,
-    camera_file: CameraFileOption = None,
-    camera_info_topic: CameraInfoTopic = None,
-    image_topic: ImageTopic = None,
-    pose_topic: PoseTopic = None,
-    pose_tolerance: PoseTolerance = 0.25,
-    map_frame: MapFrame = None,
-    base_frame: BaseFrame = None,
-    camera_frame: CameraFrame = None,
-    T_base_cam: TBaseCam = None,
-    pose_is_camera: PoseIsCamera = False,
-    allow_truncated: AllowTruncated = False,
+    *,
+    drive_options: DriveOptions,
 ) -> None:
     """Judge a map by another drive (--map DIR SOURCE), or descriptors alone.
 
@@ -115,7 +98,6 @@ def evaluate(
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.evaluation.benchmark_evaluation import evaluate_benchmark
     from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
     from netvlad_ros.offline.evaluation.pairs_evaluation import judge_pairs
@@ -150,21 +132,7 @@ def evaluate(
                 typer.echo(one_line(f'netvlad: {sentence}'), err=True)
         elif map_folder is not None and source is not None:
             place_map = load_map(map_folder)
-            drive = open_drive(
-                source,
-                without_poses=unmapped,
-                image_topic=image_topic,
-                pose_topic=pose_topic,
-                pose_tolerance_s=pose_tolerance,
-                map_frame=map_frame,
-                base_frame=base_frame,
-                camera_frame=camera_frame,
-                T_base_cam=T_base_cam,
-                pose_is_camera=pose_is_camera,
-                allow_truncated=allow_truncated,
-                camera_file=camera_file,
-                camera_info_topic=camera_info_topic,
-            )
+            drive = drive_options.open(source, without_poses=unmapped)
             with progress_bar('localizing') as progress:
                 judge = (
                     evaluate_unmapped

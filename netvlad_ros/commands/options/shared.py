@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    pass
+    from netvlad_ros.offline.drives.drive import Drive
 
 
 def parse_slice(text: str) -> slice:
@@ -187,3 +191,95 @@ CameraInfoTopic = Annotated[
         rich_help_panel=CAMERA_PANEL,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class DriveOptions:
+    """The options of a bag and of its camera, as the user gave them.
+
+    A command that has a parameter `drive_options` of this type, and is decorated with
+    `with_drive_options`, has them all. Fields and their meaning: BagOptions.
+    """
+
+    image_topic: ImageTopic = None
+    pose_topic: PoseTopic = None
+    pose_tolerance: PoseTolerance = 0.25
+    map_frame: MapFrame = None
+    base_frame: BaseFrame = None
+    camera_frame: CameraFrame = None
+    T_base_cam: TBaseCam = None
+    pose_is_camera: PoseIsCamera = False
+    allow_truncated: AllowTruncated = False
+    camera_file: CameraFileOption = None
+    camera_info_topic: CameraInfoTopic = None
+
+    def open(self, source: Path, *, without_poses: bool = False) -> Drive:
+        """Open a drive with these options.
+
+        Args:
+            source: a folder, or a bag.
+            without_poses: the drive needs no poses, and may be any folder of images.
+
+        Raises:
+            NetvladError: it is missing, of no known kind, or broken.
+        """
+        from netvlad_ros.offline.drives.open_drive import open_drive
+
+        return open_drive(
+            source,
+            image_topic=self.image_topic,
+            pose_topic=self.pose_topic,
+            pose_tolerance_s=self.pose_tolerance,
+            map_frame=self.map_frame,
+            base_frame=self.base_frame,
+            camera_frame=self.camera_frame,
+            T_base_cam=self.T_base_cam,
+            pose_is_camera=self.pose_is_camera,
+            allow_truncated=self.allow_truncated,
+            camera_file=self.camera_file,
+            camera_info_topic=self.camera_info_topic,
+            without_poses=without_poses,
+        )
+
+
+CAMERA_OPTIONS = ('camera_file', 'camera_info_topic')
+DRIVE_OPTIONS = tuple(entry.name for entry in fields(DriveOptions))
+
+
+def with_drive_options(
+    *, camera_first: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Show typer one option for each field of DriveOptions, in place of `drive_options`.
+
+    Args:
+        camera_first: the help lists the options of the camera before those of bags.
+    """
+    names = sorted(DRIVE_OPTIONS, key=lambda name: name not in CAMERA_OPTIONS)
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(DriveOptions, include_extras=True)
+        options = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=getattr(DriveOptions, name),
+                annotation=hints[name],
+            )
+            for name in (names if camera_first else DRIVE_OPTIONS)
+        ]
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = []
+        for parameter in own:
+            shown = options if parameter.name == 'drive_options' else [parameter]
+            parameters += [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in shown]
+
+        @functools.wraps(command)
+        def flat(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in DRIVE_OPTIONS}
+            command(**arguments, drive_options=DriveOptions(**given))
+
+        flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        flat.__annotations__ = {one.name: one.annotation for one in parameters}
+        return flat
+
+    return decorate

@@ -35,7 +35,7 @@ from netvlad_ros.commands.options.shared import (
     TBaseCam,
     not_negative,
 )
-from netvlad_ros.core.features.local_features import KEYPOINTS, SIDE_PX
+from netvlad_ros.core.features.local_features import DEFAULT_KEYPOINTS, DEFAULT_MAX_SIDE_PX
 
 app = typer.Typer(
     help='Build maps from drives, look at them, check them.',
@@ -73,8 +73,8 @@ def build(
     ] = True,
     features: Features = None,
     landmarks: WithLandmarks = False,
-    max_keypoints: MaxKeypoints = KEYPOINTS,
-    max_side: MaxSide = SIDE_PX,
+    max_keypoints: MaxKeypoints = DEFAULT_KEYPOINTS,
+    max_side: MaxSide = DEFAULT_MAX_SIDE_PX,
     device: Device = 'auto',
     as_json: AsJson = False,
     image_topic: ImageTopic = None,

@@ -109,8 +109,21 @@ def mean_pose(T: Array, weights: ArrayLike) -> Array:
     return mean
 
 
-def around(T_map_cam: Array, T: Array, radius_m: float, radius_deg: float) -> NDArray[np.bool_]:
-    """Which of the poses (k, 4, 4) lie within radius_m [m] and radius_deg [deg] of T (4, 4)."""
+def around(
+    T_map_cam: Array, T: Array, radius_m: float, radius_deg: float | None
+) -> NDArray[np.bool_]:
+    """Which poses lie around another one.
+
+    Args:
+        T_map_cam: (k, 4, 4), the poses.
+        T: (4, 4), the pose in their middle.
+        radius_m: [m], limit included.
+        radius_deg: [deg], limit included; None: the rotation does not matter.
+
+    Returns:
+        bool (k,).
+    """
     near = distance_m(T_map_cam, T) <= radius_m
-    near[near] = rotation_angle_deg(T_map_cam[near], T[np.newaxis]) <= radius_deg
+    if radius_deg is not None:
+        near[near] = rotation_angle_deg(T_map_cam[near], T[np.newaxis]) <= radius_deg
     return np.asarray(near)

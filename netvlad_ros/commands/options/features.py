@@ -9,9 +9,9 @@ import typer
 
 from netvlad_ros.core.features.local_features import (
     DIMS,
+    LEAST_MAX_SIDE_PX,
     MAX_KEYPOINTS,
-    MAX_SIDE_PX,
-    MIN_GREY_SIDE_PX,
+    MOST_MAX_SIDE_PX,
     FeatureSpec,
 )
 
@@ -49,8 +49,8 @@ MaxSide = Annotated[
     int,
     typer.Option(
         '--max-side',
-        min=MIN_GREY_SIDE_PX,
-        max=MAX_SIDE_PX,
+        min=LEAST_MAX_SIDE_PX,
+        max=MOST_MAX_SIDE_PX,
         help='Features are sought in the image shrunk to this longer side, in px: 480 takes '
         'two thirds of the time of 640.',
         rich_help_panel=PANEL,

@@ -75,6 +75,18 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return decode_image(data, f'image {path}')
 
 
+def resize(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize an image, uint8 (H, W, 3), to uint8 (height, width, 3).
+
+    Area averaging when the image shrinks (no aliasing), bilinear when it grows.
+    """
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    shrinks = height * width < rgb.shape[0] * rgb.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), dtype=np.uint8)
+
+
 WIDTH, HEIGHT = 160, 120  # [px]; averaging down to this takes sensor noise away, edges stay
 EDGE = 2.0  # grey levels per pixel
 

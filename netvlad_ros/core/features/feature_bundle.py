@@ -10,7 +10,11 @@ from typing import Any
 import onnx
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.features.local_features import KEYPOINTS, SIDE_PX, FeatureSpec
+from netvlad_ros.core.features.local_features import (
+    DEFAULT_KEYPOINTS,
+    DEFAULT_MAX_SIDE_PX,
+    FeatureSpec,
+)
 from netvlad_ros.core.model.fingerprint import model_fingerprint
 from netvlad_ros.core.model.graph_check import KEYPOINT_OPERATORS, check_graph
 from netvlad_ros.core.model.onnx_file import error_line, parse_model, read_model, write_model
@@ -80,7 +84,9 @@ class FeatureMetadata:
             ) from error
         return metadata
 
-    def spec(self, max_keypoints: int = KEYPOINTS, max_side_px: int = SIDE_PX) -> FeatureSpec:
+    def spec(
+        self, max_keypoints: int = DEFAULT_KEYPOINTS, max_side_px: int = DEFAULT_MAX_SIDE_PX
+    ) -> FeatureSpec:
         """What a map keeps about features of this model. Raises NetvladError."""
         return FeatureSpec('onnx', self.dim, max_keypoints, max_side_px, self.model_id)
 

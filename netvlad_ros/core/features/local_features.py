@@ -12,13 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from netvlad_ros.core.errors import NetvladError
 
 DIMS = {'sift': 128, 'orb': 32}  # columns of the descriptors that are built in
-KEYPOINTS = 1000  # of an image, unless asked otherwise
-SIDE_PX = 480  # a third less time than 640, and as many inliers of a VGA camera
+DEFAULT_KEYPOINTS = 1000  # of an image, unless asked otherwise
+DEFAULT_MAX_SIDE_PX = 480  # a third less time than 640, and as many inliers of a VGA camera
 MAX_DIM = 1024
 MAX_KEYPOINTS = 8_000  # two images of so many take half a gigabyte to match
-
-
-MIN_GREY_SIDE_PX, MAX_SIDE_PX = 64, 4096
+LEAST_MAX_SIDE_PX, MOST_MAX_SIDE_PX = 64, 4096  # range of FeatureSpec.max_side_px
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class FeatureSpec:
 
     kind: str
     dim: int
-    max_keypoints: int = KEYPOINTS
-    max_side_px: int = SIDE_PX
+    max_keypoints: int = DEFAULT_KEYPOINTS
+    max_side_px: int = DEFAULT_MAX_SIDE_PX
     model_id: str = ''
 
     def __post_init__(self) -> None:
@@ -60,8 +58,9 @@ class FeatureSpec:
             problem = f'{self.dim} columns are not what {self.kind} features have'
         elif not 1 <= self.max_keypoints <= MAX_KEYPOINTS:
             problem = f'max_keypoints {self.max_keypoints} is outside 1..{MAX_KEYPOINTS}'
-        elif not MIN_GREY_SIDE_PX <= self.max_side_px <= MAX_SIDE_PX:
-            problem = f'max_side_px {self.max_side_px} is outside {MIN_GREY_SIDE_PX}..{MAX_SIDE_PX}'
+        elif not LEAST_MAX_SIDE_PX <= self.max_side_px <= MOST_MAX_SIDE_PX:
+            allowed = f'{LEAST_MAX_SIDE_PX}..{MOST_MAX_SIDE_PX}'
+            problem = f'max_side_px {self.max_side_px} is outside {allowed}'
         elif (self.kind == 'onnx') != bool(self.model_id):
             problem = 'features of an ONNX bundle, and only they, have a model id'
         if problem:
@@ -69,7 +68,11 @@ class FeatureSpec:
 
     @classmethod
     def built_in(
-        cls, kind: str, *, max_keypoints: int = KEYPOINTS, max_side_px: int = SIDE_PX
+        cls,
+        kind: str,
+        *,
+        max_keypoints: int = DEFAULT_KEYPOINTS,
+        max_side_px: int = DEFAULT_MAX_SIDE_PX,
     ) -> FeatureSpec:
         """Features that need no model: sift or orb. Raises NetvladError."""
         if kind not in DIMS:
@@ -103,9 +106,6 @@ class FeatureSpec:
         if not all(type(n) is int for n in numbers) or not all(isinstance(t, str) for t in texts):
             raise NetvladError('the entry on local features is malformed: a value is of no use')
         return cls(kind, dim, keypoints, side, model_id)
-
-
-MIN_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
 
 
 def no_features(spec: FeatureSpec) -> LocalFeatures:

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera.image import MIN_SIDE_PX, check_rgb
+from netvlad_ros.core.camera.image import MIN_SIDE_PX, check_rgb, resize
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.feature_bundle import read_feature_bundle
 from netvlad_ros.core.features.local_features import (
@@ -20,6 +20,7 @@ from netvlad_ros.core.features.local_features import (
     no_features,
 )
 from netvlad_ros.core.model.onnx_file import error_line, open_session
+from netvlad_ros.core.model.preprocessing import in_layout, round_side
 
 MAX_ANSWER = 10_000_000  # keypoints of one image
 
@@ -50,12 +51,7 @@ class OnnxExtractor:
         """
         check_rgb(rgb)
         height, width = self._working_size(*rgb.shape[:2])
-        small = rgb
-        if rgb.shape[:2] != (height, width):
-            shrinks = height * width < rgb.shape[0] * rgb.shape[1]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            small = np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
-        keypoints, rows, scores = self._run(self._to_input(small))
+        keypoints, rows, scores = self._run(self._to_input(resize(rgb, height, width)))
         lengths = np.linalg.norm(rows, axis=1)
         # Graphs with a fixed number of answers fill up with empty rows.
         real = np.flatnonzero(lengths > 1e-12)
@@ -72,8 +68,7 @@ class OnnxExtractor:
         limit = max(self.spec.max_side_px // multiple, 1) * multiple
 
         def rounded(side: int, fixed: int | None) -> int:
-            steps = max(round(side * scale / multiple), -(-MIN_SIDE_PX // multiple))
-            return fixed or min(steps * multiple, limit)
+            return fixed or round_side(side * scale, multiple, least=MIN_SIDE_PX, most=limit)
 
         return rounded(height, self._fixed[0]), rounded(width, self._fixed[1])
 
@@ -84,9 +79,7 @@ class OnnxExtractor:
             image = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))[..., None]
         if metadata.dtype == 'float32':
             image = image.astype(np.float32) * np.float32(metadata.scale)
-        if metadata.layout == 'NCHW':
-            image = image.transpose(2, 0, 1)
-        return np.ascontiguousarray(image[None])
+        return in_layout(image[None], metadata.layout)
 
     def _run(self, image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Keypoints (n, 2) and rows (n, dim), float64, scores (n,), all finite."""

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from netvlad_ros.core.camera.image import check_rgb
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.local_features import (
-    MIN_SIDE_PX,
     FeatureSpec,
     LocalFeatures,
     full_image_positions,
     no_features,
 )
 
+MIN_GREY_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
 # OpenCV's own 0.04 finds 600 keypoints in an image of a kitchen, of which 1000 may be kept.
 SIFT_CONTRAST = 0.02
 ORB_SCALE = 1.2  # from one size of the image to the next
@@ -90,7 +90,7 @@ def shrunken_grey(rgb: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]
 def _detect(
     detector: cv2.Feature2D, grey: NDArray[np.uint8], spec: FeatureSpec
 ) -> tuple[list[cv2.KeyPoint], NDArray[Any]]:
-    if min(grey.shape) < MIN_SIDE_PX:
+    if min(grey.shape) < MIN_GREY_SIDE_PX:
         return [], np.empty((0, spec.dim))
     try:
         found, rows = detector.detectAndCompute(grey, None)

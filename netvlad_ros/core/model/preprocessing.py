@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera.image import MIN_SIDE_PX, check_rgb
+from netvlad_ros.core.camera.image import MIN_SIDE_PX, check_rgb, resize
 from netvlad_ros.core.errors import NetvladError
 
 
@@ -64,8 +64,7 @@ class Preprocessing:
         limit = 4 * max(self.height, self.width)
 
         def rounded(side: int) -> int:
-            steps = max(round(side * scale / self.multiple), 1)
-            return min(steps * self.multiple, limit)
+            return round_side(side * scale, self.multiple, least=1, most=limit)
 
         return rounded(height), rounded(width)
 
@@ -76,12 +75,7 @@ class Preprocessing:
         Raises NetvladError if rgb is not such an image.
         """
         check_rgb(rgb)
-        height, width = self.working_size(*rgb.shape[:2])
-        if rgb.shape[:2] == (height, width):
-            return np.ascontiguousarray(rgb)
-        shrinks = height * width < rgb.shape[0] * rgb.shape[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), dtype=np.uint8)
+        return np.ascontiguousarray(resize(rgb, *self.working_size(*rgb.shape[:2])))
 
     def to_input(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.generic]:
         """Stack resized images, each uint8 (h, w, 3), into the graph's input batch."""
@@ -92,6 +86,15 @@ class Preprocessing:
                 scaled -= np.array(self.mean, dtype=np.float32)
                 scaled /= np.array(self.std, dtype=np.float32)
             batch = scaled
-        if self.layout == 'NCHW':
-            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
-        return batch
+        return in_layout(batch, self.layout)
+
+
+def round_side(side: float, multiple: int, *, least: int, most: int) -> int:
+    """Round a side [px] to a multiple, at least the one that reaches `least`, at most `most`."""
+    steps = max(round(side / multiple), -(-least // multiple))
+    return min(steps * multiple, most)
+
+
+def in_layout(batch: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Bring images (N, H, W, C) into the layout of a graph's input, NHWC or NCHW."""
+    return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if layout == 'NCHW' else batch)

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.pose.correspondences import Correspondences
+from netvlad_ros.core.pose.huber import huber_weights
 from netvlad_ros.core.pose.inlier_statistics import (
     CONFIDENCE,
     disc_share,
@@ -152,7 +153,7 @@ def _refine(
     """Gauss-Newton with Huber weights on the inliers' residuals; None where it breaks down."""
     for _ in range(GAUSS_NEWTON_STEPS):
         residual, jacobian = sightings.linearize(T, inliers)
-        weights = _huber(residual, max_px)
+        weights = _weights(residual, max_px)
         weighted = jacobian * weights[:, np.newaxis, np.newaxis]
         hessian = np.einsum('nki,nkj->ij', weighted, jacobian)
         gradient = np.einsum('nki,nk->i', weighted, residual)
@@ -171,7 +172,7 @@ def _refine(
 
 
 def _covariance(residual: Array, jacobian: Array, max_px: float, sigma_px: float) -> Array | None:
-    weighted = jacobian * _huber(residual, max_px)[:, np.newaxis, np.newaxis]
+    weighted = jacobian * _weights(residual, max_px)[:, np.newaxis, np.newaxis]
     hessian = np.einsum('nki,nkj->ij', weighted, jacobian)
     try:
         covariance = np.linalg.inv(hessian) * sigma_px**2
@@ -181,7 +182,6 @@ def _covariance(residual: Array, jacobian: Array, max_px: float, sigma_px: float
     return np.asarray((covariance + covariance.T) / 2)
 
 
-def _huber(residual: Array, max_px: float) -> Array:
-    # The bend at half the inlier threshold: what barely made it in counts half.
-    length = np.linalg.norm(residual, axis=1)
-    return np.asarray(np.minimum(1.0, max_px / 2 / np.maximum(length, 1e-9)))
+def _weights(residual: Array, max_px: float) -> Array:
+    """Huber weights (m,) of residuals (m, 2) [px]; at the inlier threshold max_px it is a half."""
+    return huber_weights(np.linalg.norm(residual, axis=1), max_px / 2)

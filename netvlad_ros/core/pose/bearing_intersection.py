@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.geometry import Array, rotation_angle_deg
+from netvlad_ros.core.pose.huber import huber_weights
 
 MIN_VIEWS = 3
 MAX_DISAGREEMENT_DEG = 8.0  # of a rotation or a direction to be the others' inlier
@@ -161,7 +162,7 @@ def _refine(
         towards = position - centres
         length = np.maximum(np.linalg.norm(towards, axis=1), 1e-9) * sigma
         error = np.einsum('kij,kj->ki', across, towards) / length[:, np.newaxis]
-        weights = np.minimum(1.0, 2.0 / np.maximum(np.linalg.norm(error, axis=1), 1e-9))
+        weights = huber_weights(np.linalg.norm(error, axis=1), 2.0)
         # The length varies slowly: what a step changes is the part across the direction.
         normal = np.einsum('k,kij->ij', weights / length**2, across)
         gradient = np.einsum('k,kij,kj->i', weights / length, across, error)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel
-from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.geometry import Array, cross_matrix
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,8 @@ class Correspondences:
         by_point[:, 0, 0] = by_point[:, 1, 1] = 1 / z
         by_point[:, 0, 2], by_point[:, 1, 2] = -x / z**2, -y / z**2
         # X_cam = R^T exp(-w) (X - c): by c it is -R^T, by w it is R^T [X - c]_x.
-        swing = np.zeros((len(z), 3, 3))
-        swing[:, 0, 1], swing[:, 0, 2] = -offset[:, 2], offset[:, 1]
-        swing[:, 1, 0], swing[:, 1, 2] = offset[:, 2], -offset[:, 0]
-        swing[:, 2, 0], swing[:, 2, 1] = -offset[:, 1], offset[:, 0]
-        by_pose = np.concatenate([-np.broadcast_to(R.T, swing.shape), R.T @ swing], axis=2)
+        by_position = -np.broadcast_to(R.T, (len(z), 3, 3))
+        by_pose = np.concatenate([by_position, R.T @ cross_matrix(offset)], axis=2)
         scale = self.px_per_ray[mask]
         return (scale @ residual[:, :, np.newaxis])[:, :, 0], scale @ (by_point @ by_pose)
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from netvlad_ros.core.geometry import Array, distance_m, invert, mean_pose, rotation_angle_deg
+from netvlad_ros.core.geometry import (
+    Array,
+    cross_matrix,
+    distance_m,
+    invert,
+    mean_pose,
+    rotation_angle_deg,
+)
+from netvlad_ros.core.pose.huber import huber_weights
 
 
 @dataclass(frozen=True)
@@ -28,11 +36,8 @@ class PosePrior:
         T = self.T @ invert(T_base_cam)
         # A camera turned by w (map axes) swings the base by w x lever, lever from camera to base.
         lever = T[:3, 3] - self.T[:3, 3]
-        swing = -np.array(
-            [[0, -lever[2], lever[1]], [lever[2], 0, -lever[0]], [-lever[1], lever[0], 0]]
-        )
         jacobian = np.eye(6)
-        jacobian[:3, 3:] = swing
+        jacobian[:3, 3:] = -cross_matrix(lever)
         return PosePrior(T, diagonal_bound(jacobian @ self.covariance @ jacobian.T), self.method)
 
 
@@ -49,8 +54,8 @@ def pose_prior(
     T = mean_pose(T_map_cam, weights)
     robust = weights
     for _ in range(3):
-        robust = weights * _huber(distance_m(T_map_cam, T))
-        robust = robust * _huber(rotation_angle_deg(T_map_cam, T[np.newaxis]))
+        robust = weights * _weights_by_median(distance_m(T_map_cam, T))
+        robust = robust * _weights_by_median(rotation_angle_deg(T_map_cam, T[np.newaxis]))
         T = mean_pose(T_map_cam, robust)
     shares = robust / robust.sum()
     offsets = T_map_cam[:, :3, 3] - T[:3, 3]
@@ -73,7 +78,6 @@ def diagonal_bound(covariance: Array) -> Array:
     return np.asarray((sigma**2 * correlation.sum(axis=-1))[..., np.newaxis] * np.eye(6))
 
 
-def _huber(residuals: Array) -> Array:
-    # 1.5 median residuals: poses beyond it count with falling weight, none counts with none.
-    limit = 1.5 * float(np.median(residuals)) + 1e-9
-    return np.asarray(np.minimum(1.0, limit / np.maximum(residuals, 1e-12)), dtype=np.float64)
+def _weights_by_median(residuals: Array) -> Array:
+    """Huber weights (k,) with their limit at 1.5 times the median residual; none is zero."""
+    return huber_weights(residuals, 1.5 * float(np.median(residuals)) + 1e-9)

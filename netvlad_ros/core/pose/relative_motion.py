@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.geometry import Array, cross_matrix
+from netvlad_ros.core.pose.huber import huber_weights
 
 ITERATIONS = 8
 
@@ -47,7 +48,7 @@ def refine_motion(
         # A wrong match that lies on its line by luck seems very near, and would pull hardest.
         lever = np.linalg.norm(jacobian[:, 3:], axis=1)
         usual = 2.0 * float(np.median(lever)) + 1e-12
-        weights = weights * np.minimum(1.0, usual / np.maximum(lever, 1e-12)) ** 2
+        weights = weights * huber_weights(lever, usual) ** 2
         normal = (jacobian * weights[:, np.newaxis]).T @ jacobian
         damping = 1e-6 * np.diag(np.diag(normal)) + 1e-12 * np.eye(5)
         change = -np.linalg.solve(normal + damping, jacobian.T @ (weights * residual))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
+from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,7 @@ def places_within(
     T_map_cam: Array, T_true: Array, radius_m: float, angle_deg: float | None
 ) -> NDArray[np.int64]:
     """Indices of the places (N, 4, 4) within radius and angle of the true camera pose (4, 4)."""
-    near = np.flatnonzero(distance_m(T_map_cam, T_true) <= radius_m)
-    if angle_deg is not None:
-        near = near[rotation_angle_deg(T_map_cam[near], T_true[np.newaxis]) <= angle_deg]
-    return near.astype(np.int64)
+    return np.flatnonzero(around(T_map_cam, T_true, radius_m, angle_deg)).astype(np.int64)
 
 
 def pose_errors(T_estimated: Array, T_true: Array) -> tuple[Array, Array]:

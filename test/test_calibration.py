@@ -22,8 +22,8 @@ def test_inliers_speak_for_a_place_within_bounds():
     assert calibration.inlier_log_odds(29) == pytest.approx(6.0 * np.log(2.0))
     assert calibration.inlier_log_odds(0) == -3.0
     assert calibration.inlier_log_odds(1000) == 8.0
-    assert calibration.inlier_log_odds(1000, poseless=True) == -1.5
-    assert calibration.inlier_log_odds(0, poseless=True) == -3.0
+    assert calibration.inlier_log_odds(1000, without_pose=True) == -1.5
+    assert calibration.inlier_log_odds(0, without_pose=True) == -3.0
     assert calibration.inlier_log_odds(-1) == 0.0  # not verified: neither for nor against
 
 

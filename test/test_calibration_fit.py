@@ -32,7 +32,7 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
     trials = CalibrationSamples(
         similarity=similarity,
         inliers=inliers,
-        poseless=np.zeros(count, dtype=bool),
+        without_pose=np.zeros(count, dtype=bool),
         rivals=rng.exponential(0.02, count),
         right=np.zeros(count, dtype=bool),
         method=np.full(count, method),
@@ -136,9 +136,9 @@ def test_inliers_without_a_pose_speak_against_a_place(rng):
     trials.inliers[:] = -1
     unverified = probability(trials, MapCalibration(), OF_MODEL)
     trials.inliers[:] = 90
-    trials.poseless[:] = True
-    poseless = probability(trials, MapCalibration(), OF_MODEL)
-    assert np.all(poseless < unverified)
+    trials.without_pose[:] = True
+    without_pose = probability(trials, MapCalibration(), OF_MODEL)
+    assert np.all(without_pose < unverified)
     assert np.all(unverified < verified)
 
 

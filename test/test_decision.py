@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from netvlad_ros.core.camera.image import edge_share
-from netvlad_ros.core.decision.hypotheses import weigh
 from netvlad_ros.core.decision.match import Status
+from netvlad_ros.core.decision.measurement_model import MeasurementModel
 from netvlad_ros.core.decision.verdict import decide
 from netvlad_ros.core.model.metadata import SimilarityCalibration
-from netvlad_ros.core.retrieval import group
+from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.retrieval import Candidates, group
+from netvlad_ros.core.verification.evidence import GeometricPose
 from netvlad_ros.offline.metrics.accuracy import median_and_p90, places_within, recall_at_n
 
 CALIBRATION = SimilarityCalibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
@@ -32,15 +36,22 @@ def verdict(hypotheses, similarity, seen=0.5):
     )
 
 
-def hypotheses_of(T, similarity, calibration=CALIBRATION, geometry=None, allies=()):
-    leader = group(T, 1.0, 45.0)
-    gains = np.zeros(len(T)) if geometry is None else np.array(geometry, dtype=np.float64)
-    return weigh(leader, T, similarity, gains, calibration, 1.0, 45.0, allies=allies)
+def hypotheses_of(T, similarity, calibration=CALIBRATION, geometry=None, agreeing=()):
+    """geometry: log odds that verification adds; agreeing: places whose poses agree."""
+    model = MeasurementModel(calibration, MapCalibration(), 1.0, 45.0)
+    ranks = np.arange(len(T))
+    place_of = group(T, model.radius_m, model.radius_deg)
+    candidates = Candidates(np.zeros(2, np.float32), ranks, similarity, T, place_of)
+    seen = model.observe(candidates, None, edge_share=0.5, shows_something=True, note='')
+    log_odds = np.zeros(len(T)) if geometry is None else np.array(geometry, dtype=np.float64)
+    poses = {p: GeometricPose(T[0], np.eye(6), 'landmarks', 80, 0.5, p) for p in agreeing}
+    seen = replace(seen, against_places=log_odds, against_unmapped=log_odds, pose_of_place=poses)
+    return model.hypotheses(seen)
 
 
-def decided(xs, similarity, geometry=None, allies=()):
+def decided(xs, similarity, geometry=None, agreeing=()):
     similarity = np.array(similarity, dtype=np.float32)
-    hypotheses = hypotheses_of(places(xs), similarity, geometry=geometry, allies=allies)
+    hypotheses = hypotheses_of(places(xs), similarity, geometry=geometry, agreeing=agreeing)
     return hypotheses, verdict(hypotheses, similarity)
 
 
@@ -64,7 +75,7 @@ def test_two_equal_places_far_apart_are_ambiguous():
     assert hypotheses.probability[0] + hypotheses.probability[1] <= 1
 
 
-def test_the_outskirts_of_the_best_place_are_no_rival():
+def test_the_margin_of_the_best_place_is_no_rival():
     _, answer = decided([0, 1.5, 50], [0.8, 0.79, 0.2])
     assert answer.status is Status.ACCEPTED
 
@@ -96,7 +107,7 @@ def test_extreme_odds_stay_finite():
     for similarity in ([1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]):
         hypotheses = hypotheses_of(places([0, 50]), np.float32(similarity), steep)
         assert np.isfinite(hypotheses.probability).all()
-        assert 0 <= hypotheses.alone <= 1
+        assert 0 <= hypotheses.single_probability <= 1
 
 
 def test_geometry_decides_between_places_that_look_alike():
@@ -116,7 +127,7 @@ def test_geometry_makes_a_doubtful_place_sure_and_a_likely_one_doubtful():
 
 def test_a_place_that_puts_the_camera_at_the_same_spot_is_no_rival():
     assert decided([0, 5], [0.8, 0.79], geometry=[6.0, 6.0])[1].status is Status.AMBIGUOUS
-    accepted = decided([0, 5], [0.8, 0.79], geometry=[6.0, 6.0], allies=[1])[1]
+    accepted = decided([0, 5], [0.8, 0.79], geometry=[6.0, 6.0], agreeing=[0, 1])[1]
     assert accepted.status is Status.ACCEPTED
 
 

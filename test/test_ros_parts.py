@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import yaml
 from builtin_interfaces.msg import Time
-from netvlad_ros.ros.publishers.fix_events import Fix, FixEvents
-from netvlad_ros.ros.publishers.visuals import MatchImage, draw_inliers
+from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
+from netvlad_ros.ros.outputs.visuals import MatchImage, draw_inliers
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from tiny_drive import pose

@@ -18,40 +18,32 @@ from netvlad_ros.core.features.local_features import LocalFeatures
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
-from netvlad_ros.core.retrieval import group
+from netvlad_ros.core.retrieval import Candidates, group
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
 
 S = 10**9
 CALIBRATION = SimilarityCalibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
-TRUST = MeasurementModel(CALIBRATION, MapCalibration(), 1.0, 45.0)
+MODEL = MeasurementModel(CALIBRATION, MapCalibration(), 1.0, 45.0)
 # Two corridors alike, far apart, five images half a metre from each other in each.
 CORRIDORS = np.array([pose(x=0.2 * i, y=100.0 * k) for k in range(2) for i in range(5)])
 
 
-def sight_of(similarity, verification=None, stamp_ns=0) -> Observation:
+def observation_of(similarity, verification=None) -> Observation:
     similarity = np.asarray(similarity, np.float32)
     indices = np.argsort(-similarity, kind='stable')
-    return Observation(
-        stamp_ns=stamp_ns,
-        descriptor=np.zeros(2, np.float32),
-        indices=indices,
-        similarity=similarity[indices],
-        leader=group(CORRIDORS[indices], TRUST.radius_m, TRUST.radius_deg),
-        edge_share=0.5,
-        shows_something=True,
-        verification=verification,
-        note='',
-        timings_ms={},
-    )
+    T = CORRIDORS[indices]
+    place_of = group(T, MODEL.radius_m, MODEL.radius_deg)
+    candidates = Candidates(np.zeros(2, np.float32), indices, similarity[indices], T, place_of)
+    return MODEL.observe(candidates, verification, edge_share=0.5, shows_something=True, note='')
 
 
-def alone(sight: Observation) -> Hypotheses:
-    return TRUST.weigh(sight, CORRIDORS[sight.indices])
+def single(observation: Observation) -> Hypotheses:
+    return MODEL.hypotheses(observation)
 
 
 def sequence() -> Sequence:
     place_map = SimpleNamespace(T_map_cam=CORRIDORS, spacing_m=0.2, spacing_deg=0.0)
-    return Sequence(place_map, TRUST, LocalizerConfig())
+    return Sequence(place_map, MODEL, LocalizerConfig())
 
 
 def test_a_mount_that_trembles_is_one_witness():
@@ -61,8 +53,10 @@ def test_a_mount_that_trembles_is_one_witness():
     def after(mounts) -> np.ndarray:
         believed = sequence()
         for i, mount in enumerate(mounts):
-            sight = sight_of(seen, stamp_ns=i * S // 10)
-            hypotheses = believed.update(sight, alone(sight), T_ref_cam=mount)
+            observation = observation_of(seen)
+            hypotheses = believed.update(
+                i * S // 10, observation, single(observation), T_ref_cam=mount
+            )
         return hypotheses.probability
 
     rng = np.random.default_rng(0)
@@ -72,15 +66,15 @@ def test_a_mount_that_trembles_is_one_witness():
     assert (sequence()._camera(np.eye(4))[1].is_at(pose(yaw_deg=3.0))) is False
 
 
-def verified(sight: Observation, poses, inliers, **changes) -> Verification:
-    """Evidence of look-alikes, by rank -> inliers; poses, by leader -> inliers."""
+def verified(observation: Observation, poses, inliers, **changes) -> Verification:
+    """Evidence of candidates, by rank -> inliers; poses, by place -> inliers."""
     evidence = tuple(
         CandidateEvidence(rank, np.zeros((n, 2), np.int64), np.ones(n, bool), 'essential', '')
         for rank, n in inliers.items()
     )
     found = tuple(
-        GeometricPose(CORRIDORS[sight.indices[leader]], np.eye(6), 'relative_poses', n, 0.5, leader)
-        for leader, n in poses.items()
+        GeometricPose(observation.T_map_cam[place], np.eye(6), 'relative_poses', n, 0.5, place)
+        for place, n in poses.items()
     )
     return Verification(evidence, found, '', None, is_pose_expected=True, **changes)
 
@@ -88,11 +82,11 @@ def verified(sight: Observation, poses, inliers, **changes) -> Verification:
 @pytest.mark.parametrize('rival_inliers', [0, 80])
 def test_a_twin_of_which_too_little_was_looked_at_for_a_pose_is_a_rival(rival_inliers):
     """Two images of the rival show as many inliers; a pose by directions takes three."""
-    sight = sight_of([0.8] * 5 + [0.79] * 5)
-    rival = int(np.flatnonzero(sight.leader != 0)[0])
+    observation = observation_of([0.8] * 5 + [0.79] * 5)
+    rival = int(np.flatnonzero(observation.place_of != 0)[0])
     inliers = {**dict.fromkeys(range(5), 80), rival: rival_inliers, rival + 1: rival_inliers}
-    verification = verified(sight, {0: 80}, inliers, views_needed=3)
-    hypotheses = alone(sight_of([0.8] * 5 + [0.79] * 5, verification))
+    verification = verified(observation, {0: 80}, inliers, views_needed=3)
+    hypotheses = single(observation_of([0.8] * 5 + [0.79] * 5, verification))
     assert hypotheses.best == 0
     if rival_inliers:
         assert 0.5 < hypotheses.probability[0] < 0.7, 'it may as well be the other one'
@@ -101,23 +95,25 @@ def test_a_twin_of_which_too_little_was_looked_at_for_a_pose_is_a_rival(rival_in
 
 
 def test_inliers_without_a_pose_make_no_place_sure():
-    sight = sight_of([0.55] * 5 + [0.2] * 5)
-    verification = verified(sight, {}, {0: 80, 1: 80}, views_needed=3)
-    sure = alone(sight_of([0.55] * 5 + [0.2] * 5, verification))
-    plain = alone(sight)
+    observation = observation_of([0.55] * 5 + [0.2] * 5)
+    verification = verified(observation, {}, {0: 80, 1: 80}, views_needed=3)
+    sure = single(observation_of([0.55] * 5 + [0.2] * 5, verification))
+    plain = single(observation)
     assert sure.best == plain.best == 0
-    assert sure.alone < plain.alone, 'too little was looked at, or it is no pose'
+    assert sure.single_probability < plain.single_probability, (
+        'too little was looked at, or it is no pose'
+    )
 
 
 def test_a_rival_that_there_was_no_time_for_stays_one():
     """Geometry makes one of two like corridors sure only if it looked at the other, too."""
     similarity = [0.8] * 5 + [0.79] * 5
-    sight = sight_of(similarity)
-    rival = int(np.flatnonzero(sight.leader != 0)[0])
-    compared = verified(sight, {0: 80}, {0: 80, rival: 0})
-    assert alone(sight_of(similarity, compared)).probability[0] > 0.99
-    in_haste = verified(sight, {0: 80}, {0: 80}, unseen=(rival,))
-    assert alone(sight_of(similarity, in_haste)).probability[0] < 0.7
+    observation = observation_of(similarity)
+    rival = int(np.flatnonzero(observation.place_of != 0)[0])
+    compared = verified(observation, {0: 80}, {0: 80, rival: 0})
+    assert single(observation_of(similarity, compared)).probability[0] > 0.99
+    in_haste = verified(observation, {0: 80}, {0: 80}, not_verified=(rival,))
+    assert single(observation_of(similarity, in_haste)).probability[0] < 0.7
 
 
 @pytest.mark.parametrize(
@@ -152,15 +148,15 @@ def test_a_place_that_is_looked_for_in_vain_is_not_accepted(
         map_id='map',
         model_id='model',
     )
-    sight = sight_of(similarity)
+    observation = observation_of(similarity)
     features = LocalFeatures(np.zeros((of_query, 2), np.float32), np.zeros((of_query, 128)))
     verification = replace(
-        verified(sight, {}, {0: inliers, 1: 0}),
+        verified(observation, {}, {0: inliers, 1: 0}),
         features=features,
         is_pose_expected=has_landmarks,
         views_needed=3,
     )
-    seen = sight_of(similarity, verification)
-    match = answer(seen, alone(seen), place_map, TRUST, LocalizerConfig())
+    seen = observation_of(similarity, verification)
+    match = answer(0, seen, single(seen), place_map, MODEL, LocalizerConfig())
     assert (match.prior is None) == refuted
     assert (match.probability < 0.95) == refuted

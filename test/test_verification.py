@@ -105,7 +105,7 @@ def test_pose_from_the_landmarks_of_several_images(scene):
     (found,) = answer.poses
     metres, degrees = errors(found.T_map_cam, T_QUERY)
     assert metres < 0.03 and degrees < 0.3
-    assert found.method == 'landmarks' and found.leader == 0 and answer.note == ''
+    assert found.method == 'landmarks' and found.place == 0 and answer.note == ''
     # Every landmark is in several map images, and still counts once.
     assert 100 < found.inliers <= 300
     assert sum(int(e.inliers.sum()) for e in answer.evidence) > 2 * found.inliers
@@ -117,7 +117,7 @@ def test_pose_from_the_landmarks_of_several_images(scene):
 def test_two_places_that_look_alike_both_get_their_pose(rng):
     scene = Scene(rng, [np.zeros(3), np.array([40.0, 0, 0])])
     scene.look(T_QUERY)
-    here, there = sorted(scene.verify().poses, key=lambda found: found.leader)
+    here, there = sorted(scene.verify().poses, key=lambda found: found.place)
     assert errors(here.T_map_cam, T_QUERY)[0] < 0.05
     assert errors(there.T_map_cam, pose(40.3, -0.1, 0.2, (2, -5, 3)))[0] < 0.05
     assert abs(here.inliers - there.inliers) < 0.2 * here.inliers  # neither stands out
@@ -243,8 +243,8 @@ def test_fewer_candidates_where_time_is_short():
 def test_rivals_are_compared_with_the_best_place():
     #                  0  1  2  3  4  5  6  7  8  9 10  11
     leader = np.array([0, 0, 0, 3, 0, 5, 0, 5, 5, 9, 0, -1])
-    outskirts = leader == 3
-    ranks = candidates_to_verify(leader, outskirts, 5)
+    margin = leader == 3
+    ranks = candidates_to_verify(leader, margin, 5)
     assert sorted(ranks.tolist()) == [0, 1, 2, 4, 5, 6, 7, 9]
     assert ranks[:3].tolist() == [0, 1, 5]
 

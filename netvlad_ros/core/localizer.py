@@ -1,9 +1,8 @@
-"""The localizer: one image in, one honest answer out."""
+"""Localizer: describe, retrieve, verify, weigh, update the belief, decide."""
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +23,8 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.place_map.place_map import PlaceMap
-from netvlad_ros.core.retrieval import ExactSearch, group
+from netvlad_ros.core.retrieval import Candidates, ExactSearch, group
+from netvlad_ros.core.stopwatch import Stopwatch
 from netvlad_ros.core.verification.verifier import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
@@ -35,9 +35,18 @@ MOTION = ('belief', 'max_speed_mps', 'max_turn_dps', 'place_radius_m', 'place_ra
 class Localizer:
     """Finds where on a map an image was taken: recognize() by it alone, step() in a sequence.
 
-    `config` may be replaced between two calls. Raises NetvladError if map and model do not belong
-    together, if neither model nor config says which similarity means a right match, or if the
-    map's features are of a detector that is not given.
+    `config` may be replaced between two calls. One thread at a time.
+
+    Args:
+        bundle: the model.
+        place_map: the map, built with that model.
+        config: None = the defaults.
+        extractor: of the map's features, needed only where they are of a bundle (.onnx).
+
+    Raises:
+        NetvladError: map and model do not belong together, neither model nor config says which
+            similarity means a right match, or the map's features are of a detector that is not
+            given.
     """
 
     def __init__(
@@ -48,7 +57,6 @@ class Localizer:
         *,
         extractor: FeatureExtractor | None = None,
     ) -> None:
-        """extractor: of the map's features, needed only where they are of a bundle (.onnx)."""
         if place_map.model_id != bundle.metadata.model_id:
             raise NetvladError(
                 f'map {place_map.directory or place_map.map_id[:12]} was built with the model '
@@ -72,7 +80,7 @@ class Localizer:
     @config.setter
     def config(self, config: LocalizerConfig) -> None:
         place_map = self.place_map
-        trust = MeasurementModel(
+        model = MeasurementModel(
             of_similarity=calibration_of(self.bundle, config, place_map.calibration),
             of_map=place_map.calibration or MapCalibration(),
             radius_m=config.radius_m(place_map.spacing_m),
@@ -83,25 +91,14 @@ class Localizer:
             verifier = Verifier(place_map, self._extractor, config)
         motion = tuple(getattr(config, name) for name in MOTION)
         if motion != self._motion:
-            self._sequence, self._motion = Sequence(place_map, trust, config), motion
-        self._sequence.trust = trust
-        self._trust, self._verifier, self._config = trust, verifier, config
+            self._sequence, self._motion = Sequence(place_map, model, config), motion
+        self._sequence.model = model
+        self._model, self._verifier, self._config = model, verifier, config
 
-    def recognize(
-        self,
-        rgb: NDArray[np.uint8],
-        stamp_ns: int,
-        *,
-        camera: CameraModel | None = None,
-        time_left_ms: float = math.inf,
-    ) -> Match:
-        """Localize rgb, uint8 (H, W, 3) RGB, taken at stamp_ns [ns], by itself.
-
-        camera: its intrinsics; None, or those of another camera, make the answer weaker.
-        time_left_ms: what may be spent; verification is left out where it would take longer.
-        Raises NetvladError if rgb is no such image or the model fails on it.
-        """
-        return self._alone(self._look(rgb, stamp_ns, camera, time_left_ms))
+    @property
+    def place_radius(self) -> tuple[float, float]:
+        """Radius [m] and angle [deg] within which map images show one place."""
+        return self._model.radius_m, self._model.radius_deg
 
     def step(
         self,
@@ -113,102 +110,118 @@ class Localizer:
         T_ref_cam: Array | None = None,
         time_left_ms: float = math.inf,
     ) -> Match:
-        """Localize rgb as recognize() does, in the light of the images before it.
+        """Localize an image in the light of the images before it.
 
-        T_odom_cam: (4, 4), the reference camera in the odometry's frame at stamp_ns; None: it may
-        have moved anyhow within the configured speed. T_ref_cam: (4, 4), this camera in the
-        reference camera's frame, where there are several; None: it is the reference camera.
+        Args:
+            rgb: uint8 (H, W, 3), RGB.
+            stamp_ns: when it was taken [ns].
+            camera: its intrinsics; None, or those of another camera, make the answer weaker.
+            T_odom_cam: (4, 4), the reference camera in the odometry's frame at stamp_ns; None: it
+                may have moved anyhow within the configured speed.
+            T_ref_cam: (4, 4), this camera in the reference camera's frame, where there are
+                several; None: it is the reference camera.
+            time_left_ms: what may be spent [ms]; verification is left out where it would take
+                longer.
+
+        Raises:
+            NetvladError: rgb is no such image, or the model fails on it.
         """
-        sight = self._look(rgb, stamp_ns, camera, time_left_ms)
+        watch = Stopwatch()
+        candidates = self._retrieve(rgb, watch)  # NetVLAD, similar map images, grouped by place
+        observation = self._verify(candidates, rgb, camera, time_left_ms, watch)  # local features
+        single = self._model.hypotheses(observation)  # this image by itself
         if not self._config.belief:
-            return self._alone(sight)
-        return self._in_sequence(sight, T_odom_cam, T_ref_cam)
+            return self._decide(stamp_ns, observation, single, watch)
+        believed = self._sequence.update(  # Bayes filter
+            stamp_ns, observation, single, T_odom_cam, T_ref_cam
+        )
+        return self._decide(stamp_ns, observation, believed, watch)
+
+    def recognize(
+        self,
+        rgb: NDArray[np.uint8],
+        stamp_ns: int,
+        *,
+        camera: CameraModel | None = None,
+        time_left_ms: float = math.inf,
+    ) -> Match:
+        """Localize an image by itself; for arguments and errors see step()."""
+        watch = Stopwatch()
+        candidates = self._retrieve(rgb, watch)
+        observation = self._verify(candidates, rgb, camera, time_left_ms, watch)
+        return self._decide(stamp_ns, observation, self._model.hypotheses(observation), watch)
 
     def both(
         self, rgb: NDArray[np.uint8], stamp_ns: int, *, camera: CameraModel | None = None
     ) -> tuple[Match, Match]:
         """The answers of recognize() and step(), for the price of one."""
-        sight = self._look(rgb, stamp_ns, camera, math.inf)
-        alone = self._alone(sight)
-        return alone, self._in_sequence(sight, None, None) if self._config.belief else alone
+        watch = Stopwatch()
+        candidates = self._retrieve(rgb, watch)
+        observation = self._verify(candidates, rgb, camera, math.inf, watch)
+        single = self._model.hypotheses(observation)
+        alone = self._decide(stamp_ns, observation, single, watch)
+        if not self._config.belief:
+            return alone, alone
+        believed = self._sequence.update(stamp_ns, observation, single)
+        return alone, self._decide(stamp_ns, observation, believed, watch)
 
     def reset(self) -> None:
         """Forget all images so far: the next one is the first."""
         self._sequence.reset()
 
-    def _look(
-        self,
-        rgb: NDArray[np.uint8],
-        stamp_ns: int,
-        camera: CameraModel | None,
-        time_left_ms: float,
-    ) -> Observation:
-        config, place_map = self._config, self.place_map
-        started = time.perf_counter()
-
-        # What does the image look like?
+    def _retrieve(self, rgb: NDArray[np.uint8], watch: Stopwatch) -> Candidates:
+        """Describe the image, find the similar map images, and group them by place."""
+        config, model = self._config, self._model
         descriptor = self.bundle.describe(rgb)
-        described = time.perf_counter()
-
-        # Which map images look alike? Those far below the best one are nobody's rivals.
+        watch.lap('describe')
         indices, similarity = self._search.search(
             descriptor, max(config.search_depth, config.top_k)
         )
-        reach = similarity[0] - NEGLIGIBLE_LOG_ODDS / self._trust.of_similarity.rival_slope
+        # Map images whose similarity is far below the best one are no rivals.
+        reach = similarity[0] - NEGLIGIBLE_LOG_ODDS / model.of_similarity.rival_slope
         near = max(config.top_k, int(np.searchsorted(-similarity, -reach, side='right')))
         indices, similarity = indices[:near], similarity[:near]
-        searched = time.perf_counter()
+        watch.lap('search')
+        T_map_cam = self.place_map.T_map_cam[indices]
+        place_of = group(T_map_cam, model.radius_m, model.radius_deg)
+        return Candidates(descriptor, indices, similarity, T_map_cam, place_of)
 
-        # Which places are that, and does their geometry agree with what is seen?
-        T_map_cam = place_map.T_map_cam[indices]
-        leader = group(T_map_cam, self._trust.radius_m, self._trust.radius_deg)
-        edges = edge_share(rgb)
+    def _verify(
+        self,
+        candidates: Candidates,
+        rgb: NDArray[np.uint8],
+        camera: CameraModel | None,
+        time_left_ms: float,
+        watch: Stopwatch,
+    ) -> Observation:
+        """Compare the image with the candidates by local features, if there is time."""
+        share = edge_share(rgb)
+        shows_something = share >= self._config.min_detail
+        watch.lap('decide')
         verification = None
-        note = '' if config.verification else 'verification is off'
-        grouped = time.perf_counter()
-        if config.verification and self._verifier is None:
+        note = '' if self._config.verification else 'verification is off'
+        if self._config.verification and self._verifier is None:
             note = 'the map has no features'
-        elif self._verifier is not None and edges >= config.min_detail:
-            left_ms = time_left_ms - 1e3 * (grouped - started)
-            verification = self._verifier.verify(rgb, camera, indices, leader, time_left_ms=left_ms)
+        elif self._verifier is not None and shows_something:
+            verification = self._verifier.verify(
+                rgb,
+                camera,
+                candidates.indices,
+                candidates.place_of,
+                time_left_ms=time_left_ms - watch.elapsed_ms(),
+            )
             note = verification.note
-        verified = time.perf_counter()
-        return Observation(
-            stamp_ns=stamp_ns,
-            descriptor=descriptor,
-            indices=indices,
-            similarity=similarity,
-            leader=leader,
-            edge_share=edges,
-            shows_something=edges >= config.min_detail,
-            verification=verification,
-            note=note,
-            timings_ms={
-                'describe': 1e3 * (described - started),
-                'search': 1e3 * (searched - described),
-                'group': 1e3 * (grouped - searched),
-                'verify': 1e3 * (verified - grouped),
-            },
+        watch.lap('verify')
+        return self._model.observe(
+            candidates, verification, edge_share=share, shows_something=shows_something, note=note
         )
 
-    def _alone(self, sight: Observation) -> Match:
-        started = time.perf_counter()
-        hypotheses = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
-        return self._answer(sight, hypotheses, started)
-
-    def _in_sequence(
-        self, sight: Observation, T_odom_cam: Array | None, T_ref_cam: Array | None
+    def _decide(
+        self, stamp_ns: int, observation: Observation, hypotheses: Hypotheses, watch: Stopwatch
     ) -> Match:
-        started = time.perf_counter()
-        alone = self._trust.weigh(sight, self.place_map.T_map_cam[sight.indices])
-        believed = self._sequence.update(sight, alone, T_odom_cam, T_ref_cam)
-        return self._answer(sight, believed, started)
-
-    def _answer(self, sight: Observation, hypotheses: Hypotheses, started: float) -> Match:
-        match = answer(sight, hypotheses, self.place_map, self._trust, self._config)
-        decided_ms = sight.timings_ms['group'] + 1e3 * (time.perf_counter() - started)
-        stages = {name: sight.timings_ms[name] for name in ('describe', 'search', 'verify')}
-        stages['decide'] = decided_ms
-        parts = sight.verification.timings_ms if sight.verification else {}
-        total = sum(stages.values())
-        return replace(match, timings_ms={**stages, **parts, 'total': total})
+        """The pose of the best place, and whether it is accepted."""
+        match = answer(stamp_ns, observation, hypotheses, self.place_map, self._model, self._config)
+        watch.lap('decide')
+        stages = {s: watch.timings_ms[s] for s in ('describe', 'search', 'verify', 'decide')}
+        parts = observation.verification.timings_ms if observation.verification else {}
+        return replace(match, timings_ms={**stages, **parts, 'total': sum(stages.values())})

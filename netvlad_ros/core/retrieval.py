@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array, around
+
+MAX_PLACES = 50  # an image that resembles more places equally says nothing about any of them
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The map images that are similar to an image, most similar first.
+
+    A place is named by the rank of its most similar candidate.
+
+    Attributes:
+        descriptor: float32 (D,), of the image.
+        indices: int64 (k,), rows of the map.
+        similarity: float32 (k,), cosines.
+        T_map_cam: float64 (k, 4, 4), camera poses of the map images.
+        place_of: int64 (k,), the place that each candidate shows, -1 beyond MAX_PLACES places.
+    """
+
+    descriptor: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    T_map_cam: Array
+    place_of: NDArray[np.int64]
 
 
 class ExactSearch:
@@ -30,19 +55,22 @@ class ExactSearch:
         return indices[0].astype(np.int64), similarity[0]
 
 
-MAX_PLACES = 50  # an image that resembles more places equally says nothing about any of them
-
-
 def group(T_map_cam: Array, radius_m: float, radius_deg: float) -> NDArray[np.int64]:
-    """Leaders (k,) of look-alikes T_map_cam (k, 4, 4), most similar first: see Hypotheses.
+    """Group candidates by place: those around the most similar unclaimed one show one place.
 
-    Look-alikes around the most similar unclaimed one show one place.
+    Args:
+        T_map_cam: float64 (k, 4, 4), camera poses of the candidates, most similar first.
+        radius_m: of a place [m].
+        radius_deg: of a place [deg].
+
+    Returns:
+        int64 (k,), see Candidates.place_of.
     """
-    leader = np.full(len(T_map_cam), -1, dtype=np.int64)
+    place_of = np.full(len(T_map_cam), -1, dtype=np.int64)
     for _ in range(MAX_PLACES):
-        unclaimed = np.flatnonzero(leader < 0)
+        unclaimed = np.flatnonzero(place_of < 0)
         if not len(unclaimed):
             break
         members = around(T_map_cam[unclaimed], T_map_cam[unclaimed[0]], radius_m, radius_deg)
-        leader[unclaimed[members]] = unclaimed[0]
-    return leader
+        place_of[unclaimed[members]] = unclaimed[0]
+    return place_of

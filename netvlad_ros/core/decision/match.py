@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -24,12 +24,19 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mapped place that looks like the image.
+    """A map image that is similar to the query.
 
-    index: row in the map. rank: by similarity, 0 the most similar; that of its evidence in a
-    Verification. similarity: cosine. probability: that the robot stands at this place,
-    against its rivals and against "at none"; candidates that show one place carry the same.
-    inliers: of the geometric verification, -1 = not verified. T_map_cam: (4, 4), of the map image.
+    Attributes:
+        index: row in the map.
+        rank: by similarity, 0 = the most similar; that of its evidence in a Verification.
+        place_id: its id in the map.
+        recording: the drive that it comes from.
+        stamp_ns: when it was taken [ns].
+        similarity: cosine.
+        probability: that the camera is at its place and not at a rival or elsewhere; candidates of
+            one place have the same.
+        inliers: of the geometric verification, -1 = not verified.
+        T_map_cam: float64 (4, 4), of the map image.
     """
 
     index: int
@@ -53,14 +60,23 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Match:
-    """The answer for one image: verdict, candidates (best first), prior only if accepted.
+    """The answer for one image.
 
-    prior: of the camera optical frame. estimate: what the prior is, or would be if the match were
-    accepted. probability: that the estimate is right; what acceptance looks at. elsewhere: that
-    the camera is at none of the places that it looks like. alone: as probability, by this image
-    and without rivals. verification: None where none was tried. descriptor: float32 (D,).
-    timings_ms: describe, search, verify (of that extract,
-    match, solve), decide, total.
+    Attributes:
+        stamp_ns: when the image was taken [ns].
+        status: the verdict.
+        reason: the verdict in words.
+        candidates: map images, best first.
+        prior: pose of the camera optical frame; None unless the match is accepted.
+        estimate: what the prior is, or would be if the match were accepted.
+        probability: that the estimate is right; acceptance depends on it.
+        elsewhere: probability that the camera is at none of the candidates' places.
+        single_probability: as `probability`, by this image alone and without rivals.
+        verification: None where it was not tried.
+        map_id: of the map.
+        model_id: of the model.
+        descriptor: float32 (D,), of the image.
+        timings_ms: describe, search, verify (of that extract, match, solve), decide, total [ms].
     """
 
     stamp_ns: int
@@ -71,9 +87,9 @@ class Match:
     estimate: PosePrior
     probability: float
     elsewhere: float
-    alone: float
+    single_probability: float
     verification: Verification | None
     map_id: str
     model_id: str
     descriptor: NDArray[np.float32]
-    timings_ms: Mapping[str, float]
+    timings_ms: Mapping[str, float] = field(default_factory=dict)

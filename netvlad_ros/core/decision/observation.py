@@ -1,4 +1,4 @@
-"""What one image shows, before anything is decided or remembered."""
+"""Observation: the candidates of one image and what verification found."""
 
 from __future__ import annotations
 
@@ -8,39 +8,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.verification.evidence import Verification
-from netvlad_ros.core.verification.verifier import GeometricPose
+from netvlad_ros.core.geometry import Array
+from netvlad_ros.core.verification.evidence import GeometricPose, Verification
 
 
 @dataclass(frozen=True)
 class Observation:
-    """The look-alikes of an image, most similar first, and what verification made of them.
+    """What one image shows, before anything is decided or remembered.
 
-    descriptor: float32 (D,). indices: int64 (k,), rows of the map; similarity: float32 (k,);
-    leader: int64 (k,), see Hypotheses. edge_share: share of the image with edges;
-    shows_something: whether that suffices: a covered lens is no evidence of being elsewhere.
-    verification: None where it was not tried, `note` says why. timings_ms: stage -> milliseconds.
+    Attributes:
+        descriptor: float32 (D,), of the image.
+        indices: int64 (k,), rows of the map, most similar first: the candidates.
+        similarity: float32 (k,), cosines.
+        T_map_cam: float64 (k, 4, 4), camera poses of the candidates.
+        place_of: int64 (k,), the place that each candidate shows, see retrieval.Candidates.
+        inliers: int64 (k,), of the verification, -1 where a candidate was not verified.
+        pose_of_place: the geometric pose at a place, where there is one.
+        against_places: float64 (k,), log odds that geometry adds to the candidate's place against
+            other places; 0 where nothing was verified.
+        against_unmapped: float64 (k,), the same against "none of the mapped places".
+        edge_share: share of the image that has edges, 0..1.
+        shows_something: whether that share is large enough. A covered lens is no evidence that the
+            camera is elsewhere.
+        verification: None where it was not tried.
+        note: why verification was not tried, or is weaker than it could be.
     """
 
-    stamp_ns: int
     descriptor: NDArray[np.float32]
     indices: NDArray[np.int64]
     similarity: NDArray[np.float32]
-    leader: NDArray[np.int64]
+    T_map_cam: Array
+    place_of: NDArray[np.int64]
+    inliers: NDArray[np.int64]
+    pose_of_place: Mapping[int, GeometricPose]
+    against_places: Array
+    against_unmapped: Array
     edge_share: float
     shows_something: bool
     verification: Verification | None
     note: str
-    timings_ms: Mapping[str, float]
-
-    def pose_at(self, leader: int) -> GeometricPose | None:
-        """The geometric pose at a place, by its leader."""
-        poses = self.verification.poses if self.verification else ()
-        return next((pose for pose in poses if pose.leader == leader), None)
-
-    def inliers(self) -> NDArray[np.int64]:
-        """Inliers (k,) of each look-alike, -1 where it was not verified."""
-        counts = np.full(len(self.indices), -1, dtype=np.int64)
-        for evidence in self.verification.evidence if self.verification else ():
-            counts[evidence.rank] = int(evidence.inliers.sum())
-        return counts

@@ -1,4 +1,4 @@
-"""Whether the best place is accepted, and why."""
+"""The verdict on an image: accepted, ambiguous or no match, and the reason in words."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ def decide(
     min_edge_share: float,
     geometry: str = '',
 ) -> Verdict:
-    """Accept the best place, or say why not. The one function through which acceptance passes.
+    """Accept the best place, or say why not. Every acceptance passes through this function.
 
-    similarity: (k,), of the candidates. seen: edge_share() of the image. geometry: what
-    verification found, in words.
+    Args:
+        hypotheses: where the camera may be.
+        similarity: float32 (k,), of the candidates.
+        seen: share of the image that has edges, see camera.image.edge_share.
+        accept_probability: least probability of a place that is accepted.
+        min_edge_share: least share of edges of an image that can match.
+        geometry: what verification found, in words.
     """
     best = f'similarity {similarity[hypotheses.best]:.2f}'
     best += f', {geometry}' if geometry else ''
@@ -32,11 +37,11 @@ def decide(
             f'too little to see: edges on {100 * seen:.1f} % of the image, '
             f'{100 * min_edge_share:.1f} % needed',
         )
-    if hypotheses.alone < accept_probability:
+    if hypotheses.single_probability < accept_probability:
         return Verdict(
             Status.NO_MATCH,
             f'no mapped place looks alike enough: best {best}, right with probability '
-            f'{hypotheses.alone:.2f} of {accept_probability:.2f} needed',
+            f'{hypotheses.single_probability:.2f} of {accept_probability:.2f} needed',
         )
     if probability >= accept_probability:
         return Verdict(

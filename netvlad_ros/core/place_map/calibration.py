@@ -46,17 +46,17 @@ class MapCalibration:
     source: str = ''
     created: str = ''
 
-    def inlier_log_odds(self, inliers: int, *, poseless: bool = False) -> float:
+    def inlier_log_odds(self, inliers: int, *, without_pose: bool = False) -> float:
         """Log odds of being right that a candidate gains by its inliers; -1 = not verified: 0.
 
         inlier_slope (log(1 + n) - inlier_midpoint), never below LEAST_INLIER_LOG_ODDS nor above
-        inlier_cap: two equal corridors have inliers too. poseless: they should have given a pose
-        and gave none; then never above MOST_POSELESS_LOG_ODDS.
+        inlier_cap: two equal corridors have inliers too. without_pose: they should have given a
+        pose and gave none; then never above MOST_POSELESS_LOG_ODDS.
         """
         if inliers < 0:
             return 0.0
         log_odds = self.inlier_slope * (np.log1p(inliers) - self.inlier_midpoint)
-        most = MOST_POSELESS_LOG_ODDS if poseless else self.inlier_cap
+        most = MOST_POSELESS_LOG_ODDS if without_pose else self.inlier_cap
         return float(np.clip(log_odds, LEAST_INLIER_LOG_ODDS, most))
 
     def covariance(self, method: str, covariance: Array) -> Array:

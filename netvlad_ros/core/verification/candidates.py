@@ -31,7 +31,7 @@ class VerificationBudget:
         self.cost_ms[stage] += RECENT * (min(ms, OUTLIER * cost) - cost)
 
     def forget(self) -> None:
-        """MeasurementModel the averages less: what was slow must not be switched off for good.
+        """Trust the averages less: what was slow must not be switched off for good.
 
         Never below LEAST of the costs at the start: what seems free would run with no time left.
         """
@@ -45,37 +45,41 @@ class VerificationBudget:
         return cost['extract'] + candidates * cost['match'] + places * cost['solve']
 
     def affordable(
-        self, ranks: NDArray[np.int64], leader: NDArray[np.int64], time_left_ms: float
+        self, ranks: NDArray[np.int64], place_of: NDArray[np.int64], time_left_ms: float
     ) -> NDArray[np.int64]:
-        """The first so many of the ranks (n,) that time_left_ms allows; leader: (k,) of all."""
+        """The first so many of the ranks (n,) that time_left_ms allows; place_of: (k,) of all."""
         for count in range(len(ranks), 0, -1):
-            places = len(np.unique(leader[ranks[:count]]))
+            places = len(np.unique(place_of[ranks[:count]]))
             if self.expected_ms(count, places) <= time_left_ms:
                 return ranks[:count]
         return ranks[:0]
 
 
 def candidates_to_verify(
-    leader: NDArray[np.int64],
-    outskirts: NDArray[np.bool_],
+    place_of: NDArray[np.int64],
+    margin: NDArray[np.bool_],
     count: int,
-    twins: NDArray[np.bool_] | None = None,
+    near_duplicates: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Ranks of the candidates to verify, the most telling ones first, int64 (n,).
 
-    leader: (k,), place of each candidate, -1 for none, most similar first. outskirts: bool (k,),
-    next to the best place: no rivals of it. twins: bool (k,), taken from about where a more
-    similar one was: they show nothing new and come last. The best `count` images of the best
-    place, and the best IMAGES_OF_RIVAL of each of the RIVAL_PLACES next ones: equal corridors must
-    be compared.
+    The best `count` images of the best place, and the best IMAGES_OF_RIVAL of each of the
+    RIVAL_PLACES next ones: equal corridors must be compared.
+
+    Args:
+        place_of: int64 (k,), place of each candidate, -1 for none, most similar first.
+        margin: bool (k,), next to the best place: no rivals of it.
+        count: most images of the best place.
+        near_duplicates: bool (k,), taken from about where a more similar one was. They show
+            nothing new and come last.
     """
-    ranks = np.arange(len(leader))
-    of_best = ranks[leader == leader[0]]
-    if twins is not None:
-        of_best = of_best[np.argsort(twins[of_best], kind='stable')]
+    ranks = np.arange(len(place_of))
+    of_best = ranks[place_of == place_of[0]]
+    if near_duplicates is not None:
+        of_best = of_best[np.argsort(near_duplicates[of_best], kind='stable')]
     queues = [of_best[:count]]
-    rivals = ranks[(leader == ranks) & ~outskirts & (leader != leader[0])]
-    queues += [ranks[leader == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
+    rivals = ranks[(place_of == ranks) & ~margin & (place_of != place_of[0])]
+    queues += [ranks[place_of == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
     # Two of the best place for one of each rival, as long as there are any.
     order: list[int] = []
     for turn in range(math.ceil(count / 2) + IMAGES_OF_RIVAL):

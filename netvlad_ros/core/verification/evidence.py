@@ -34,7 +34,7 @@ class GeometricPose:
 
     T_map_cam: (4, 4). covariance: (6, 6), x, y, z [m] and rotations about the map's axes [rad], as
     the residuals say, not inflated. method: 'landmarks' or 'relative_poses'. inliers: distinct
-    query keypoints that support it. residual_px: root mean square, NaN for relative poses. leader:
+    query keypoints that support it. residual_px: root mean square, NaN for relative poses. place:
     the place, see Hypotheses.
     """
 
@@ -43,7 +43,7 @@ class GeometricPose:
     method: str
     inliers: int
     residual_px: float
-    leader: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Verification:
     '' or why the answer is weaker than it could be; features of the query, for pictures;
     timings_ms: of extract, match and solve, where they were done. is_pose_expected: whether
     what is known of the cameras suffices for a pose at the place that is seen; views_needed: of how
-    many of its images at least. unseen: leaders of the places that time did not suffice for.
+    many of its images at least. not_verified: leaders of the places that time did not suffice for.
     """
 
     evidence: tuple[CandidateEvidence, ...]
@@ -62,4 +62,4 @@ class Verification:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     is_pose_expected: bool = False
     views_needed: int = 1
-    unseen: tuple[int, ...] = ()
+    not_verified: tuple[int, ...] = ()

@@ -82,7 +82,7 @@ class PlacePoseSolver:
     def solve(
         self, place: int, candidates: list[MatchedImage]
     ) -> tuple[list[CandidateEvidence], GeometricPose | None]:
-        """Evidence of the candidates of a place, by its leader, and the pose of the camera there.
+        """Evidence of the candidates of a place, by its place, and the pose of the camera there.
 
         By landmarks where the map has them and the camera is known; else each candidate by itself.
         """
@@ -162,7 +162,7 @@ class PlacePoseSolver:
             method='landmarks',
             inliers=int(found.inliers.sum()),
             residual_px=found.residual_px,
-            leader=place,
+            place=place,
         )
         return evidence, pose, ''
 
@@ -211,7 +211,7 @@ class PlacePoseSolver:
             method='relative_poses',
             inliers=len(np.unique(seen)),
             residual_px=float('nan'),
-            leader=place,
+            place=place,
         )
 
 

@@ -48,23 +48,23 @@ class Verifier:
         rgb: NDArray[np.uint8],
         camera: CameraModel | None,
         indices: NDArray[np.int64],
-        leader: NDArray[np.int64],
+        place_of: NDArray[np.int64],
         *,
         time_left_ms: float = math.inf,
     ) -> Verification:
         """Verify the most telling candidates of rgb, uint8 (H, W, 3) RGB.
 
         camera: of the query, None where unknown. indices: int64 (k,), rows of the map, most similar
-        first; leader: int64 (k,), the place of each. Skipped, wholly or for the last candidates,
+        first; place_of: int64 (k,), the place of each. Skipped, wholly or for the last candidates,
         where it would take longer than time_left_ms. Raises NetvladError if rgb is no such image.
         """
         wanted = candidates_to_verify(
-            leader,
-            self._outskirts(indices),
+            place_of,
+            self._margin(indices),
             self._config.verify_candidates,
-            self._near_duplicates(indices, leader),
+            self._near_duplicates(indices, place_of),
         )
-        ranks = self._budget.affordable(wanted, leader, time_left_ms)
+        ranks = self._budget.affordable(wanted, place_of, time_left_ms)
         if not len(ranks):
             needed = self._budget.expected_ms(1, 1)
             self._budget.forget()
@@ -77,10 +77,10 @@ class Verifier:
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
         solver = PlacePoseSolver(self._map, self._config, query, size, *self._known(camera, size))
-        places = list(dict.fromkeys(leader[ranks].tolist()))
-        unseen = set(leader[wanted].tolist()) - set(places)
+        places = list(dict.fromkeys(place_of[ranks].tolist()))
+        not_verified = set(place_of[wanted].tolist()) - set(places)
         found = [
-            solver.solve(place, [c for c in candidates if leader[c.rank] == place])
+            solver.solve(place, [c for c in candidates if place_of[c.rank] == place])
             for place in places
         ]
         solved = time.perf_counter()
@@ -102,7 +102,7 @@ class Verifier:
             timings_ms,
             is_pose_expected=solver.is_pose_expected,
             views_needed=solver.views_needed,
-            unseen=tuple(sorted(unseen)),
+            not_verified=tuple(sorted(not_verified)),
         )
 
     def _known(
@@ -124,27 +124,27 @@ class Verifier:
         return MatchedImage(rank, index, match_features(query, mapped, self._store.spec.metric))
 
     def _near_duplicates(
-        self, indices: NDArray[np.int64], leader: NDArray[np.int64]
+        self, indices: NDArray[np.int64], place_of: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Images of the best place taken from about where a more similar one was."""
-        twins = np.zeros(len(indices), dtype=bool)
-        ranks = np.flatnonzero(leader == leader[0])
+        near_duplicates = np.zeros(len(indices), dtype=bool)
+        ranks = np.flatnonzero(place_of == place_of[0])
         T = self._map.T_map_cam[indices[ranks]]
         apart_m = NEAR_DUPLICATE_SHARE * self._config.radius_m(self._map.spacing_m)
         apart_deg = NEAR_DUPLICATE_SHARE * self._config.place_radius_deg
         chosen = 0
         for i in range(len(ranks)):
-            if twins[ranks[i]]:
+            if near_duplicates[ranks[i]]:
                 continue
             chosen += 1
             if chosen == self._config.verify_candidates:
                 break
             near = around(T, T[i], apart_m, apart_deg)
             near[: i + 1] = False
-            twins[ranks[near]] = True
-        return twins
+            near_duplicates[ranks[near]] = True
+        return near_duplicates
 
-    def _outskirts(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _margin(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         T = self._map.T_map_cam[indices]
         radius_m = self._config.radius_m(self._map.spacing_m)
         return around(T, T[0], 2 * radius_m, 2 * self._config.place_radius_deg)

@@ -42,7 +42,7 @@ class CalibrationSamples:
     """n localized images in order of time.
 
     similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
-    poseless (n,): inliers should have given a pose there and gave none.
+    without_pose (n,): inliers should have given a pose there and gave none.
     rivals (n,): odds of its rivals against it, summed: its probability
     is 1 / (1 + exp(-log odds alone) + rivals). right (n,): whether the estimate shows the
     right place. method (n,): how it was found. residuals (n, 6), covariance (n, 6, 6): its error
@@ -51,7 +51,7 @@ class CalibrationSamples:
 
     similarity: Array
     inliers: NDArray[np.int64]
-    poseless: NDArray[np.bool_]
+    without_pose: NDArray[np.bool_]
     rivals: Array
     right: NDArray[np.bool_]
     method: NDArray[np.str_]
@@ -110,11 +110,11 @@ def probability(
     trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
-    kinds = np.column_stack([trials.inliers, trials.poseless])
+    kinds = np.column_stack([trials.inliers, trials.without_pose])
     kinds, kind_of = np.unique(kinds, axis=0, return_inverse=True)
     gain_of = [
-        calibration.inlier_log_odds(int(inliers), poseless=bool(poseless))
-        for inliers, poseless in kinds
+        calibration.inlier_log_odds(int(inliers), without_pose=bool(without_pose))
+        for inliers, without_pose in kinds
     ]
     gains = np.array(gain_of)[kind_of.ravel()]
     alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains

@@ -72,15 +72,15 @@ def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> t
     place = [c for c in match.candidates if c.probability == match.probability]
     inliers = max(candidate.inliers for candidate in place)
     verified = match.verification
-    poseless = verified is not None and verified.is_pose_expected
+    without_pose = verified is not None and verified.is_pose_expected
     for pose in verified.poses if verified else ():
         if np.array_equal(pose.T_map_cam, estimate.T):
-            covariance, inliers, poseless = pose.covariance, pose.inliers, False
+            covariance, inliers, without_pose = pose.covariance, pose.inliers, False
     return (
         max(candidate.similarity for candidate in place),
         inliers,
-        poseless,
-        max(0.0, 1.0 / max(match.probability, 1e-12) - 1.0 / max(match.alone, 1e-12)),
+        without_pose,
+        max(0.0, 1.0 / max(match.probability, 1e-12) - 1.0 / max(match.single_probability, 1e-12)),
         len(places_within(estimate.T[np.newaxis], T_true, radius_m, radius_deg)) > 0,
         estimate.method,
         pose_residuals(estimate.T[np.newaxis], T_true[np.newaxis])[0],

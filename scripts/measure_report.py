@@ -122,7 +122,7 @@ def main() -> None:
             truth=truth,
             alone=answers(truth, place_map, rng),
             sequence=answers(truth, place_map, rng),
-            skipped=0,
+            skipped=(),
         )
         traverse = ImageDrive(images, names)
         asked = place_map.descriptors[

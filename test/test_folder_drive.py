@@ -71,7 +71,7 @@ def test_images_may_be_linked_from_another_disk(tmp_path):
     (linked / 'poses.csv').write_text((real / 'poses.csv').read_text())
     drive = open_drive(linked)
     assert [frame.read().shape for frame in drive.frames()] == [(48, 64, 3)] * 2
-    assert drive.skipped == []
+    assert drive.skipped == ()
 
 
 @pytest.mark.parametrize(

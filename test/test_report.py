@@ -179,7 +179,7 @@ def test_pictures_of_a_bag_are_read_in_one_pass(tmp_path, bundle, place_map, mon
     page = Reader((out / 'report.html').read_text(encoding='utf-8'))
     assert sum(image['alt'] == 'query' for image in page.all('img')) == 6
     assert len(opened) == 3  # for the stamps, for the answers and for the pictures
-    assert drive.skipped == []
+    assert drive.skipped == ()
 
 
 def test_no_name_becomes_markup_or_formula(tmp_path):

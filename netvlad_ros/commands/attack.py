@@ -103,6 +103,7 @@ def attack(
     from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
     from netvlad_ros.offline.drives.drive import slice_words
     from netvlad_ros.offline.drives.open_drive import open_drive
+    from netvlad_ros.offline.progress import Skip
 
     try:
         from netvlad_ros.training.attack.attack import AttackConfig
@@ -141,11 +142,12 @@ def attack(
     attempts: list[Attempt] = []
     pictures: list[Pictures] = []
     shown: list[Shown] = []
+    skipped: list[Skip] = []
     whole = False
     try:
         with progress_bar('attacking') as progress:
             for attempt, carrier, image in run.attempts(
-                drive, selection or slice(None), folder, targets, progress
+                drive, selection or slice(None), folder, targets, skipped, progress
             ):
                 attempts.append(attempt)
                 target = read_thumbnail(place_map, attempt.target)
@@ -169,7 +171,7 @@ def attack(
     write_json(result, out / 'metrics.json')
     draw_attacks(shown, out / 'attack.png')
     write_whole(out / 'report.html', attack_page(metrics, attempts, pictures, settings))
-    report_skips(drive)
+    report_skips(drive, skipped)
     report(result, None)
     if not whole:
         raise _interrupted(len(attempts), out)

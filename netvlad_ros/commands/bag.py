@@ -43,11 +43,13 @@ def write(
     from netvlad_ros.offline.drives.bags.bag_conversion import write_bag
     from netvlad_ros.offline.drives.drive_options import BagOptions
     from netvlad_ros.offline.drives.folder_drive import FolderDrive
+    from netvlad_ros.offline.progress import Skip
 
     drive = FolderDrive(folder, BagOptions())
     camera_file = folder / 'camera.yaml'
     if not camera_file.exists():
         typer.echo(f'netvlad: {folder} has no camera.yaml, so no camera_info is written', err=True)
+    skipped: list[Skip] = []
     with progress_bar('writing images') as progress:
         written = write_bag(
             drive,
@@ -57,7 +59,8 @@ def write(
             size=size,
             storage=storage,
             compressed=compressed,
+            skipped=skipped,
             progress=progress,
         )
-    report_skips(drive)
+    report_skips(drive, skipped)
     typer.echo(f'{out}: {written} images')

@@ -71,6 +71,7 @@ def calibrate(
     from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.mapping.calibration_fit import fit_map_calibration
     from netvlad_ros.offline.mapping.calibration_samples import localize_trials
+    from netvlad_ros.offline.progress import Skip
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
@@ -88,11 +89,17 @@ def calibrate(
         camera_file=camera_file,
         camera_info_topic=camera_info_topic,
     )
+    skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
         trials = localize_trials(
-            place_map, bundle, drive, selection=selection or slice(None), progress=progress
+            place_map,
+            bundle,
+            drive,
+            selection=selection or slice(None),
+            skipped=skipped,
+            progress=progress,
         )
-    report_skips(drive)
+    report_skips(drive, skipped)
     of_model = bundle.metadata.calibration
     assert of_model is not None  # or there would be no localizer
     calibration = replace(

@@ -17,7 +17,7 @@ from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.drives.drive import Drive
-    from netvlad_ros.offline.progress import Progress
+    from netvlad_ros.offline.progress import Progress, Skip
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -128,11 +128,11 @@ def report_missing(missing: Sequence[str], where: str) -> None:
         typer.echo(one_line(f'netvlad: {sentence}'), err=True)
 
 
-def report_skips(drive: Drive) -> None:
-    """Say on stderr what was left out of a drive, and why."""
+def report_skips(drive: Drive, skipped: Sequence[Skip]) -> None:
+    """Say on stderr what opening a drive and reading its frames left out, and why."""
     from netvlad_ros.offline.progress import skip_sentences
 
-    for sentence in [*getattr(drive, 'notes', []), *skip_sentences(drive.skipped)]:
+    for sentence in [*getattr(drive, 'notes', []), *skip_sentences([*drive.skipped, *skipped])]:
         typer.echo(one_line(f'netvlad: {drive.name}: {sentence}'), err=True)
 
 

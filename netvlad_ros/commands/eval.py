@@ -110,13 +110,13 @@ def evaluate(
         config = replace(config, accept_probability=accept_probability)
     with report_folder(out) if out is not None else nullcontext() as pictures:
         bundle = ModelBundle.load(model or default_model(), device=device)
+        skipped: list[Skip] = []
         if benchmark is not None and source is not None:
             with progress_bar('ranking') as progress:
                 result = evaluate_benchmark(
                     benchmark, source, bundle, pictures=pictures, progress=progress
                 )
         elif pairs is not None:
-            skipped: list[Skip] = []
             with progress_bar('describing and deciding' if decide else 'describing') as progress:
                 result = judge_pairs(
                     pairs,
@@ -152,7 +152,8 @@ def evaluate(
                     selection=selection or slice(None),
                     config=config,
                     pictures=pictures,
+                    skipped=skipped,
                     progress=progress,
                 )
-            report_skips(drive)
+            report_skips(drive, skipped)
     report(result, json_file)

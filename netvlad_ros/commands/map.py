@@ -100,7 +100,7 @@ def build(
     from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.mapping.map_builder import build_map, check_output
     from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts
-    from netvlad_ros.offline.progress import skip_sentences
+    from netvlad_ros.offline.progress import Skip, skip_sentences
 
     check_output(out, overwrite=overwrite)
     spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
@@ -119,6 +119,7 @@ def build(
         camera_info_topic=camera_info_topic,
     )
     bundle = ModelBundle.load(model or default_model(), device=device)
+    skipped: list[Skip] = []
     started = time.perf_counter()
     stages = ['describing images', *(['matching features'] if landmarks else [])]
     with progress_bars(*stages) as progress:
@@ -134,11 +135,12 @@ def build(
             feature_spec=spec,
             feature_model=feature_model,
             landmarks=landmarks,
+            skipped=skipped,
             progress=progress[0],
             landmark_progress=progress[-1],
         )
     seconds = time.perf_counter() - started
-    report_skips(drive)
+    report_skips(drive, skipped)
     if landmarks and drive.camera and place_map.camera:
         given = drive.camera.resized(place_map.camera.width, place_map.camera.height)
         if given.to_dict() != place_map.camera.to_dict():
@@ -149,8 +151,8 @@ def build(
             )
     facts = {
         **map_facts(place_map, out),
-        'skipped': len(drive.skipped),
-        'skipped_why': skip_sentences(drive.skipped),
+        'skipped': len(drive.skipped) + len(skipped),
+        'skipped_why': skip_sentences([*drive.skipped, *skipped]),
         'provider': bundle.provider,
         'seconds': round(seconds, 3),
         'places_per_s': round(len(place_map) / seconds, 2),

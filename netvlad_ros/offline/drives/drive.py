@@ -38,9 +38,14 @@ class Frame:
 class Drive(Protocol):
     """An ordered list of images with poses, read one by one so that drives of any length fit.
 
-    frame_id: the frame that the poses are given in; T_base_cam: (4, 4) float64 where the drive
-    knows how the camera sits on the robot; camera: the model of the images, None where unknown;
-    skipped: what was left out so far, grown by the reader and by whoever works through the frames.
+    Attributes:
+        name: of the recording.
+        frame_id: the frame that the poses are given in.
+        T_base_cam: (4, 4) float64, where the camera sits on the robot; None where unknown.
+        base_frame: the robot's frame that T_base_cam is given in; None where unknown.
+        camera_frame: the optical frame of the camera; None where unknown.
+        camera: the model of the images, None where unknown.
+        skipped: what was left out when the drive was opened. Reading adds nothing to it.
     """
 
     name: str
@@ -49,14 +54,21 @@ class Drive(Protocol):
     base_frame: str | None
     camera_frame: str | None
     camera: CameraModel | None
-    skipped: list[Skip]
+    skipped: tuple[Skip, ...]
 
     def __len__(self) -> int:
         """Count the images, those without a pose included."""
         ...
 
-    def frames(self, selection: slice = slice(None)) -> Iterator[Frame]:
-        """Yield the frames of a slice of the ordered list of images, in order."""
+    def frames(
+        self, selection: slice = slice(None), skipped: list[Skip] | None = None
+    ) -> Iterator[Frame]:
+        """Yield the frames of a slice of the ordered list of images, in order.
+
+        Args:
+            selection: the slice.
+            skipped: gets what this reading leaves out. None: nobody wants to know.
+        """
         ...
 
 

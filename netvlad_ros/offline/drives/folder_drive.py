@@ -39,31 +39,21 @@ class FolderDrive:
         self.camera_frame = options.camera_frame
         self._rows = read_poses(folder / 'poses.csv')
         named = {row.image for row in self._rows}
-        self.skipped = [
+        unnamed = [
             Skip(image, 'not named in poses.csv')
             for image in image_names(folder, below='images')
             if image not in named
         ]
-        self.camera = self._camera(options.camera_file)
-
-    def _camera(self, camera_file: Path | None) -> CameraModel | None:
-        if camera_file is not None:
-            return read_camera_model(camera_file)
-        own = self.folder / 'camera.yaml'
-        if not own.exists():
-            return None
-        try:
-            return read_camera_model(own)
-        except NetvladError as error:
-            # Most work with a drive needs no calibration.
-            self.skipped.append(Skip(f'camera.yaml ({error})', NO_CALIBRATION))
-            return None
+        self.camera, refused = _camera(folder, options.camera_file)
+        self.skipped = (*unnamed, *refused)
 
     def __len__(self) -> int:
         """Count the images that have a pose."""
         return len(self._rows)
 
-    def frames(self, selection: slice = slice(None)) -> Iterator[Frame]:
+    def frames(
+        self, selection: slice = slice(None), skipped: list[Skip] | None = None
+    ) -> Iterator[Frame]:
         """Yield the frames of a slice of `poses.csv`; pixels are read when asked for."""
         for index in selected_indices(selection, len(self._rows)):
             row = self._rows[index]
@@ -75,3 +65,17 @@ class FolderDrive:
                 T_map_cam=row.T_map_cam,
                 read=partial(read_image, self.folder / row.image),
             )
+
+
+def _camera(folder: Path, camera_file: Path | None) -> tuple[CameraModel | None, list[Skip]]:
+    """The calibration that was asked for, else the drive's own, and why there is none."""
+    if camera_file is not None:
+        return read_camera_model(camera_file), []
+    own = folder / 'camera.yaml'
+    if not own.exists():
+        return None, []
+    try:
+        return read_camera_model(own), []
+    except NetvladError as error:
+        # Most work with a drive needs no calibration.
+        return None, [Skip(f'camera.yaml ({error})', NO_CALIBRATION)]

@@ -33,11 +33,12 @@ def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
     with atomic_directory(folder, overwrite=False) as written:
         (written / 'images').mkdir()
         count = 0
+        skipped = list(drive.skipped)
         with (written / 'poses.csv').open('w', newline='', encoding='utf-8') as file:
             table = csv.writer(file, lineterminator='\n')
             table.writerow(HEADER)
-            for frame in drive.frames():
-                rgb = None if frame.T_map_cam is None else read_or_skip(frame, drive.skipped)
+            for frame in drive.frames(skipped=skipped):
+                rgb = None if frame.T_map_cam is None else read_or_skip(frame, skipped)
                 if rgb is None or frame.T_map_cam is None:
                     continue
                 name = f'images/{count:06d}.jpg'
@@ -46,11 +47,11 @@ def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
                 table.writerow([name, stamp, *map(repr, pose_vector(frame.T_map_cam).tolist())])
                 count += 1
         if not count:
-            reasons = '; '.join(skip_sentences(drive.skipped)) or 'it holds none'
+            reasons = '; '.join(skip_sentences(skipped)) or 'it holds none'
             raise NetvladError(f'{drive.name}: no image with a pose ({reasons})')
         with (written / SKIPPED_FILE).open('w', newline='', encoding='utf-8') as file:
             table = csv.writer(file, lineterminator='\n')
-            table.writerows([('image', 'reason'), *drive.skipped])
+            table.writerows([('image', 'reason'), *skipped])
 
 
 def _shrunk(rgb: NDArray[np.uint8], max_area_px: int) -> NDArray[np.uint8]:

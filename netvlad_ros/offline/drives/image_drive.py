@@ -43,7 +43,7 @@ class ImageDrive:
         self.base_frame: str | None = None
         self.camera_frame: str | None = None
         self.camera = camera
-        self.skipped: list[Skip] = []
+        self.skipped: tuple[Skip, ...] = ()
         self._names = image_names(folder) if names is None else list(names)
         self._T_map_cam = T_map_cam
         if not self._names:
@@ -53,7 +53,9 @@ class ImageDrive:
         """Count the images."""
         return len(self._names)
 
-    def frames(self, selection: slice = slice(None)) -> Iterator[Frame]:
+    def frames(
+        self, selection: slice = slice(None), skipped: list[Skip] | None = None
+    ) -> Iterator[Frame]:
         """Yield the frames of a slice of the images; pixels are read when asked for."""
         for index in selected_indices(selection, len(self._names)):
             name = self._names[index]

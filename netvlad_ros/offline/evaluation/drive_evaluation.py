@@ -32,7 +32,7 @@ from netvlad_ros.offline.metrics.acceptance import per_1000
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 from netvlad_ros.offline.metrics.bootstrap import block_length
 from netvlad_ros.offline.metrics.intervals import intervals_json
-from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 DEFAULT_RADIUS_M = 1.0
@@ -57,6 +57,7 @@ def evaluate_map(
     compare: bool = False,
     same_recording: bool = False,
     pictures: Path | None = None,
+    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Localize every image of a drive and compare with its poses; the answer is plain JSON.
@@ -71,8 +72,8 @@ def evaluate_map(
     pose lies within the localizer's own place radius. compare: localize once more without
     verification, for `settings`: verification and belief, on and off. pictures: a folder that gets
     precision_recall.png, reliability.png, errors.png and all that write_report writes. Queries
-    without a pose and unreadable images are left out and added to `drive.skipped`. The map's own
-    images are refused; with same_recording they are left out too, and the others of the recording
+    without a pose and unreadable images are left out and added to `skipped`. The map's own images
+    are refused; with same_recording they are left out too, and the others of the recording
     judged. Raises NetvladError if map, model and drive do not fit together or nothing is left to
     judge.
     """
@@ -93,17 +94,17 @@ def evaluate_map(
         similarity=similarity,
         progress=progress,
     )
+    if skipped is not None:
+        skipped += localized.skipped
     bounds = Tolerances(radius_m, angle_deg, *place_radius(place_map, config))
     alone = score_answers(localized.alone, localized, place_map.T_map_cam, bounds)
     sequence = score_answers(localized.sequence, localized, place_map.T_map_cam, bounds)
     settings: dict[str, DriveMetrics] = {}
     if compare:
         localizer = Localizer(bundle, place_map, replace(config, verification=False))
-        skipped = list(drive.skipped)
         plain = localize_drive(
             localizer, drive, selection=selection, leave_out=shared.own, progress=progress
         )
-        drive.skipped[:] = skipped
         settings = {
             'verification, no belief': alone,
             'verification, belief': sequence,
@@ -120,7 +121,7 @@ def evaluate_map(
         'sequence': sequence.metrics,
         **({'settings': compared(settings)} if settings else {}),
         **shared.metrics([answer.similarity for answer in localized.alone]),
-        'skipped': localized.skipped,
+        'skipped': len(localized.skipped),
         'ms_per_image': float(np.mean([answer.timings_ms['total'] for answer in localized.alone])),
         'radius_m': radius_m,
         'angle_deg': angle_deg,
@@ -152,6 +153,7 @@ def evaluate_unmapped(
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
     pictures: Path | None = None,
+    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Localize images that show nothing of the map, so that every acceptance is wrong; plain JSON.
@@ -172,12 +174,14 @@ def evaluate_unmapped(
         similarity=similarity,
         progress=progress,
     )
+    if skipped is not None:
+        skipped += localized.skipped
     metrics = {
         'images': len(localized.images),
         **_acceptances(localized.alone, localized),
         'sequence': _acceptances(localized.sequence, localized),
         **shared.metrics([answer.similarity for answer in localized.alone]),
-        'skipped': localized.skipped,
+        'skipped': len(localized.skipped),
         **_identity(place_map, bundle),
     }
     if pictures is not None and similarity is not None:

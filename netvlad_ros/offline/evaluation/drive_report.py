@@ -134,8 +134,6 @@ class _Queries:
         index = self._frames[row]
         if index < self._next:
             self._ahead = self._drive.frames(slice(index, None))
-        skipped = list(self._drive.skipped)
         found = next((frame for frame in self._ahead if frame.index >= index), None)
-        self._drive.skipped[:] = skipped
         self._next = index + 1
         return None if found is None or found.index > index else found.read()

@@ -54,8 +54,8 @@ class LocalizedDrive:
     """n images in order: int64 stamps_ns (n,), names, true poses (n, 4, 4) where they were needed.
 
     frames: (n,), where they stand in the drive's list of images. alone: every image by itself.
-    sequence: what the robot does, with belief over time. skipped: how many images were left out,
-    unreadable, without a needed pose or the map's own.
+    sequence: what the robot does, with belief over time. skipped: the images that were left out,
+    unreadable, without a needed pose or the map's own, and why.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -64,7 +64,7 @@ class LocalizedDrive:
     truth: NDArray[np.float64]
     alone: tuple[MatchSummary, ...]
     sequence: tuple[MatchSummary, ...]
-    skipped: int
+    skipped: tuple[Skip, ...]
 
 
 def localize_drive(
@@ -80,22 +80,22 @@ def localize_drive(
     """Localize the images of a drive, from a cold start.
 
     needs_poses: leave out images without a pose; else `truth` stays empty. leave_out: indices of
-    the map's own images. These, and unreadable images, are added to `drive.skipped`. similarity:
-    gets the descriptors of all others. Raises NetvladError if nothing is left.
+    the map's own images. similarity: gets the descriptors of all images that are not left out.
+    Raises NetvladError if nothing is left.
     """
     total = len(selected_indices(selection, len(drive)))
     stamps, frames, images, truth = [], [], [], []
     alone, sequence = [], []
-    before = len(drive.skipped)
+    skipped: list[Skip] = []
     localizer.reset()
-    for done, frame in enumerate(drive.frames(selection)):
+    for done, frame in enumerate(drive.frames(selection, skipped)):
         progress(done, total)
         if frame.index in leave_out:
-            drive.skipped.append(Skip(frame.image, 'a place of the map itself'))
+            skipped.append(Skip(frame.image, 'a place of the map itself'))
             continue
         if needs_poses and frame.T_map_cam is None:
             continue
-        rgb = read_or_skip(frame, drive.skipped)
+        rgb = read_or_skip(frame, skipped)
         if rgb is None:
             continue
         single, filtered = localizer.both(rgb, frame.stamp_ns, camera=drive.camera)
@@ -109,7 +109,6 @@ def localize_drive(
         if needs_poses:
             truth.append(frame.T_map_cam)
     progress(total, total)
-    skipped = drive.skipped[before:]
     if not alone:
         reasons = '; '.join(skip_sentences(skipped)) or 'the slice is empty'
         raise NetvladError(f'{drive.name}: no image is left to judge ({reasons})')
@@ -120,5 +119,5 @@ def localize_drive(
         truth=np.array(truth, dtype=np.float64).reshape(-1, 4, 4),
         alone=tuple(alone),
         sequence=tuple(sequence),
-        skipped=len(skipped),
+        skipped=tuple(skipped),
     )

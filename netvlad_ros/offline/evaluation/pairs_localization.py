@@ -77,16 +77,18 @@ def decide_pairs(
     ways: dict[str, tuple[dict[str, Any], PrecisionRecall]] = {}
     with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
         mapped = ImageDrive(folder, database_names, T_map_cam=line_poses(len(database_names)))
+        unmapped: list[Skip] = []
         place_map = build_map(
             mapped,
             bundle,
             Path(scratch) / 'map',
             thumbnails=False,
             feature_spec=FeatureSpec.built_in('sift'),
+            skipped=unmapped,
         )
         if skipped is not None:
             known = set(skipped)
-            skipped += [skip for skip in mapped.skipped if skip not in known]
+            skipped += [skip for skip in unmapped if skip not in known]
         for verification, word in ((True, 'verification'), (False, 'no verification')):
             asked = ImageDrive(folder, query_names)
             localizer = Localizer(

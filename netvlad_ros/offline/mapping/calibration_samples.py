@@ -18,7 +18,7 @@ from netvlad_ros.offline.mapping.calibration_fit import CalibrationSamples
 from netvlad_ros.offline.mapping.shared_recording import check_frame, place_radius, shared_recording
 from netvlad_ros.offline.metrics.accuracy import places_within
 from netvlad_ros.offline.metrics.uncertainty import pose_residuals
-from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
 MIN_IMAGES = 30
 OTHER_IMAGES = (
@@ -33,13 +33,24 @@ def localize_trials(
     drive: Drive,
     *,
     selection: slice = slice(None),
+    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
 ) -> CalibrationSamples:
     """Localize every image of a drive alone, as if the map had no calibration.
 
-    An estimate is right if it lies within the localizer's place radius of the true pose. Raises
-    NetvladError if selected images of the drive made the map, by whatever name, if it is given in
-    another frame, or has fewer than MIN_IMAGES images with a pose.
+    An estimate is right if it lies within the localizer's place radius of the true pose.
+
+    Args:
+        place_map: the map to calibrate.
+        bundle: the model that the map was built with.
+        drive: another recording of the mapped area, with poses in the map's frame.
+        selection: of its images.
+        skipped: gets the images that are left out, unreadable or without a pose.
+        progress: is told (images done, in all).
+
+    Raises:
+        NetvladError: selected images of the drive made the map, by whatever name; the drive's
+            poses are given in another frame; or fewer than MIN_IMAGES images with a pose are left.
     """
     check_frame(place_map, drive)
     localizer = Localizer(bundle, replace(place_map, calibration=None))
@@ -47,11 +58,12 @@ def localize_trials(
     shared_recording(place_map, bundle, drive).refuse(drive, selection, OTHER_IMAGES)
     total = len(selected_indices(selection, len(drive)))
     trials: list[tuple[Any, ...]] = []
-    for done, frame in enumerate(drive.frames(selection)):
+    skipped = [] if skipped is None else skipped
+    for done, frame in enumerate(drive.frames(selection, skipped)):
         progress(done, total)
         if frame.T_map_cam is None:
             continue
-        rgb = read_or_skip(frame, drive.skipped)
+        rgb = read_or_skip(frame, skipped)
         if rgb is None:
             continue
         match = localizer.recognize(rgb, frame.stamp_ns, camera=drive.camera)

@@ -43,6 +43,7 @@ def build_map(
     feature_spec: FeatureSpec | None = None,
     feature_model: Path | None = None,
     landmarks: bool = False,
+    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
     landmark_progress: Progress = no_progress,
 ) -> PlaceMap:
@@ -52,8 +53,8 @@ def build_map(
     far since the last place; 0 does not count, both 0 take every frame. feature_spec: local
     features that the map keeps; feature_model: the bundle that finds them, of ONNX features.
     landmarks: triangulate them, of SIFT features if no others were asked for; this needs
-    `drive.camera`. landmark_progress: pairs of places matched, pairs in all. Frames without a
-    pose and unreadable images are left out and added to `drive.skipped`. Raises NetvladError if
+    `drive.camera`. skipped: gets the frames without a pose and the unreadable images, which are
+    left out. landmark_progress: pairs of places matched, pairs in all. Raises NetvladError if
     nothing is left, if the camera's calibration is missing or of other images, or if `out` exists
     (overwrite: and is no map) or cannot be written.
     """
@@ -65,7 +66,8 @@ def build_map(
     selector = KeyframeSelector(spacing_m, spacing_deg)
     places: list[Frame] = []
     descriptors: list[NDArray[np.float32]] = []
-    before = len(drive.skipped)
+    skipped = [] if skipped is None else skipped
+    before = len(skipped)
     size: tuple[int, ...] = ()
     camera: CameraModel | None = None
     with ThumbnailStore() as store, ExitStack() as stack:
@@ -73,19 +75,19 @@ def build_map(
         if feature_spec is not None:
             extractor = open_extractor(feature_spec, model=feature_model)
             writer = stack.enter_context(FeatureWriter(extractor, existing_parent(out)))
-        for done, frame in enumerate(drive.frames(selection)):
+        for done, frame in enumerate(drive.frames(selection, skipped)):
             progress(done, total)
             if frame.T_map_cam is None or not selector.is_keyframe(frame.T_map_cam):
                 continue
-            rgb = read_or_skip(frame, drive.skipped)
+            rgb = read_or_skip(frame, skipped)
             if rgb is None:
                 continue
             if not size:
                 size = rgb.shape
-                camera = _camera_of(drive, rgb, needed=writer is not None)
+                camera = _camera_of(drive, rgb, skipped, needed=writer is not None)
             if writer is not None:
                 if rgb.shape != size:  # positions of its features would be of another camera
-                    drive.skipped.append(Skip(frame.image, 'of another size than the first'))
+                    skipped.append(Skip(frame.image, 'of another size than the first'))
                     continue
                 writer.add(rgb)
             selector.take(frame.T_map_cam)
@@ -96,7 +98,7 @@ def build_map(
             places.append(replace(frame, read=_forgotten))
         progress(total, total)
         if not places:
-            reasons = '; '.join(skip_sentences(drive.skipped[before:])) or 'the slice is empty'
+            reasons = '; '.join(skip_sentences(skipped[before:])) or 'the slice is empty'
             raise NetvladError(f'{drive.name}: no image is left for a map ({reasons})')
         features = None if writer is None else writer.store()
         T_map_cam = np.array([frame.T_map_cam for frame in places])
@@ -153,7 +155,9 @@ def check_calibrated(drive: Drive) -> None:
         )
 
 
-def _camera_of(drive: Drive, rgb: NDArray[np.uint8], *, needed: bool) -> CameraModel | None:
+def _camera_of(
+    drive: Drive, rgb: NDArray[np.uint8], skipped: list[Skip], *, needed: bool
+) -> CameraModel | None:
     """The drive's camera as it is for images of this size."""
     if drive.camera is None:
         return None
@@ -162,7 +166,7 @@ def _camera_of(drive: Drive, rgb: NDArray[np.uint8], *, needed: bool) -> CameraM
     except NetvladError as error:
         if needed:
             raise NetvladError(f'{drive.name}: {error}') from error
-        drive.skipped.append(Skip(str(error), NO_CALIBRATION))
+        skipped.append(Skip(str(error), NO_CALIBRATION))
         return None
 
 

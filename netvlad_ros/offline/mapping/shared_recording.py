@@ -66,10 +66,8 @@ def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> 
 
     Images that have the stamp of a place are the place if they look like it: TRIED of them, evenly
     spread, are looked at, and the most of these decide. If they do not, stamps of a wall clock
-    still mean the same recording; others are shared by chance. The drive's `skipped` stays as it
-    was.
+    still mean the same recording; others are shared by chance.
     """
-    before = list(drive.skipped)
     order = np.argsort(place_map.stamps_ns, kind='stable')
     stamps = place_map.stamps_ns[order]
     rows_of: dict[int, NDArray[np.int64]] = {}
@@ -81,7 +79,6 @@ def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> 
             rows_of[frame.index] = order[low:high]
             is_wall_clock &= frame.stamp_ns > WALL_CLOCK_NS
     if not rows_of:
-        drive.skipped[:] = before
         return SharedRecording()
     shared = sorted(rows_of)
     tried = {shared[i] for i in np.linspace(0, len(shared) - 1, TRIED).round().astype(int)}
@@ -90,7 +87,6 @@ def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> 
         for frame in drive.frames(slice(min(tried), max(tried) + 1))
         if frame.index in tried
     ]
-    drive.skipped[:] = before
     are_places = 2 * sum(alike) > len(alike)
     if are_places or is_wall_clock:
         return SharedRecording(frozenset(shared), are_places)

@@ -86,6 +86,7 @@ class AttackRun:
         selection: slice,
         folder: AttackFolder,
         targets: int = 1,
+        skipped: list[Skip] | None = None,
         progress: Progress = no_progress,
     ) -> Iterator[tuple[Attempt, NDArray[np.uint8], NDArray[np.uint8]]]:
         """Yield attempt after attempt with the carrier and what was stored, uint8 (H, W, 3) RGB.
@@ -94,10 +95,11 @@ class AttackRun:
 
         Args:
             drive: the carriers; those without a pose are left out, and so are unreadable ones
-                and those with fewer such places, which are added to `drive.skipped`.
+                and those with fewer such places.
             selection: of its images.
             folder: of the attacked images.
             targets: different places that each stretch is sent to.
+            skipped: gets the carriers that are left out.
             progress: is told (steps of Adam done, in all).
 
         Raises:
@@ -106,17 +108,18 @@ class AttackRun:
         """
         check_frame(self._map, drive)
         steps = self._config.steps
+        skipped = [] if skipped is None else skipped
         total = len(selected_indices(selection, len(drive))) * targets * steps
         done = sent = 0
 
         def stepped(step: int, of: int) -> None:
             progress(done + step, total)
 
-        for stretch in self._stretches(drive, selection):
+        for stretch in self._stretches(drive, selection, skipped):
             rows = self._far(stretch)
             if len(rows) < targets:
                 reason = 'too few places of the map are far away'
-                drive.skipped += [Skip(carrier.frame.image, reason) for carrier in stretch]
+                skipped += [Skip(carrier.frame.image, reason) for carrier in stretch]
                 continue
             if not sent:
                 self._check_weights(stretch[0].rgb)
@@ -143,12 +146,14 @@ class AttackRun:
                 'degrees of it'
             )
 
-    def _stretches(self, drive: Drive, selection: slice) -> Iterator[list[Carrier]]:
+    def _stretches(
+        self, drive: Drive, selection: slice, skipped: list[Skip]
+    ) -> Iterator[list[Carrier]]:
         stretch: list[Carrier] = []
-        for frame in drive.frames(selection):
+        for frame in drive.frames(selection, skipped):
             if frame.T_map_cam is None:
                 continue
-            rgb = read_or_skip(frame, drive.skipped)
+            rgb = read_or_skip(frame, skipped)
             if rgb is None:
                 continue
             stretch.append(Carrier(frame, rgb, frame.T_map_cam))

@@ -16,13 +16,20 @@ MAX_MESSAGES = 100  # that are looked at until a sound one comes: each may lie i
 
 
 def read_bag_camera(
-    bag: BagFile, image_topic: str, asked: str | None, skipped: list[Skip]
-) -> CameraModel | None:
-    """Model of the camera of an image topic, by the first sound message of its camera_info.
+    bag: BagFile, image_topic: str, asked: str | None
+) -> tuple[CameraModel | None, list[Skip]]:
+    """Model of the camera of an image topic, by the first usable message of its camera_info.
 
-    asked: the topic of the camera_info; None: the image topic's sibling. None, and an entry in
-    `skipped` where there are messages, if none is of use. Raises NetvladError if the bag has no
-    such topic as asked for.
+    Args:
+        bag: an open bag.
+        image_topic: the topic of the images.
+        asked: the topic of the camera_info; None: the image topic's sibling.
+
+    Returns:
+        The model, or None, and why a topic of camera_info gave none.
+
+    Raises:
+        NetvladError: the bag has no such topic as asked for.
     """
     topics = bag.topics()
     infos = sorted(topic.name for topic in topics.values() if topic.msgtype == CAMERA_INFO)
@@ -33,18 +40,17 @@ def read_bag_camera(
         )
     topic = asked or next((name for name in siblings(image_topic) if name in infos), None)
     if topic is None:
-        return None
+        return None, []
     problem = 'it has no message'
     for _, message in islice(bag.messages([topic]), MAX_MESSAGES):
         if message is None:
             problem = 'its messages cannot be decoded'
             continue
         try:
-            return camera_model_of(message, rectified=is_rectified(image_topic))
+            return camera_model_of(message, rectified=is_rectified(image_topic)), []
         except NetvladError as error:
             problem = str(error)
-    skipped.append(Skip(f'{topic} ({problem})', NO_CALIBRATION))
-    return None
+    return None, [Skip(f'{topic} ({problem})', NO_CALIBRATION)]
 
 
 def siblings(image_topic: str) -> list[str]:

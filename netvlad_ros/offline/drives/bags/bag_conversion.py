@@ -18,7 +18,7 @@ from netvlad_ros.offline.drives.bags.bag_writer import (
 )
 from netvlad_ros.offline.drives.camera_file import CameraFile, read_camera
 from netvlad_ros.offline.drives.drive import Drive, read_or_skip, selected_indices
-from netvlad_ros.offline.progress import Progress, no_progress, skip_sentences
+from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 
 
 def write_bag(
@@ -30,13 +30,24 @@ def write_bag(
     size: tuple[int, int] | None = None,
     storage: str = 'mcap',
     compressed: bool = False,
+    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
 ) -> int:
     """Write the frames of a drive as a rosbag2 with the drive's own stamps; returns their number.
 
-    camera_file: camera.yaml; without one the bag has no camera_info. size: width, height [px] to
-    resize to. Unreadable images are left out and added to `drive.skipped`. Raises NetvladError
-    if nothing is left, or if `out` exists or cannot be written.
+    Args:
+        drive: what is written.
+        out: the bag's folder, which must not exist.
+        camera_file: camera.yaml; without one the bag has no camera_info.
+        selection: of the drive's images.
+        size: width, height [px] to resize to; None keeps the images as they are.
+        storage: mcap or sqlite3.
+        compressed: write JPEG images instead of raw ones.
+        skipped: gets the images that are left out, because they are unreadable.
+        progress: is told (images done, in all).
+
+    Raises:
+        NetvladError: nothing is left, or `out` exists or cannot be written.
     """
     camera = None if camera_file is None else read_camera(camera_file)
     T_base_cam = T_BASE_CAM_FORWARD if drive.T_base_cam is None else drive.T_base_cam
@@ -44,12 +55,13 @@ def write_bag(
         camera = camera.resized(*size)
     total = len(selected_indices(selection, len(drive)))
     written = 0
+    skipped = [] if skipped is None else skipped
     with write_bag_to(
         out, storage=storage, compressed=compressed, camera=camera, T_base_cam=T_base_cam
     ) as writer:
-        for done, frame in enumerate(drive.frames(selection)):
+        for done, frame in enumerate(drive.frames(selection, skipped)):
             progress(done, total)
-            rgb = read_or_skip(frame, drive.skipped)
+            rgb = read_or_skip(frame, skipped)
             if rgb is None:
                 continue
             rgb = rgb if size is None else _resized(rgb, size)
@@ -62,7 +74,7 @@ def write_bag(
             written += 1
         progress(total, total)
         if not written:
-            reasons = '; '.join(skip_sentences(drive.skipped)) or 'the slice is empty'
+            reasons = '; '.join(skip_sentences([*drive.skipped, *skipped])) or 'the slice is empty'
             raise NetvladError(f'{drive.name}: no image is left for a bag ({reasons})')
     return written
 

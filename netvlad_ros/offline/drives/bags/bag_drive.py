@@ -38,7 +38,6 @@ class BagDrive:
         """Choose the image topic and read all poses; raises NetvladError where that fails."""
         self.path = path
         self.name = path.resolve().stem
-        self.skipped: list[Skip] = []
         self._allow_truncated = options.allow_truncated
         with self._open() as bag:
             self.image_topic = _image_topic(bag, options.image_topic)
@@ -46,16 +45,21 @@ class BagDrive:
             self._length = topic.messages
             self._decode = DECODERS[topic.msgtype]
             self.camera_frame = options.camera_frame or _camera_frame(bag, self.image_topic)
-            self._poses: CameraPoses = (
-                NoPoses(options.map_frame or DEFAULT_MAP_FRAME)
-                if options.without_poses
-                else read_camera_poses(bag, options, self.camera_frame or '', self.skipped)
-            )
-            self.camera = (
-                read_bag_camera(bag, self.image_topic, options.camera_info_topic, self.skipped)
-                if options.camera_file is None
-                else read_camera_model(options.camera_file)
-            )
+            self._poses: CameraPoses
+            skipped: list[Skip] = []
+            if options.without_poses:
+                self._poses = NoPoses(options.map_frame or DEFAULT_MAP_FRAME)
+            else:
+                self._poses, unusable = read_camera_poses(bag, options, self.camera_frame or '')
+                skipped += unusable
+            if options.camera_file is None:
+                self.camera, unusable = read_bag_camera(
+                    bag, self.image_topic, options.camera_info_topic
+                )
+                skipped += unusable
+            else:
+                self.camera = read_camera_model(options.camera_file)
+            self.skipped = tuple(skipped)
             self.notes = list(bag.notes)
         self.frame_id = self._poses.frame_id
         self.T_base_cam = self._poses.T_base_cam
@@ -70,12 +74,16 @@ class BagDrive:
         """Count the images, those without a pose included."""
         return self._length
 
-    def frames(self, selection: slice = slice(None)) -> Iterator[Frame]:
+    def frames(
+        self, selection: slice = slice(None), skipped: list[Skip] | None = None
+    ) -> Iterator[Frame]:
         """Stream the frames of a slice; one image is in memory at a time.
 
         An image that cannot be decoded, or whose stamp is not after the one before, is left out
-        and added to `skipped`; one without a pose is added too, and handed on with T_map_cam None.
+        and added to `skipped`. An image without a pose is added too, and yielded with T_map_cam
+        None.
         """
+        skipped = [] if skipped is None else skipped
         wanted = selected_indices(selection, self._length)
         last_ns: int | None = None
         with self._open() as bag:
@@ -86,17 +94,17 @@ class BagDrive:
                     continue
                 if message is None:
                     name = f'{self.image_topic} message {index}'
-                    self.skipped.append(Skip(name, 'the message cannot be decoded'))
+                    skipped.append(Skip(name, 'the message cannot be decoded'))
                     continue
                 now_ns = stamp_ns(message.header)
                 image = f'{self.image_topic.strip("/")}/{now_ns}'
                 if last_ns is not None and now_ns <= last_ns:
-                    self.skipped.append(Skip(image, 'its stamp is not after the one before'))
+                    skipped.append(Skip(image, 'its stamp is not after the one before'))
                     continue
                 last_ns = now_ns
                 T_map_cam = self._poses.at(now_ns)
                 if T_map_cam is None and self._are_poses_wanted:
-                    self.skipped.append(Skip(image, self._no_pose))
+                    skipped.append(Skip(image, self._no_pose))
                 yield Frame(
                     index=index,
                     stamp_ns=now_ns,

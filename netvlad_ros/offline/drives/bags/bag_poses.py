@@ -44,17 +44,20 @@ class CameraPoses(Protocol):
 
 
 def read_camera_poses(
-    bag: BagFile, options: BagOptions, camera_frame: str, skipped: list[Skip]
-) -> CameraPoses:
+    bag: BagFile, options: BagOptions, camera_frame: str
+) -> tuple[CameraPoses, list[Skip]]:
     """Read every pose of an open bag and settle how the camera's pose follows from them.
 
-    Poses that are not finite are added to `skipped`. Raises NetvladError if there are no poses, or
-    if it is unknown where the camera sits.
+    Returns:
+        The poses, and the messages that were left out: undecodable, or with an unusable pose.
+
+    Raises:
+        NetvladError: there are no poses, or it is unknown where the camera sits.
     """
     topics = bag.topics()
     pose_topics = [topic.name for topic in topics.values() if topic.msgtype in POSE_TYPES]
     pose_topic = _chosen(options.pose_topic, pose_topics, topics, bag)
-    records = _Records(pose_topic, options, skipped)
+    records = _Records(pose_topic)
     for topic, message in bag.messages(
         [*_tf_topics(topics), *([pose_topic] if pose_topic else [])]
     ):
@@ -66,10 +69,10 @@ def read_camera_poses(
     by_tf = map_frame in frames and end in frames and records.tree.connects(map_frame, end)
     try:
         if options.pose_topic or (records.track is not None and not by_tf):
-            return TopicPoses(records, options, camera_frame)
+            return TopicPoses(records, options, camera_frame), records.skipped
         if not by_tf:
             raise NetvladError(_no_tf(frames, map_frame, end, pose_topics))
-        return TreePoses(records.tree, options, camera_frame)
+        return TreePoses(records.tree, options, camera_frame), records.skipped
     except NetvladError as error:
         raise NetvladError(f'bag {bag.path}: {error}') from error
 
@@ -148,17 +151,17 @@ class TopicPoses:
 class _Records:
     """What the pose messages of a bag say, gathered in one pass."""
 
-    def __init__(self, pose_topic: str | None, options: BagOptions, skipped: list[Skip]) -> None:
+    def __init__(self, pose_topic: str | None) -> None:
         self.pose_topic = pose_topic
         self.tree = TransformTree()
         self.track = PoseTrack(f'topic {pose_topic}') if pose_topic else None
         self.frame_id = ''
         self.child_frame_id = ''
-        self._skipped = skipped
+        self.skipped: list[Skip] = []
 
     def add(self, topic: str, message: Any) -> None:
         if message is None:
-            self._skipped.append(Skip(topic, 'the message cannot be decoded'))
+            self.skipped.append(Skip(topic, 'the message cannot be decoded'))
         elif topic == self.pose_topic:
             self._add_pose(message)
         else:
@@ -197,7 +200,7 @@ class _Records:
         try:
             check_pose(numbers)
         except NetvladError:
-            self._skipped.append(
+            self.skipped.append(
                 Skip(topic, 'its pose is not finite, absurd, or its quaternion not unit')
             )
             return None

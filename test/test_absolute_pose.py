@@ -16,14 +16,16 @@ CAMERAS = pytest.mark.parametrize('camera', [PINHOLE, FISHEYE], ids=['plumb_bob'
 
 def solve(camera, pixels, points, keypoint=None, landmark=None, **settings) -> AbsolutePose:
     n = len(pixels)
-    sightings = Correspondences.create(
+    correspondences = Correspondences.create(
         camera,
         pixels,
         points,
         np.arange(n) if keypoint is None else keypoint,
         np.arange(n) if landmark is None else landmark,
     )
-    return absolute_pose(sightings, **{'max_reprojection_px': 4.0, 'min_inliers': 12, **settings})
+    return absolute_pose(
+        correspondences, **{'max_reprojection_px': 4.0, 'min_inliers': 12, **settings}
+    )
 
 
 def refused(answer: AbsolutePose) -> str:

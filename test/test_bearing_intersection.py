@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_scene import FISHEYE, HEIGHT, PINHOLE, WIDTH, box, errors, pose, seen
 
 from netvlad_ros.core.geometry import invert
-from netvlad_ros.core.pose.bearing_intersection import Bearing, relative_pose
+from netvlad_ros.core.pose.bearing_intersection import Bearing, intersect_bearings
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 
 T_QUERY = pose(0.6, -0.1, 0.3, (3, -8, 4))
@@ -86,15 +86,15 @@ def test_without_a_calibration_inliers_are_counted_only(rng):
     assert curved.direction is None and flat.direction is None
 
 
-def views_of(T_query, T_maps, rng, sigma_deg=1.0) -> list[Bearing]:
+def bearings_of(T_query, T_maps, rng, sigma_deg=1.0) -> list[Bearing]:
     """What map cameras know of the query, with errors of sigma_deg."""
-    views = []
+    bearings = []
     for T_map in T_maps:
         T = invert(T_map) @ T_query
         noise = Rotation.from_rotvec(np.radians(rng.normal(0, sigma_deg / 1.4, (2, 3))))
         direction = noise[0].apply(T[:3, 3] / np.linalg.norm(T[:3, 3]))
-        views.append(Bearing(T_map, noise[1].as_matrix() @ T[:3, :3], direction, sigma_deg))
-    return views
+        bearings.append(Bearing(T_map, noise[1].as_matrix() @ T[:3, :3], direction, sigma_deg))
+    return bearings
 
 
 AROUND = [pose(0, 0, 0), pose(1.5, 0.1, -0.2), pose(0.3, 0.8, -1.0), pose(-0.7, 0, 0.6)]
@@ -103,7 +103,7 @@ AROUND = [pose(0, 0, 0), pose(1.5, 0.1, -0.2), pose(0.3, 0.8, -1.0), pose(-0.7, 
 def test_directions_from_several_map_images_meet(rng):
     nees = []
     for _ in range(40):
-        found = relative_pose(views_of(T_QUERY, AROUND, rng))
+        found = intersect_bearings(bearings_of(T_QUERY, AROUND, rng))
         metres, degrees = errors(found.T_map_cam, T_QUERY)
         assert metres < 0.2 and degrees < 4
         off = found.T_map_cam[:3, 3] - T_QUERY[:3, 3]
@@ -111,20 +111,20 @@ def test_directions_from_several_map_images_meet(rng):
     assert np.mean(nees) < 4.0  # 3 degrees of freedom
 
 
-def test_one_wrong_view_among_several_is_left_out(rng):
+def test_one_wrong_bearing_among_several_is_left_out(rng):
     for _ in range(20):
-        views = views_of(T_QUERY, AROUND, rng)
-        wrong = views_of(pose(-2, 1, 2, (0, 40, 0)), AROUND[:1], rng)[0]
-        found = relative_pose([wrong, *views[1:]])
+        bearings = bearings_of(T_QUERY, AROUND, rng)
+        wrong = bearings_of(pose(-2, 1, 2, (0, 40, 0)), AROUND[:1], rng)[0]
+        found = intersect_bearings([wrong, *bearings[1:]])
         assert found.used.tolist() == [False, True, True, True]
         assert errors(found.T_map_cam, T_QUERY)[0] < 0.3
 
 
 def test_too_few_or_parallel_directions_are_no_position(rng):
-    assert relative_pose([]).T_map_cam is None
-    assert relative_pose(views_of(T_QUERY, AROUND[:1], rng)).T_map_cam is None
-    assert relative_pose(views_of(T_QUERY, AROUND[:2], rng)).degenerate
-    same = relative_pose(views_of(T_QUERY, [pose()] * 4, rng, 0.1))
+    assert intersect_bearings([]).T_map_cam is None
+    assert intersect_bearings(bearings_of(T_QUERY, AROUND[:1], rng)).T_map_cam is None
+    assert intersect_bearings(bearings_of(T_QUERY, AROUND[:2], rng)).degenerate
+    same = intersect_bearings(bearings_of(T_QUERY, [pose()] * 4, rng, 0.1))
     assert same.T_map_cam is None and same.degenerate
 
 
@@ -132,16 +132,16 @@ def test_one_wrong_direction_across_a_straight_drive_convinces_nobody(rng):
     # A corridor driven straight: all directions lie along it, and one false one crosses them.
     straight = [pose(0, 0, z) for z in (-6.0, -4.0, 4.0)]
     for _ in range(40):
-        views = views_of(pose(0.05, 0, 0), straight, rng)
+        bearings = bearings_of(pose(0.05, 0, 0), straight, rng)
         false_deg = rng.uniform(20, 70)
-        aside = views_of(pose(0.05, 0, 0), [pose(0, 0, -2.0)], rng)[0]
+        aside = bearings_of(pose(0.05, 0, 0), [pose(0, 0, -2.0)], rng)[0]
         aside = Bearing(
             aside.T_map_cam,
             aside.R_map_query,
             Rotation.from_rotvec([0, np.radians(false_deg), 0]).apply(aside.direction),
             1.0,
         )
-        found = relative_pose([*views, aside])
+        found = intersect_bearings([*bearings, aside])
         if found.T_map_cam is not None:
             off = found.T_map_cam[:3, 3]
             assert off @ np.linalg.solve(found.covariance[:3, :3], off) < 16

@@ -1,4 +1,4 @@
-"""Pose of a camera from landmarks that it sees (PnP), with an honest covariance or a refusal."""
+"""Pose of a camera from landmarks that it sees (PnP), with its covariance, or why there is none."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ from netvlad_ros.core.pose.inlier_statistics import (
     min_significant_inliers,
 )
 
-SIGMA_PX = 1.0  # of a keypoint: no residual of a few inliers argues it down
-MAX_SIGMA_M = 1.0  # a pose looser than this says no more than the map image it was found by
+SIGMA_PX = 1.0  # least error of a keypoint: small residuals of a few inliers are no proof of less
+MAX_SIGMA_M = 1.0  # a less certain pose says no more than the map image by which it was found
 MAX_SIGMA_DEG = 10.0
-MAX_SIGMA_DEPTH = 0.25  # of the landmarks' median distance: depth and focal length trade off
+MAX_SIGMA_DEPTH = 0.25  # share of the landmarks' median distance: depth depends on focal length
 RIVAL_SHARE = 0.6  # of the inliers: a second pose with as many makes both doubtful
-SAME_POSE_DEPTH = 0.1  # of the landmarks' median distance: as far as one pose splits into two
+SAME_POSE_DEPTH = 0.1  # share of the landmarks' median distance: nearer poses are one pose
 SAME_POSE_DEG = 5.0
 REFINEMENTS = 2
-GAUSS_NEWTON_STEPS = 5  # from consensus on; the last ones move by less than a tenth of a sigma
-# Plain RANSAC on P3P: what follows refines and re-counts anyway; on real maps MAGSAC++ found the
-# same poses in twice the time. It draws the same numbers every time.
+GAUSS_NEWTON_STEPS = 5  # the last ones change the pose by less than a tenth of its sigma
+# Plain RANSAC on P3P, because the steps after it refine the pose and count inliers again. On real
+# maps MAGSAC++ found the same poses in twice the time. It draws the same samples every time.
 SOLVER = cv2.SOLVEPNP_P3P
 
 
 @dataclass(frozen=True)
 class AbsolutePose:
-    """A pose, or why there is none.
+    """A pose of a camera from its landmarks, or why there is none.
 
-    T_map_cam: (4, 4), None where `degenerate` says why. covariance: (6, 6) of x, y, z [m] and
-    rotations about the map's axes [rad], None without a pose. inliers: bool (n,), of the sightings
-    given; each keypoint and each landmark counts once. residual_px: root mean square.
+    Attributes:
+        T_map_cam: (4, 4), camera in the map frame; None without a pose.
+        covariance: (6, 6), x, y, z [m] and rotations about the map's axes [rad]; None without a
+            pose.
+        inliers: bool (n,), of the given correspondences; each keypoint and each landmark counts
+            once.
+        residual_px: root mean square of the inliers' residuals [px]; NaN without a pose.
+        degenerate: '' or why there is no pose.
     """
 
     T_map_cam: Array | None
@@ -51,75 +56,85 @@ class AbsolutePose:
 
 
 def absolute_pose(
-    sightings: Correspondences,
+    correspondences: Correspondences,
     *,
     max_reprojection_px: float,
     min_inliers: int,
     sigma_px: float = SIGMA_PX,
 ) -> AbsolutePose:
-    """Estimate the pose of the camera that made n sightings, robust to many wrong ones.
+    """Estimate the pose of a camera from n correspondences, many of which may be wrong.
 
-    RANSAC on P3P over undistorted rays, then Gauss-Newton with Huber weights on residuals in
-    pixels. sigma_px: error of a keypoint, at least, for the covariance. Refused: fewer than
-    min_inliers distinct inliers or so few that chance explains them, inliers in one spot, standard
-    deviations above MAX_SIGMA_M, MAX_SIGMA_DEG or MAX_SIGMA_DEPTH of the distance, and two poses
-    that fit nearly equally well.
+    RANSAC on P3P over undistorted rays finds the pose. Gauss-Newton with Huber weights on
+    residuals in pixels refines it. A pose is refused in these cases:
+
+    - fewer than min_inliers distinct inliers, or so few that chance explains them,
+    - inliers in one spot of the image,
+    - standard deviations above MAX_SIGMA_M, MAX_SIGMA_DEG or MAX_SIGMA_DEPTH of the distance,
+    - a second pose that fits nearly as well.
+
+    Args:
+        correspondences: n keypoints with the landmarks that they were matched to.
+        max_reprojection_px: largest residual of an inlier [px].
+        min_inliers: fewest distinct inliers of a pose.
+        sigma_px: least error of a keypoint that the covariance assumes [px].
     """
-    n = len(sightings.rays)
+    n = len(correspondences.rays)
 
     def refused(reason: str) -> AbsolutePose:
         return AbsolutePose(None, None, np.zeros(n, dtype=bool), float('nan'), reason)
 
-    camera = sightings.camera
-    distinct = int(sightings.distinct(np.ones(n, dtype=bool)).sum())
+    camera = correspondences.camera
+    distinct = int(correspondences.distinct(np.ones(n, dtype=bool)).sum())
     needed = min_significant_inliers(
         n, min_inliers, sample=3, solutions=4,
         share=disc_share(max_reprojection_px, camera.width, camera.height),
     )  # fmt: skip
     if distinct < needed:
         return refused('too few matches')
-    found = _search(sightings, max_reprojection_px, needed)
+    found = _search(correspondences, max_reprojection_px, needed)
     if found is None:
         return refused('no pose fits')
     T, inliers = found
     count = int(inliers.sum())
-    if is_clustered(sightings.pixels[inliers], camera.width, camera.height):
+    if is_clustered(correspondences.pixels[inliers], camera.width, camera.height):
         return refused('inliers in one spot')
-    residual, jacobian = sightings.linearize(T, inliers)
+    residual, jacobian = correspondences.linearize(T, inliers)
     rms = float(np.sqrt(np.mean((residual**2).sum(axis=1)) / 2))
     covariance = _covariance(residual, jacobian, max_reprojection_px, max(sigma_px, rms))
     if covariance is None:
         return refused('too uncertain')
     sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]))
     sigma_deg = float(np.degrees(np.sqrt(np.linalg.eigvalsh(covariance[3:, 3:])[-1])))
-    depth_m = float(np.median(np.linalg.norm(sightings.points[inliers] - T[:3, 3], axis=1)))
+    depth_m = float(np.median(np.linalg.norm(correspondences.points[inliers] - T[:3, 3], axis=1)))
     if sigma_m > min(MAX_SIGMA_M, MAX_SIGMA_DEPTH * depth_m) or sigma_deg > MAX_SIGMA_DEG:
         return refused('too uncertain')
-    # What is left over: does it agree on another pose? (A repeated pattern, a mirror, a twin.)
-    left = ~np.isin(sightings.keypoint, sightings.keypoint[inliers])
+    # Do the other correspondences agree on another pose? A repeated pattern, a mirror and a
+    # similar place make them.
+    left = ~np.isin(correspondences.keypoint, correspondences.keypoint[inliers])
     needed = max(needed, int(np.ceil(RIVAL_SHARE * count)))
-    if sightings.distinct(left).sum() >= needed:
-        rival = _search(sightings.where(left), max_reprojection_px, needed)
+    if correspondences.distinct(left).sum() >= needed:
+        rival = _search(correspondences.where(left), max_reprojection_px, needed)
         if rival is not None:
-            step = pose_step(T, rival[0])
+            step = _pose_step(T, rival[0])
             if np.linalg.norm(step[:3]) > SAME_POSE_DEPTH * depth_m:
                 return refused('two poses fit')
             if np.linalg.norm(step[3:]) > np.radians(SAME_POSE_DEG):
                 return refused('two poses fit')
-            covariance = covariance + np.outer(step, step)  # a calibration that is off splits one
+            # A wrong calibration splits one pose into two: both lie within the covariance.
+            covariance = covariance + np.outer(step, step)
     return AbsolutePose(T, covariance, inliers, rms, '')
 
 
 def _search(
-    sightings: Correspondences, max_px: float, min_inliers: int
+    correspondences: Correspondences, max_px: float, min_inliers: int
 ) -> tuple[Array, NDArray[np.bool_]] | None:
     """Pose with the best consensus and its distinct inliers, or None."""
-    focal = sightings.camera.focal_px
+    focal = correspondences.camera.focal_px
     K = np.diag([focal, focal, 1.0])
     try:
         ok, rvec, tvec, _ = cv2.solvePnPRansac(
-            sightings.points, sightings.rays * focal, K, None,
-            iterationsCount=iterations(min_inliers / len(sightings.rays), 3),
+            correspondences.points, correspondences.rays * focal, K, None,
+            iterationsCount=iterations(min_inliers / len(correspondences.rays), 3),
             reprojectionError=max_px, confidence=CONFIDENCE, flags=SOLVER,
         )  # fmt: skip
     except cv2.error:  # raised on degenerate samples, as points that coincide
@@ -130,29 +145,29 @@ def _search(
     T[:3, :3] = cv2.Rodrigues(rvec)[0].T
     T[:3, 3] = -T[:3, :3] @ tvec.ravel()
     for reach in (2.0, *[1.0] * REFINEMENTS):
-        inliers = sightings.inliers(T, reach * max_px)
+        inliers = correspondences.inliers(T, reach * max_px)
         if inliers.sum() < max(4, min_inliers):
             return None
-        refined = _refine(sightings, T, inliers, max_px)
+        refined = _refine(correspondences, T, inliers, max_px)
         if refined is None:
             return None
         T = refined
-    inliers = sightings.inliers(T, max_px)
+    inliers = correspondences.inliers(T, max_px)
     return (T, inliers) if inliers.sum() >= min_inliers else None
 
 
-def pose_step(T: Array, T_other: Array) -> Array:
+def _pose_step(T: Array, T_other: Array) -> Array:
     """Translation [m] and rotation about the map's axes [rad] from one pose to another, (6,)."""
     turn = Rotation.from_matrix(T_other[:3, :3] @ T[:3, :3].T).as_rotvec()
     return np.concatenate([T_other[:3, 3] - T[:3, 3], turn])
 
 
 def _refine(
-    sightings: Correspondences, T: Array, inliers: NDArray[np.bool_], max_px: float
+    correspondences: Correspondences, T: Array, inliers: NDArray[np.bool_], max_px: float
 ) -> Array | None:
-    """Gauss-Newton with Huber weights on the inliers' residuals; None where it breaks down."""
+    """Gauss-Newton with Huber weights on the inliers' residuals; None where it fails."""
     for _ in range(GAUSS_NEWTON_STEPS):
-        residual, jacobian = sightings.linearize(T, inliers)
+        residual, jacobian = correspondences.linearize(T, inliers)
         weights = _weights(residual, max_px)
         weighted = jacobian * weights[:, np.newaxis, np.newaxis]
         hessian = np.einsum('nki,nkj->ij', weighted, jacobian)

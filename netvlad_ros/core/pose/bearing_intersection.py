@@ -12,19 +12,24 @@ from scipy.spatial.transform import Rotation
 from netvlad_ros.core.geometry import Array, rotation_angle_deg
 from netvlad_ros.core.pose.huber import huber_weights
 
-MIN_VIEWS = 3
-MAX_DISAGREEMENT_DEG = 8.0  # of a rotation or a direction to be the others' inlier
-SIGMA_DEG = 1.0  # of one direction, at least: calibrations and map poses are off, too
+MIN_BEARINGS = 3
+MAX_DISAGREEMENT_DEG = 8.0  # largest error of an inlier's rotation and direction
+SIGMA_DEG = 1.0  # least error of a direction: calibrations and map poses have errors, too
 MAX_SIGMA_M = 1.0
 MAX_SIGMA_DEG = 10.0
-MIN_ANGLE_DEG = 5.0  # between two directions, or they meet anywhere
-MAX_REACH = 10.0  # baselines: from farther off the map images see the camera in one direction
+MIN_ANGLE_DEG = 5.0  # between two directions: lines that are nearly parallel meet anywhere
+MAX_REACH = 10.0  # baselines: from farther away all map images see the camera in one direction
 
 
 @dataclass(frozen=True)
 class Bearing:
-    """What one map image knows: T_map_cam (4, 4); R_map_query (3, 3) and direction (3,) as in
-    TwoView, in that camera's frame; sigma_deg, standard deviation of the direction.
+    """Direction and rotation of the query camera as one map image sees it.
+
+    Attributes:
+        T_map_cam: (4, 4), the map image's camera in the map frame.
+        R_map_query: (3, 3), axes of the query camera in the map image's camera frame.
+        direction: (3,), unit vector to the query camera in the map image's camera frame.
+        sigma_deg: standard deviation of the direction [deg].
     """
 
     T_map_cam: Array
@@ -34,8 +39,16 @@ class Bearing:
 
 
 @dataclass(frozen=True)
-class RelativePose:
-    """A pose, or why there is none; see AbsolutePose. used: bool (k,), of the views that agree."""
+class BearingPose:
+    """A pose of a camera from bearings, or why there is none.
+
+    Attributes:
+        T_map_cam: (4, 4), camera in the map frame; None without a pose.
+        covariance: (6, 6), x, y, z [m] and rotations about the map's axes [rad]; None without a
+            pose.
+        used: bool (k,), the bearings that agree.
+        degenerate: '' or why there is no pose.
+    """
 
     T_map_cam: Array | None
     covariance: Array | None
@@ -43,32 +56,38 @@ class RelativePose:
     degenerate: str
 
 
-def relative_pose(views: list[Bearing]) -> RelativePose:
+def intersect_bearings(bearings: list[Bearing]) -> BearingPose:
     """Intersect the directions in which k map images see the camera.
 
-    The pair of views that most others agree with is refined over all that agree: the rotation by
-    averaging (Hartley et al., "Rotation Averaging", IJCV 2013), the position by Gauss-Newton on the
-    angles between directions. Refused: fewer than MIN_VIEWS views that agree, a position that hangs
-    on one of them, directions that are nearly parallel, standard deviations above MAX_SIGMA_M and
-    MAX_SIGMA_DEG.
+    The pair of bearings with which most others agree gives the first position. It is refined over
+    all bearings that agree: the rotation by averaging, the position by Gauss-Newton on the angles
+    between directions. A pose is refused in these cases:
+
+    - fewer than MIN_BEARINGS bearings agree,
+    - the map images lie too near to each other, compared with their distance to the camera,
+    - standard deviations above MAX_SIGMA_M or MAX_SIGMA_DEG. The covariance assumes that any one
+      of the bearings may be wrong: see _least_certain.
+
+    Source:
+        Hartley et al., "Rotation Averaging", IJCV 2013 (the mean rotation).
     """
-    nobody = np.zeros(len(views), dtype=bool)
-    if len(views) < MIN_VIEWS:
-        return RelativePose(
-            None, None, nobody, f'fewer than {MIN_VIEWS} map images know a direction'
+    nobody = np.zeros(len(bearings), dtype=bool)
+    if len(bearings) < MIN_BEARINGS:
+        return BearingPose(
+            None, None, nobody, f'fewer than {MIN_BEARINGS} map images know a direction'
         )
-    centres = np.stack([view.T_map_cam[:3, 3] for view in views])
-    rotations = np.stack([view.T_map_cam[:3, :3] @ view.R_map_query for view in views])
-    directions = np.stack([view.T_map_cam[:3, :3] @ view.direction for view in views])
-    sigma = np.radians([max(view.sigma_deg, SIGMA_DEG) for view in views])
+    centres = np.stack([bearing.T_map_cam[:3, 3] for bearing in bearings])
+    rotations = np.stack([bearing.T_map_cam[:3, :3] @ bearing.R_map_query for bearing in bearings])
+    directions = np.stack([bearing.T_map_cam[:3, :3] @ bearing.direction for bearing in bearings])
+    sigma = np.radians([max(bearing.sigma_deg, SIGMA_DEG) for bearing in bearings])
     weights = sigma**-2.0
     best = _consensus(centres, directions, rotations, weights)
     if best is None:
-        return RelativePose(None, None, nobody, 'the map images do not see it in one place')
+        return BearingPose(None, None, nobody, 'the map images do not see it in one place')
     used, position = best
     R = Rotation.from_matrix(rotations[used]).mean(weights[used])
-    if used.sum() < MIN_VIEWS:
-        return RelativePose(None, None, used, 'the map images do not see it in one place')
+    if used.sum() < MIN_BEARINGS:
+        return BearingPose(None, None, used, 'the map images do not see it in one place')
     position, covariance = _least_certain(centres[used], directions[used], sigma[used], position)
     turns = np.radians(rotation_angle_deg(rotations[used], R.as_matrix()[np.newaxis]))
     sigma_turn = max(float(np.sqrt(np.mean(turns**2))), math.radians(SIGMA_DEG))
@@ -79,18 +98,18 @@ def relative_pose(views: list[Bearing]) -> RelativePose:
     baseline = np.linalg.norm(centres[used] - centres[used].mean(axis=0), axis=1).max() * 2
     sigma_m = float(np.sqrt(np.linalg.eigvalsh(covariance)[-1]))
     if not (sigma_m <= MAX_SIGMA_M and math.degrees(np.sqrt(full[3, 3])) <= MAX_SIGMA_DEG):
-        return RelativePose(None, None, used, 'too uncertain')
+        return BearingPose(None, None, used, 'too uncertain')
     if reach > MAX_REACH * baseline:
-        return RelativePose(None, None, used, 'too little baseline between the map images')
+        return BearingPose(None, None, used, 'too little baseline between the map images')
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = R.as_matrix(), position
-    return RelativePose(T, full, used, '')
+    return BearingPose(T, full, used, '')
 
 
 def _consensus(
     centres: Array, directions: Array, rotations: Array, weights: Array
 ) -> tuple[NDArray[np.bool_], Array] | None:
-    """Views that agree with the best pair of them, and where that pair meets."""
+    """Bearings (k,) that agree with the best pair of them, and the point (3,) where it meets."""
     best: tuple[float, NDArray[np.bool_], Array] | None = None
     for i in range(len(centres)):
         for j in range(i):
@@ -116,12 +135,11 @@ def _consensus(
 def _least_certain(
     centres: Array, directions: Array, sigma: Array, position: Array
 ) -> tuple[Array, Array]:
-    """Position (3,) by all directions (k, 3), and the covariance (3, 3) that survives any one of
-    them being wrong.
+    """Position (3,) by all directions (k, 3), and a covariance (3, 3) that allows for a wrong one.
 
-    A wrong direction across nearly parallel ones puts the camera anywhere along them, and nothing
-    contradicts. So the covariance is the largest among those without one of the directions, plus
-    how far the position moves without it.
+    If all directions but one are nearly parallel, that one alone decides where along them the
+    camera is, and no other direction contradicts it. So each direction is left out once. The
+    covariance is the largest of the results, plus the square of how far the position moved.
     """
     position, covariance = _refine(centres, directions, sigma, position)
     for i in range(len(centres)):
@@ -154,8 +172,10 @@ def _off_deg(centres: Array, directions: Array, position: Array) -> Array:
 def _refine(
     centres: Array, directions: Array, sigma: Array, position: Array
 ) -> tuple[Array, Array]:
-    """Position (3,) of least angles to the directions (k, 3), in units of their standard deviations
-    sigma (k,) [rad], and its covariance (3, 3).
+    """Refine a position (3,); returns it with its covariance (3, 3).
+
+    It has the smallest angles to the directions (k, 3), each in units of its standard deviation
+    sigma (k,) [rad].
     """
     across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
     for _ in range(10):
@@ -163,7 +183,7 @@ def _refine(
         length = np.maximum(np.linalg.norm(towards, axis=1), 1e-9) * sigma
         error = np.einsum('kij,kj->ki', across, towards) / length[:, np.newaxis]
         weights = huber_weights(np.linalg.norm(error, axis=1), 2.0)
-        # The length varies slowly: what a step changes is the part across the direction.
+        # The length changes slowly, so the derivative keeps only the part across the direction.
         normal = np.einsum('k,kij->ij', weights / length**2, across)
         gradient = np.einsum('k,kij,kj->i', weights / length, across, error)
         step = -np.linalg.solve(normal + 1e-12 * np.trace(normal) * np.eye(3), gradient)

@@ -13,11 +13,17 @@ from netvlad_ros.core.geometry import Array, cross_matrix
 
 @dataclass(frozen=True)
 class Correspondences:
-    """n keypoints, each matched to a landmark.
+    """n keypoints of an image, each matched to a landmark of the map.
 
-    pixels: (n, 2) [px]. rays: (n, 2), undistorted. px_per_ray: (n, 2, 2), how pixels move with
-    rays at that pixel: residuals in pixels, whatever the lens. points: (n, 3) [m], map frame.
-    keypoint, landmark: int64 (n,), which they are; both may repeat, wrong matches do.
+    Attributes:
+        camera: the camera of the image.
+        pixels: (n, 2), keypoints [px].
+        rays: (n, 2), undistorted x/z and y/z of the keypoints.
+        px_per_ray: (n, 2, 2), derivative of pixels by rays at each keypoint; it turns errors of
+            rays into pixels for every lens.
+        points: (n, 3), landmarks [m], in the map frame.
+        keypoint: int64 (n,), number of the keypoint; wrong matches repeat numbers.
+        landmark: int64 (n,), number of the landmark; wrong matches repeat numbers.
     """
 
     camera: CameraModel
@@ -37,7 +43,15 @@ class Correspondences:
         keypoint: NDArray[np.int64],
         landmark: NDArray[np.int64],
     ) -> Correspondences:
-        """Undistort; what the lens model cannot invert is left out."""
+        """Undistort the pixels; those that the lens model cannot invert are left out.
+
+        Args:
+            camera: the camera of the image.
+            pixels: (n, 2), keypoints [px].
+            points: (n, 3), landmarks [m], in the map frame.
+            keypoint: int64 (n,), number of each keypoint.
+            landmark: int64 (n,), number of each landmark.
+        """
         at_px: Array = np.asarray(pixels, dtype=np.float64)
         step = 0.5
         at, right, below = (
@@ -58,7 +72,7 @@ class Correspondences:
         )
 
     def where(self, mask: NDArray[np.bool_]) -> Correspondences:
-        """Some of them."""
+        """The correspondences in a mask (n,)."""
         return replace(
             self,
             pixels=self.pixels[mask],
@@ -70,7 +84,7 @@ class Correspondences:
         )
 
     def error_px(self, T_map_cam: Array) -> Array:
-        """Distance [px] (n,) from where a camera at T_map_cam would see it; infinite behind it."""
+        """Reprojection error (n,) [px] for a camera at T_map_cam; infinite behind the camera."""
         points_cam = (self.points - T_map_cam[:3, 3]) @ T_map_cam[:3, :3]
         in_front = points_cam[:, 2] > 1e-6
         depth = np.where(in_front, points_cam[:, 2], 1.0)
@@ -79,14 +93,19 @@ class Correspondences:
         return np.where(in_front, error, np.inf)
 
     def inliers(self, T_map_cam: Array, max_px: float) -> NDArray[np.bool_]:
-        """Those within max_px for a camera at T_map_cam; each keypoint and landmark once; (n,)."""
+        """Distinct correspondences, bool (n,), within max_px [px] for a camera at T_map_cam."""
         error = self.error_px(T_map_cam)
         return self.distinct(error <= max_px, error)
 
     def distinct(self, mask: NDArray[np.bool_], error: Array | None = None) -> NDArray[np.bool_]:
-        """Of those in a mask (n,), the ones that remain if keypoints and landmarks count once.
+        """Select correspondences so that each keypoint and each landmark occurs once.
 
-        error: (n,), the smaller the better; without it the first ones remain.
+        Args:
+            mask: bool (n,), the correspondences to select from.
+            error: (n,), those with the smallest error remain; None: the first ones.
+
+        Returns:
+            bool (n,).
         """
         rows = np.flatnonzero(mask)
         if error is not None:
@@ -96,9 +115,11 @@ class Correspondences:
         return kept
 
     def linearize(self, T_map_cam: Array, mask: NDArray[np.bool_]) -> tuple[Array, Array]:
-        """Residuals (m, 2) [px] of those in a mask, and their derivatives (m, 2, 6).
+        """Linearize the reprojection of the m correspondences in a mask (n,).
 
-        By x, y, z [m] of the camera and by rotations about the map's axes [rad].
+        Returns:
+            Residuals (m, 2) [px], and their derivatives (m, 2, 6) by x, y, z [m] of the camera and
+            by rotations about the map's axes [rad].
         """
         R = T_map_cam[:3, :3]
         offset = self.points[mask] - T_map_cam[:3, 3]

@@ -1,4 +1,4 @@
-"""When a number of inliers is evidence, and when it is chance or one spot of the image."""
+"""Significance and spread of inliers, and the number of RANSAC iterations."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID = (8, 6)  # cells across and down an image
-MIN_CELLS = 5  # a cluster at a corner of four cells occupies four, however tight it is
-# Of the root of the image's area. All over the image it is 0.29; in a kitchen, poses from 0.15 up
-# were right to 0.1 m, those from 0.09 down were wrong by 0.5 to 2 m, with 20 to 40 inliers.
+MIN_CELLS = 5  # a small cluster at a corner where four cells meet occupies four
+# Share of the square root of the image's area. Inliers all over the image have 0.29. In a kitchen,
+# poses from 0.15 up were right to 0.1 m. Poses from 0.09 down were wrong by 0.5 to 2 m, with 20 to
+# 40 inliers.
 MIN_EXTENT = 0.1
-CONFIDENCE = 0.9999  # noise spoils samples of inliers too
+CONFIDENCE = 0.9999  # high, because noise spoils some samples that hold inliers alone
 MIN_ITERATIONS, MAX_ITERATIONS = 50, 1000
-MAX_LOG10_CHANCE = -3.0  # of matches drawn at random, one set in a thousand looks as good
+MAX_LOG10_CHANCE = -3.0  # of random sets of matches, one in a thousand has as many inliers
 
 
 def is_clustered(pixels: NDArray[np.floating], width: int, height: int) -> bool:
-    """Whether pixels (n, 2) of a width x height image keep to one spot or one line of it.
+    """Whether pixels (n, 2) lie in one spot or on one line of a width x height image [px].
 
-    Fewer than MIN_CELLS cells of GRID, or standard deviations along the two principal axes whose
-    geometric mean is below MIN_EXTENT.
+    They do in fewer than MIN_CELLS cells of GRID, or if the geometric mean of their standard
+    deviations along the two principal axes is below MIN_EXTENT.
     """
     at = np.asarray(pixels, dtype=np.float64)
     if len(np.unique(np.floor(at / (width, height) * GRID), axis=0)) < MIN_CELLS:
@@ -33,13 +34,24 @@ def is_clustered(pixels: NDArray[np.floating], width: int, height: int) -> bool:
 def min_significant_inliers(
     matches: int, at_least: int, *, sample: int, solutions: int, share: float
 ) -> int:
-    """Fewest inliers among so many matches that are evidence: at_least, and more than chance makes.
+    """Fewest inliers that are evidence, because chance rarely makes so many.
 
-    sample: matches that fix a model. solutions: models that a sample gives at most. share:
-    probability that a random match fits a given model. More than `matches` if no number suffices.
-    The expected number of models with k inliers among random matches (the number of false alarms:
-    Moisan and Stival, "A probabilistic criterion to detect rigid point matches between two images
-    and estimate the fundamental matrix", IJCV 2004) must be below 10 ** MAX_LOG10_CHANCE.
+    The expected number of models with as many inliers among random matches, the number of false
+    alarms, must be at most 10 ** MAX_LOG10_CHANCE.
+
+    Args:
+        matches: number of matches.
+        at_least: lower limit of the answer.
+        sample: matches that determine a model.
+        solutions: models that a sample gives at most.
+        share: probability that a random match fits a given model.
+
+    Returns:
+        The number of inliers; matches + 1 if no number suffices.
+
+    Source:
+        Moisan and Stival, "A probabilistic criterion to detect rigid point matches between two
+        images and estimate the fundamental matrix", IJCV 2004.
     """
     for inliers in range(max(at_least, sample + 1), matches + 1):
         choices = _log_choose(matches, inliers) + _log_choose(inliers, sample)
@@ -54,7 +66,12 @@ def min_significant_inliers(
 
 
 def iterations(share: float, sample: int) -> int:
-    """Samples to draw until one of inliers alone is nearly sure, their share being this or more."""
+    """RANSAC samples until one has inliers alone, with probability CONFIDENCE.
+
+    Args:
+        share: least share of inliers, 0..1.
+        sample: matches that determine a model.
+    """
     if share >= 1.0:
         return MIN_ITERATIONS
     needed = math.log(1 - CONFIDENCE) / math.log1p(-(share**sample))

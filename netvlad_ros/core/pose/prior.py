@@ -1,4 +1,4 @@
-"""From places that agree to a pose with an honest covariance."""
+"""PosePrior: a pose with its covariance, and its estimate from mapped poses of one place."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from netvlad_ros.core.pose.huber import huber_weights
 
 @dataclass(frozen=True)
 class PosePrior:
-    """A pose in the map frame and how sure it is.
+    """A pose in the map frame and its covariance.
 
-    T: float64 (4, 4). covariance: float64 (6, 6) of x, y, z [m] and rotations about the map's x,
-    y, z axes [rad]; diagonal and positive, so that every consumer's validator takes it. method:
-    what it was computed from, one of map_calibration.METHODS.
+    Attributes:
+        T: float64 (4, 4), the pose in the map frame.
+        covariance: float64 (6, 6), x, y, z [m] and rotations about the map's axes [rad]; diagonal
+            and positive, so that every receiver accepts it.
+        method: what the pose was computed from, one of place_map.calibration.METHODS.
     """
 
     T: Array
@@ -32,9 +34,9 @@ class PosePrior:
     method: str
 
     def of_base(self, T_base_cam: Array) -> PosePrior:
-        """Prior of the base, this one being of the camera: T_map_base = T_map_cam T_cam_base."""
+        """Turn the prior of a camera into that of the base: T_map_base = T_map_cam T_cam_base."""
         T = self.T @ invert(T_base_cam)
-        # A camera turned by w (map axes) swings the base by w x lever, lever from camera to base.
+        # A rotation w of the camera (map axes) moves the base by w x lever, from camera to base.
         lever = T[:3, 3] - self.T[:3, 3]
         jacobian = np.eye(6)
         jacobian[:3, 3:] = -cross_matrix(lever)
@@ -44,12 +46,21 @@ class PosePrior:
 def pose_prior(
     T_map_cam: Array, weights: Array, *, sigma_m: float, sigma_deg: float, inflation: float
 ) -> PosePrior:
-    """Pose of the camera from k >= 1 mapped poses (k, 4, 4) that show the same place.
+    """Pose of the camera from k >= 1 mapped poses that show the same place.
 
-    weights: (k,), positive. The mean resists outliers by iterated reweighting (Huber, Robust
-    Statistics, 1981). Covariance: the weighted spread of the poses times `inflation`, plus
-    sigma_m [m] and sigma_deg [deg] squared on every axis: agreement among a few map images says
-    little below the map's own spacing.
+    A mean that is robust to outliers, by iterated reweighting. The covariance is the weighted
+    spread of the poses times `inflation`, plus sigma_m and sigma_deg squared on every axis:
+    agreement of a few map images says little below the spacing of the map.
+
+    Args:
+        T_map_cam: (k, 4, 4), the mapped poses.
+        weights: (k,), positive.
+        sigma_m: standard deviation that is added to positions [m].
+        sigma_deg: standard deviation that is added to rotations [deg].
+        inflation: factor on the spread.
+
+    Source:
+        Huber, Robust Statistics, 1981.
     """
     T = mean_pose(T_map_cam, weights)
     robust = weights
@@ -67,11 +78,11 @@ def pose_prior(
 
 
 def diagonal_bound(covariance: Array) -> Array:
-    """Smallest-looking diagonal matrix that is nowhere tighter than a covariance (..., 6, 6).
+    """Diagonal matrix (..., 6, 6) that is in no direction smaller than a covariance (..., 6, 6).
 
-    Nav2 refuses negative correlations and reads hardly any; dropping them would claim too much in
-    some directions. With variance_i (1 + sum_j |rho_ij|) the difference is diagonally dominant,
-    hence positive semidefinite (Gershgorin).
+    Nav2 refuses negative correlations and uses hardly any others. A covariance without them would
+    be too small in some directions. With variance_i (1 + sum_j |rho_ij|) the difference is
+    diagonally dominant, hence positive semidefinite (Gershgorin).
     """
     sigma = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     correlation = np.abs(covariance / (sigma[..., :, np.newaxis] * sigma[..., np.newaxis, :]))

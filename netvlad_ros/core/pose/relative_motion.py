@@ -1,4 +1,4 @@
-"""Relative motion of two calibrated cameras: refinement, and rotation alone."""
+"""RelativeMotion of two calibrated cameras: its refinement, and rotation alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ ITERATIONS = 8
 
 @dataclass(frozen=True)
 class RelativeMotion:
-    """R: (3, 3). direction: (3,), of unit length. sigma_deg: standard deviation of the direction in
-    the worst plane, infinite where the matches do not fix it.
+    """Motion from camera a to camera b, up to the length of the translation.
+
+    Attributes:
+        R: (3, 3), X_b = R X_a + s direction with an unknown s > 0.
+        direction: (3,), of unit length, in the frame of camera b.
+        sigma_deg: standard deviation of the direction in the worst plane [deg]; infinite where the
+            matches do not determine it.
     """
 
     R: Array
@@ -28,11 +33,17 @@ class RelativeMotion:
 def refine_motion(
     rays_a: Array, rays_b: Array, R_b_a: Array, t_b_a: Array, max_tangent: float
 ) -> RelativeMotion:
-    """Motion that fits matched rays (m, 2) best, X_b = R X_a + s direction with some s > 0.
+    """Refine a motion by Gauss-Newton on Sampson distances with Cauchy's weights.
 
-    Starts from R_b_a (3, 3), t_b_a (3,). Gauss-Newton on Sampson distances with Cauchy's weights.
-    max_tangent: what an inlier is off at most. Source: Hartley and Zisserman, Multiple View
-    Geometry, 2nd ed., equation 11.9.
+    Args:
+        rays_a: (m, 2), rays x/z, y/z of camera a.
+        rays_b: (m, 2), the matched rays of camera b.
+        R_b_a: (3, 3), rotation to start from.
+        t_b_a: (3,), translation to start from, of any length.
+        max_tangent: largest error of an inlier, as the tangent of an angle.
+
+    Source:
+        Hartley and Zisserman, Multiple View Geometry, 2nd ed., equation 11.9.
     """
     a, b = _homogeneous(rays_a), _homogeneous(rays_b)
     R, t = R_b_a, t_b_a / np.linalg.norm(t_b_a)
@@ -45,20 +56,20 @@ def refine_motion(
             moved = _moved(R, t, across, step * np.eye(5)[k])
             jacobian[:, k] = (sampson_distance(a, b, essential_matrix(*moved)) - residual) / step
         weights = 1.0 / (1.0 + (residual * 3.0 / max_tangent) ** 2)
-        # A wrong match that lies on its line by luck seems very near, and would pull hardest.
+        # A wrong match that lies on its line by chance looks very near: its weight is reduced.
         lever = np.linalg.norm(jacobian[:, 3:], axis=1)
         usual = 2.0 * float(np.median(lever)) + 1e-12
         weights = weights * huber_weights(lever, usual) ** 2
         normal = (jacobian * weights[:, np.newaxis]).T @ jacobian
         damping = 1e-6 * np.diag(np.diag(normal)) + 1e-12 * np.eye(5)
         change = -np.linalg.solve(normal + damping, jacobian.T @ (weights * residual))
-        # A direction that hardly matters to the residuals must not run away.
+        # Where the residuals hardly depend on a direction, a step could become very long.
         change = np.clip(change, -0.2, 0.2)
         R, t = _moved(R, t, across, change)
         if np.abs(change).max() < 1e-7:
             break
     rms = float(np.sqrt((weights * residual**2).sum() / weights.sum()))
-    sigma = max(rms, max_tangent / 4)  # a third to a quarter of what an inlier is off at most
+    sigma = max(rms, max_tangent / 4)  # such limits are three to four sigma
     of_direction = np.linalg.inv(normal + 1e-12 * np.eye(5))[3:, 3:]
     worst = max(float(np.linalg.eigvalsh(of_direction)[-1]), 0.0)
     return RelativeMotion(R, t, float(np.degrees(sigma * np.sqrt(worst))))
@@ -93,9 +104,9 @@ def sampson_distance(rays_a: Array, rays_b: Array, essential: Array) -> Array:
 
 
 def rotation_between(rays_a: Array, rays_b: Array) -> Array:
-    """R_b_a (3, 3) that turns rays (m, 2) of one camera into those of another without parallax.
+    """R_b_a (3, 3) that turns rays (m, 2) of camera a into those of camera b, without parallax.
 
-    Kabsch's solution, reweighted towards the median.
+    Kabsch's solution, reweighted so that it minimises distances, not their squares.
     """
     a, b = _unit(_homogeneous(rays_a)), _unit(_homogeneous(rays_b))
     weights = np.ones(len(a))
@@ -108,7 +119,7 @@ def rotation_between(rays_a: Array, rays_b: Array) -> Array:
 
 
 def turned_by(rays_a: Array, rays_b: Array, R_b_a: Array, max_tangent: float) -> NDArray[np.bool_]:
-    """Whether a rotation alone takes each ray (m, 2) to its match within max_tangent; (m,)."""
+    """Whether a rotation alone turns each ray (m, 2) into its match within max_tangent; (m,)."""
     turned = _homogeneous(rays_a) @ R_b_a.T
     with np.errstate(divide='ignore', invalid='ignore'):
         offset = turned[:, :2] / turned[:, 2:] - rays_b

@@ -1,4 +1,4 @@
-"""What two images of one scene say about each other: inliers, and where the one saw the other."""
+"""TwoView: inliers of two images of one scene, and the direction between their cameras."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ from netvlad_ros.core.pose.inlier_statistics import (
 )
 from netvlad_ros.core.pose.relative_motion import refine_motion, rotation_between, turned_by
 
-SAME_MODEL_SHARE = 0.9  # of the inliers: when the simpler model explains them, it is the true one
-FAR = 1000.0  # baselines; points beyond tell nothing of front and behind
-MAX_DIRECTION_SIGMA_DEG = 8.0  # beyond, noise decides where the translation points
-MIN_IN_FRONT = 0.75  # of the inliers, seen by both cameras as the relative pose has it
-# Graph-Cut RANSAC (Barath and Matas, CVPR 2018): on two views a third of the time of MAGSAC, and
-# closer. It draws the same numbers every time.
+SAME_MODEL_SHARE = 0.9  # of the inliers: a simpler model that explains so many is the true one
+FAR = 1000.0  # baselines; for points beyond, front and behind cannot be distinguished
+MAX_DIRECTION_SIGMA_DEG = 8.0  # above, noise decides the direction of the translation
+MIN_IN_FRONT = 0.75  # share of the inliers that must lie in front of both cameras
+# Graph-Cut RANSAC (Barath and Matas, CVPR 2018). On two views it takes a third of the time of
+# MAGSAC and is more accurate. It draws the same samples every time.
 ROBUST = cv2.USAC_ACCURATE
 
 
 @dataclass(frozen=True)
 class TwoView:
-    """m matches of a query image and a map image, explained by one geometry.
+    """Geometry that explains m matches of a query image and a map image.
 
-    inliers: bool (m,), none where they are no evidence. model: 'essential', 'homography',
-    'fundamental', '' if nothing fits. R_map_query: (3, 3), the query camera's axes in the map
-    camera's frame; direction: (3,), unit vector from the map camera to the query camera in the map
-    camera's frame; both None unless degenerate is ''. sigma_deg: standard deviation of the
-    direction, NaN without one. degenerate: '' or why there is no relative pose.
+    Attributes:
+        inliers: bool (m,), all False where they are no evidence.
+        model: 'essential', 'homography', 'fundamental', or '' if none fits.
+        R_map_query: (3, 3), axes of the query camera in the map camera's frame; None if degenerate.
+        direction: (3,), unit vector to the query camera in the map camera's frame; None if
+            degenerate.
+        sigma_deg: standard deviation of the direction [deg]; NaN if degenerate.
+        degenerate: '' or why there is no relative pose.
     """
 
     inliers: NDArray[np.bool_]
@@ -61,12 +64,21 @@ def two_view(
     max_px: float,
     min_inliers: int,
 ) -> TwoView:
-    """Explain matched keypoints (m, 2) [px] by one rigid motion of the camera.
+    """Explain m matched keypoints by one rigid motion of the camera.
 
-    With both cameras known by an essential matrix on undistorted rays, else by a fundamental
-    matrix or a homography, whichever is simpler. query_size: width, height [px] of the query image.
-    Fewer than min_inliers, inliers in one spot of the query image and numbers that chance explains
-    are no evidence.
+    If both cameras are known, the model is an essential matrix on undistorted rays. Otherwise it
+    is a fundamental matrix, or a homography if that explains nearly as many matches. Inliers are no
+    evidence if they are fewer than min_inliers, so few that chance explains them, or in one spot of
+    the query image.
+
+    Args:
+        query_px: (m, 2), keypoints of the query image [px].
+        mapped_px: (m, 2), the matched keypoints of the map image [px].
+        query_camera: calibration of the query image, None if unknown.
+        map_camera: calibration of the map image, None if unknown.
+        query_size: width and height of the query image [px].
+        max_px: largest error of an inlier in the query image [px].
+        min_inliers: fewest inliers that are evidence.
     """
     matches = len(query_px)
     if query_camera is None or map_camera is None:
@@ -90,7 +102,7 @@ def two_view(
 
 
 def _calibrated(rays_query: Array, rays_map: Array, max_tangent: float, needed: int) -> TwoView:
-    """Essential matrix of matched rays (m, 2), and whether it fixes a direction."""
+    """Essential matrix of matched rays (m, 2), and whether it determines a direction."""
     matches = len(rays_query)
     most = iterations(needed / matches, 5)
     essential, inliers = _robust(
@@ -156,7 +168,7 @@ def _uncalibrated(
 
 
 def _homography(a: Array, b: Array, limit: float, most: int) -> NDArray[np.bool_]:
-    """Matches (m, 2) that one homography explains within a limit, in their own unit; bool (m,)."""
+    """Inliers, bool (m,), of one homography from a to b (m, 2); limit: in their unit."""
     return _robust(
         lambda: cv2.findHomography(a, b, ROBUST, limit, maxIters=most, confidence=CONFIDENCE),
         len(a),

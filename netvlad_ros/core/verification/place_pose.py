@@ -15,7 +15,7 @@ from netvlad_ros.core.geometry import distance_m
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.pose.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
-from netvlad_ros.core.pose.bearing_intersection import MIN_VIEWS, Bearing, relative_pose
+from netvlad_ros.core.pose.bearing_intersection import MIN_BEARINGS, Bearing, intersect_bearings
 from netvlad_ros.core.pose.correspondences import Correspondences
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose
@@ -77,7 +77,7 @@ class PlacePoseSolver:
     @property
     def views_needed(self) -> int:
         """Of how many images of a place at least a pose can be had."""
-        return 1 if self._store.has_landmarks else MIN_VIEWS
+        return 1 if self._store.has_landmarks else MIN_BEARINGS
 
     def solve(
         self, place: int, candidates: list[MatchedImage]
@@ -201,7 +201,7 @@ class PlacePoseSolver:
                         view.sigma_deg,
                     )
                 )
-        found = relative_pose(relative)
+        found = intersect_bearings(relative)
         if found.T_map_cam is None or found.covariance is None:
             return None
         seen = np.concatenate([usable[i] for i in np.flatnonzero(found.used)])

@@ -68,12 +68,12 @@ def compress(
     """
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.files import write_whole
-    from netvlad_ros.offline.benchmarks.benchmark import fit_images, of_database
+    from netvlad_ros.offline.benchmarks.benchmark import count_database_images, fit_images
     from netvlad_ros.offline.benchmarks.registry import benchmark_info
-    from netvlad_ros.offline.compression.benchmark_descriptors import describe_sides
+    from netvlad_ros.offline.compression.benchmark_descriptors import describe_benchmark
     from netvlad_ros.offline.compression.plot import draw
     from netvlad_ros.offline.compression.projections import WHITENINGS
-    from netvlad_ros.offline.compression.quantization import CODES
+    from netvlad_ros.offline.compression.quantization import QUANTIZATIONS
     from netvlad_ros.offline.compression.report import best_of_each, compression_page
     from netvlad_ros.offline.compression.study import Grid, study
     from netvlad_ros.offline.files.image_files import image_names
@@ -84,44 +84,46 @@ def compress(
     check_out_folder(out)
     if fit is not None and not fit.is_dir():
         raise NetvladError(f'--fit: {fit} is no folder')
-    grid = Grid(_words(whitenings) or WHITENINGS, _sizes(dimensions), _words(codes) or CODES)
-    judged = info.load(root)
+    grid = Grid(
+        _words(whitenings) or WHITENINGS, _sizes(dimensions), _words(codes) or QUANTIZATIONS
+    )
+    loaded = info.load(root)
     images = None
     if fit is not None:
-        images = fit_images([fit / name for name in image_names(fit)], judged)
+        images = fit_images([fit / name for name in image_names(fit)], loaded)
     context = MethodContext(model, seed, threads, images)
-    report_missing(judged.missing, judged.name)
+    report_missing(loaded.missing, loaded.name)
     with progress_bars('describe', 'compress') as (describing, trying):
-        sides = describe_sides(judged, context, describing)
-        result = study(sides, judged, grid, context, trying)
+        descriptors = describe_benchmark(loaded, context, describing)
+        result = study(descriptors, loaded, grid, context, trying)
     warning = None
-    known = len(judged.database) if images is None else of_database(images, judged)
-    if known and any(point.fitted for point in result.points):
+    known = len(loaded.database) if images is None else count_database_images(images, loaded)
+    if known and any(option.fitted for option in result.options):
         warning = (
             f'PCA, ranges and codebooks were fitted on {known} images of the database itself, '
             'which flatters them; --fit FOLDER fits them on other images'
         )
     metrics = {
-        'benchmark': judged.name,
-        'protocol': judged.protocol,
-        'database': len(judged.database),
-        'queries': len(judged.queries),
-        'answerable': sum(len(rows) > 0 for rows in judged.positives),
-        'missing': list(judged.missing),
+        'benchmark': loaded.name,
+        'protocol': loaded.protocol,
+        'database': len(loaded.database),
+        'queries': len(loaded.queries),
+        'answerable': sum(len(rows) > 0 for rows in loaded.positives),
+        'missing': list(loaded.missing),
         'model': None if model is None else str(model),
         'fitted_on': 'database' if fit is None else str(fit),
-        'fitted_images': len(sides.fit),
+        'fitted_images': len(descriptors.fit),
         'warning': warning,
         'seed': seed,
         'exact_recall_at_1': result.exact,
-        'points': [point.to_json() for point in result.points],
+        'points': [option.to_json() for option in result.options],
         'left_out': result.left_out,
     }
     source = 'the database itself' if fit is None else str(fit)
     if out is not None:
         with report_folder(out) as staged:
             write_json(metrics, staged / 'metrics.json')
-            title = f'{judged.name}: {metrics["answerable"]} queries; fitted on {source}'
+            title = f'{loaded.name}: {metrics["answerable"]} queries; fitted on {source}'
             draw(result, one_line(title), staged / PICTURE)
             page = compression_page(result, metrics, (staged / PICTURE).read_bytes())
             write_whole(staged / 'report.html', page)
@@ -131,21 +133,21 @@ def compress(
     if as_json:
         typer.echo(json.dumps(metrics, indent=2, allow_nan=False))
         return
-    typer.echo(one_line(f'{judged.name}: {judged.protocol}'))
+    typer.echo(one_line(f'{loaded.name}: {loaded.protocol}'))
     typer.echo(
-        f'{len(judged.database)} places, {len(judged.queries)} queries, '
+        f'{len(loaded.database)} places, {len(loaded.queries)} queries, '
         f'{metrics["answerable"]} of them answerable'
     )
-    typer.echo(one_line(f'fitted on the {len(sides.fit)} images of {source}'))
-    _print(result.points if every else best_of_each(result.points))
+    typer.echo(one_line(f'fitted on the {len(descriptors.fit)} images of {source}'))
+    _print(result.options if every else best_of_each(result.options))
     for reason in dict.fromkeys(result.left_out.values()):
         count = list(result.left_out.values()).count(reason)
         typer.echo(
-            one_line(f'left out: {count} of {len(result.left_out) + len(result.points)}: {reason}')
+            one_line(f'left out: {count} of {len(result.left_out) + len(result.options)}: {reason}')
         )
 
 
-def _print(points: list[StorageOption] | tuple[StorageOption, ...]) -> None:
+def _print(options: list[StorageOption] | tuple[StorageOption, ...]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -156,8 +158,8 @@ def _print(points: list[StorageOption] | tuple[StorageOption, ...]) -> None:
     for head in HEADER:
         side: Literal['left', 'right'] = 'right' if head in NUMBERS else 'left'
         table.add_column(head, justify=side, no_wrap=True)
-    for point in points:
-        table.add_row(*cells(point))
+    for option in options:
+        table.add_row(*cells(option))
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, WIDTH)
     console.print(table)

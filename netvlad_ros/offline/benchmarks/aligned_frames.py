@@ -8,7 +8,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_frames
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
-from netvlad_ros.offline.benchmarks.numbered_images import named_slots, numbered_slots
+from netvlad_ros.offline.benchmarks.numbered_images import images_by_number, named_images
 from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
 from netvlad_ros.offline.files.image_files import image_names
 
@@ -24,34 +24,36 @@ MAX_LIST_BYTES = 2**24
 
 
 def load_frames(
-    database: str, queries: str, tolerance: int, origin: DatasetInfo, root: Path
+    database: str, queries: str, tolerance: int, dataset: DatasetInfo, root: Path
 ) -> Benchmark:
     """Two folders below root whose images are numbered alike; right: `tolerance` frames apart."""
-    folders = [origin.folder(origin.folder(root) / name) for name in (database, queries)]
-    places, asked = numbered_slots(*folders)
-    return assemble(origin, root, places, asked, within_frames(asked, places, tolerance))
+    folders = [dataset.folder(dataset.folder(root) / name) for name in (database, queries)]
+    places, asked = images_by_number(*folders)
+    return assemble(dataset, root, places, asked, within_frames(asked, places, tolerance))
 
 
-def load_vp_air(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_vp_air(dataset: DatasetInfo, root: Path) -> Benchmark:
     """reference_views/ and queries/ numbered alike, 3 frames; distractors/ are never right."""
-    folders = [origin.folder(origin.folder(root) / name) for name in ('reference_views', 'queries')]
-    places, asked = numbered_slots(*folders)
+    folders = [
+        dataset.folder(dataset.folder(root) / name) for name in ('reference_views', 'queries')
+    ]
+    places, asked = images_by_number(*folders)
     right = within_frames(asked, places, 3)
     names = image_names(root, below='distractors')
-    wrong = named_slots(root, names)
+    wrong = named_images(root, names)
     unknown = () if names else ('distractors/',)
-    return assemble(origin, root, places.then(wrong), asked, right, unknown=unknown)
+    return assemble(dataset, root, places.then(wrong), asked, right, unknown=unknown)
 
 
-def load_nordland(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_nordland(dataset: DatasetInfo, root: Path) -> Benchmark:
     """summer/ and winter/, and a list of the names in use; or the UTM-named folders.
 
     Without a list, the numbers in the names are the frames.
     """
     if has_utm_folders(root):
-        return load_utm_folders(origin, root)
+        return load_utm_folders(dataset, root)
     above = root / 'data' if (root / 'data' / 'summer').is_dir() else root
-    folders = [origin.folder(origin.folder(above) / season) for season in ('summer', 'winter')]
+    folders = [dataset.folder(dataset.folder(above) / season) for season in ('summer', 'winter')]
     lists = [
         [root / where / name for name in names]
         for where in NORDLAND_FOLDERS
@@ -60,13 +62,13 @@ def load_nordland(origin: DatasetInfo, root: Path) -> Benchmark:
     ]
     if lists:
         places, asked = (
-            named_slots(above, (f'{folder.name}/{name}' for name in _names(path)))
+            named_images(above, (f'{folder.name}/{name}' for name in _names(path)))
             for folder, path in zip(folders, lists[0], strict=True)
         )
     else:
-        places, asked = numbered_slots(*folders)
+        places, asked = images_by_number(*folders)
     right = within_frames(asked, places, NORDLAND_FRAMES)
-    return assemble(origin, root, places, asked, right)
+    return assemble(dataset, root, places, asked, right)
 
 
 def _names(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages
 
 
 def assemble(
-    origin: DatasetInfo,
+    dataset: DatasetInfo,
     root: Path,
     database: NumberedImages,
     queries: NumberedImages,
@@ -52,8 +52,8 @@ def assemble(
         *(f'database image {slot}' for slot in sorted(beyond)),
     )
     benchmark = Benchmark(
-        name=origin.name,
-        protocol=origin.protocol,
+        name=dataset.name,
+        protocol=dataset.protocol,
         database=tuple(path for path in database.paths if path is not None),
         queries=tuple(path for path in queries.paths if path is not None),
         positives=tuple(right),
@@ -63,12 +63,12 @@ def assemble(
         if not paths:
             first = f', the first is {missing[0][:120]}' if missing else ''
             raise NetvladError(
-                f'{root}: {origin.title} has no {what} image there ({len(missing)} missing{first})'
+                f'{root}: {dataset.title} has no {what} image there ({len(missing)} missing{first})'
             )
     if not any(len(rows) for rows in right):
         raise NetvladError(
             f'{root}: no query has a right image in the database ({len(missing)} images missing); '
-            f'is this {origin.title}?'
+            f'is this {dataset.title}?'
         )
     return benchmark
 

@@ -144,7 +144,7 @@ def fit_images(paths: Sequence[Path], benchmark: Benchmark) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def of_database(paths: Sequence[Path], benchmark: Benchmark) -> int:
+def count_database_images(paths: Sequence[Path], benchmark: Benchmark) -> int:
     """Count the images that are places of the benchmark: what is fitted on them flatters."""
     places = {path.resolve() for path in benchmark.database}
     return sum(path.resolve() in places for path in paths)

@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
-from netvlad_ros.offline.benchmarks.numbered_images import named_slots
+from netvlad_ros.offline.benchmarks.numbered_images import named_images
 from netvlad_ros.offline.files.matlab_file import read_matlab
 
 CELLS = (
@@ -20,14 +20,14 @@ CELLS = (
 )  # fmt: skip
 
 
-def load_cell_list(name: str, images: str, origin: DatasetInfo, root: Path) -> Benchmark:
+def load_dbstruct_list(name: str, images: str, dataset: DatasetInfo, root: Path) -> Benchmark:
     """The list root/name; its images below root/images. Right: within the list's own radius.
 
     Raises:
         NetvladError: no list, other fields, or names and positions that do not agree in number.
     """
-    path = origin.file(origin.folder(root) / name)
-    below = origin.folder(root / images)
+    path = dataset.file(dataset.folder(root) / name)
+    below = dataset.folder(root / images)
     cells = read_matlab(path, 'dbStruct')
     if isinstance(cells, dict):  # where it was written with the names of its fields
         lacking = [cell for cell in CELLS[:7] if cell not in cells]
@@ -50,9 +50,9 @@ def load_cell_list(name: str, images: str, origin: DatasetInfo, root: Path) -> B
         size = float(_numbers(count, (1, 1), f'{path}: numDb or numQ')[0, 0])
         listed = _names(names, size, f'{path}: dbImage or qImage')
         position = _numbers(positions, (len(listed), 2), f'{path}: locDb or locQ')
-        sides.append((named_slots(below, listed), position))
+        sides.append((named_images(below, listed), position))
     (places, places_m), (asked, asked_m) = sides
-    return assemble(origin, root, places, asked, within_radius(asked_m, places_m, radius_m))
+    return assemble(dataset, root, places, asked, within_radius(asked_m, places_m, radius_m))
 
 
 def _names(value: Any, count: float, what: str) -> list[str]:

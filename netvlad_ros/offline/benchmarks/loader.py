@@ -57,7 +57,7 @@ def entry(
     recall_at_1: float | None = None,
 ) -> BenchmarkInfo:
     """Arguments as the fields of BenchmarkInfo; load is told the origin."""
-    origin = DatasetInfo(name, title, protocol)
+    dataset = DatasetInfo(name, title, protocol)
     return BenchmarkInfo(
-        name, title, layout, protocol, obtained, partial(load, origin), recall_at_1
+        name, title, layout, protocol, obtained, partial(load, dataset), recall_at_1
     )

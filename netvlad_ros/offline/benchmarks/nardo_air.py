@@ -16,8 +16,8 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import (
     NumberedImages,
-    counted_slots,
-    named_slots,
+    counted_images,
+    named_images,
     natural,
 )
 from netvlad_ros.offline.files.csv_file import ColumnRow, read_columns, read_lines
@@ -26,33 +26,33 @@ from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
 RIGHT = tuple(f'top_{rank}_ref_ind' for rank in range(1, 6))
 
 
-def load_nardo_air(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_nardo_air(dataset: DatasetInfo, root: Path) -> Benchmark:
     """query_images/, reference_images/ in natural order; gt_matches.csv counts them from 0."""
-    origin.folder(root)
-    path = origin.file(root / 'gt_matches.csv')
+    dataset.folder(root)
+    path = dataset.file(root / 'gt_matches.csv')
     right: dict[int, list[int]] = {}
     for row in read_columns(path, ('query_ind', *RIGHT)):
         query = _index(row, 'query_ind')
         if query in right:
             raise NetvladError(f'{row.where}: query_ind {query} stands there a second time')
         right[query] = [_index(row, column) for column in RIGHT]
-    asked, places = (_side(origin, root, side) for side in ('query', 'reference'))
+    asked, places = (_side(dataset, root, side) for side in ('query', 'reference'))
     beyond = [f'query image {i}' for i in sorted(right) if not i < len(asked)]
     none: list[int] = []
     positives: list[Rows] = [
         np.array(right.get(i, none), dtype=np.int64) for i in range(len(asked))
     ]
-    return assemble(origin, root, places, asked, positives, unknown=beyond)
+    return assemble(dataset, root, places, asked, positives, unknown=beyond)
 
 
-def _side(origin: DatasetInfo, root: Path, side: str) -> NumberedImages:
+def _side(dataset: DatasetInfo, root: Path, side: str) -> NumberedImages:
     """The images that the table lists, in natural order.
 
     Whatever its columns are called: the one that names images is used; where none names those
     that are there, the number of its lines is.
     """
-    path = origin.file(root / f'{side}.csv')
-    folder = origin.folder(root / f'{side}_images')
+    path = dataset.file(root / f'{side}.csv')
+    folder = dataset.folder(root / f'{side}_images')
     there = set(image_names(folder))
     lines = [cells for _, cells in read_lines(path)][1:]
     if not lines:
@@ -70,8 +70,8 @@ def _side(origin: DatasetInfo, root: Path, side: str) -> NumberedImages:
                 )
             others = [name for name in names if name not in images]
             ordered = [*sorted(images, key=natural), *others]
-            return named_slots(root, [f'{folder.name}/{name}' for name in ordered])
-    return counted_slots(folder, len(lines), origin)
+            return named_images(root, [f'{folder.name}/{name}' for name in ordered])
+    return counted_images(folder, len(lines), dataset)
 
 
 def _index(row: ColumnRow, column: str) -> int:

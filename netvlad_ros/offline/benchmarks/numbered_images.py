@@ -16,7 +16,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.files.image_files import SUFFIXES, ImageFinder, image_names
 
-MAX_SLOTS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
+MAX_NUMBERS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
 NUMBERED = re.compile(r'(.*?)([0-9]{1,18})(\.[^.]+)')
 
 
@@ -40,7 +40,7 @@ class NumberedImages:
         return NumberedImages(self.names + other.names, self.paths + other.paths)
 
 
-def named_slots(root: Path, names: Iterable[str]) -> NumberedImages:
+def named_images(root: Path, names: Iterable[str]) -> NumberedImages:
     """A slot for each name in a list, relative to root; empty if it leads out or is no image."""
     finder, listed = ImageFinder(root), tuple(names)
     are_images = [PurePosixPath(name).suffix.lower() in SUFFIXES for name in listed]
@@ -53,7 +53,7 @@ def named_slots(root: Path, names: Iterable[str]) -> NumberedImages:
     )
 
 
-def numbered_slots(*folders: Path) -> tuple[NumberedImages, ...]:
+def images_by_number(*folders: Path) -> tuple[NumberedImages, ...]:
     """Sides whose images are numbered alike, `Image000.jpg` in each: slot i has the same number.
 
     Slots run from the lowest to the highest number of all folders. Raises NetvladError if a name
@@ -64,10 +64,10 @@ def numbered_slots(*folders: Path) -> tuple[NumberedImages, ...]:
     if not numbers:
         return tuple(NumberedImages((), ()) for _ in folders)
     low, high = min(numbers), max(numbers)
-    if high - low >= MAX_SLOTS:
+    if high - low >= MAX_NUMBERS:
         raise NetvladError(
             f'{folders[0]}: images are numbered from {low} to {high}; '
-            f'at most {MAX_SLOTS} can be read'
+            f'at most {MAX_NUMBERS} can be read'
         )
     return tuple(
         _in_line(folder, names, range(low, high + 1))
@@ -75,17 +75,17 @@ def numbered_slots(*folders: Path) -> tuple[NumberedImages, ...]:
     )
 
 
-def numbered_from_zero(folder: Path) -> NumberedImages:
+def images_from_zero(folder: Path) -> NumberedImages:
     """A side whose images are numbered from 0: slot i has number i. Raises as numbered_slots."""
     names = _numbered(folder)
-    if max(names, default=0) >= MAX_SLOTS:
+    if max(names, default=0) >= MAX_NUMBERS:
         raise NetvladError(
-            f'{folder}: an image has number {max(names)}; at most {MAX_SLOTS} can be read'
+            f'{folder}: an image has number {max(names)}; at most {MAX_NUMBERS} can be read'
         )
     return _in_line(folder, names, range(max(names, default=-1) + 1))
 
 
-def counted_slots(folder: Path, count: int, origin: DatasetInfo) -> NumberedImages:
+def counted_images(folder: Path, count: int, dataset: DatasetInfo) -> NumberedImages:
     """A side of which only the number of images is published: they count in natural order.
 
     Where there are fewer, the numbers in their names must tell which ones are gone.
@@ -93,7 +93,7 @@ def counted_slots(folder: Path, count: int, origin: DatasetInfo) -> NumberedImag
     Raises:
         NetvladError: no folder, more images, or fewer and it cannot be told which ones.
     """
-    names = sorted(image_names(origin.folder(folder)), key=natural)
+    names = sorted(image_names(dataset.folder(folder)), key=natural)
     if len(names) == count:
         return NumberedImages(_below(folder, names), tuple(folder / name for name in names))
     parts = [NUMBERED.fullmatch(name) for name in names]
@@ -105,22 +105,22 @@ def counted_slots(folder: Path, count: int, origin: DatasetInfo) -> NumberedImag
         if len(line) == count and all(number in line for number in numbers):
             return _in_line(folder, dict(zip(numbers, names, strict=True)), line)
     raise NetvladError(
-        f'{folder} holds {len(names)} images; {origin.title} has {count} there, and the ground '
+        f'{folder} holds {len(names)} images; {dataset.title} has {count} there, and the ground '
         'truth counts them: the names do not tell which ones are missing, so nothing can be '
         'judged'
     )
 
 
-def row_slots(folder: Path, rows: range, origin: DatasetInfo) -> NumberedImages:
+def images_of_rows(folder: Path, rows: range, dataset: DatasetInfo) -> NumberedImages:
     """A side whose images go with those rows of a table: by their names where these are numbers.
 
     As published, 130.png goes with row 130. Other names are counted: raises as counted_slots.
     """
-    names = image_names(origin.folder(folder))
+    names = image_names(dataset.folder(folder))
     stems = [PurePosixPath(name).stem for name in names]
     if names and all(re.fullmatch(r'[0-9]{1,18}', stem) and int(stem) in rows for stem in stems):
         return _in_line(folder, _numbered(folder), rows)
-    return counted_slots(folder, len(rows), origin)
+    return counted_images(folder, len(rows), dataset)
 
 
 def natural(name: str) -> list[int | str]:

@@ -11,7 +11,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
-from netvlad_ros.offline.benchmarks.numbered_images import named_slots
+from netvlad_ros.offline.benchmarks.numbered_images import named_images
 from netvlad_ros.offline.drives.pairs_file import read_pairs
 from netvlad_ros.offline.drives.poses_file import read_poses
 from netvlad_ros.offline.files.csv_file import read_table
@@ -23,21 +23,21 @@ NEAR_M, NEAR_DEG = 0.5, 30.0
 MICHIGAN_HEADER = ('image', 'place', 'month', 'dx_px_at_1024_wrt_month1')
 
 
-def load_corridor_loop(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_corridor_loop(dataset: DatasetInfo, root: Path) -> Benchmark:
     """Images 41 to 80 searched in 1 to 40; pairs.csv says who is right."""
-    path = origin.file(origin.folder(root) / 'pairs.csv')
+    path = dataset.file(dataset.folder(root) / 'pairs.csv')
     pairs = read_pairs(path)
     names = [f'images/{number:03d}.jpg' for number in range(1, 2 * LAP + 1)]
     row = {name: i for i, name in enumerate(names[:LAP])}
     others = sorted({*pairs, *(db for right in pairs.values() for db in right)} - set(names))
-    unknown = named_slots(root, others).missing()  # images of a third lap are there, but not asked
+    unknown = named_images(root, others).missing()  # images of a third lap are there, but not asked
     positives = [[row[db] for db in pairs.get(query, ()) if db in row] for query in names[LAP:]]
-    return _of_names(origin, root, names[:LAP], names[LAP:], positives, unknown)
+    return _of_names(dataset, root, names[:LAP], names[LAP:], positives, unknown)
 
 
-def load_pairs(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_pairs(dataset: DatasetInfo, root: Path) -> Benchmark:
     """Images of the query column searched in those of the db column that are no queries."""
-    path = origin.file(origin.folder(root) / 'pairs.csv')
+    path = dataset.file(dataset.folder(root) / 'pairs.csv')
     pairs = read_pairs(path)
     queries = sorted(pairs)
     database = sorted({db for right in pairs.values() for db in right} - set(queries))
@@ -45,23 +45,23 @@ def load_pairs(origin: DatasetInfo, root: Path) -> Benchmark:
         raise NetvladError(f'{path}: every image of its db column is a query, too')
     row = {name: i for i, name in enumerate(database)}
     positives = [[row[db] for db in pairs[query] if db in row] for query in queries]
-    return _of_names(origin, root, database, queries, positives)
+    return _of_names(dataset, root, database, queries, positives)
 
 
-def load_halves(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_halves(dataset: DatasetInfo, root: Path) -> Benchmark:
     """The second half of poses.csv searched in the first: within 0.5 m and 30 degrees."""
-    rows = read_poses(origin.file(origin.folder(root) / 'poses.csv'))
+    rows = read_poses(dataset.file(dataset.folder(root) / 'poses.csv'))
     half = len(rows) // 2
     if not half:
-        raise NetvladError(f'{root / "poses.csv"} names one image; {origin.title} has two halves')
+        raise NetvladError(f'{root / "poses.csv"} names one image; {dataset.title} has two halves')
     names, T = [row.image for row in rows], np.stack([row.T_map_cam for row in rows])
     positives = [places_within(T[:half], T_query, NEAR_M, NEAR_DEG) for T_query in T[half:]]
-    return _of_names(origin, root, names[:half], names[half:], positives)
+    return _of_names(dataset, root, names[:half], names[half:], positives)
 
 
-def load_michigan(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_michigan(dataset: DatasetInfo, root: Path) -> Benchmark:
     """Months 2 to 12 searched in month 1; right: the same place."""
-    path = origin.file(origin.folder(root) / 'ground_truth.csv')
+    path = dataset.file(dataset.folder(root) / 'ground_truth.csv')
     rows = [
         (relative_image(cells[0], f'{path}, line {line}'), *cells[1:3])
         for line, cells in read_table(path, MICHIGAN_HEADER)
@@ -71,16 +71,16 @@ def load_michigan(origin: DatasetInfo, root: Path) -> Benchmark:
     places = np.array([place for _, place, _ in first])
     positives = [np.flatnonzero(places == place) for _, place, _ in later]
     database, queries = ([name for name, *_ in part] for part in (first, later))
-    return _of_names(origin, root, database, queries, positives)
+    return _of_names(dataset, root, database, queries, positives)
 
 
 def _of_names(
-    origin: DatasetInfo,
+    dataset: DatasetInfo,
     root: Path,
     database: Sequence[str],
     queries: Sequence[str],
     positives: Sequence[Sequence[int] | Rows],
     unknown: Sequence[str] = (),
 ) -> Benchmark:
-    sides = named_slots(root, database), named_slots(root, queries)
-    return assemble(origin, root, *sides, positives, unknown=unknown)
+    sides = named_images(root, database), named_images(root, queries)
+    return assemble(dataset, root, *sides, positives, unknown=unknown)

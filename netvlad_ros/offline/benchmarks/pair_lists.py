@@ -19,10 +19,10 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark, Rows
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import (
     NumberedImages,
-    counted_slots,
-    named_slots,
+    counted_images,
+    images_from_zero,
+    named_images,
     natural,
-    numbered_from_zero,
 )
 from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
 from netvlad_ros.offline.files.csv_file import read_table
@@ -35,40 +35,40 @@ MAX_PAIRS = 2**22  # one list can stand in many rows of a small file
 RIDGE = (65, 101)  # images of db_images/ and q_images/
 
 
-def load_vpr_bench(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_vpr_bench(dataset: DatasetInfo, root: Path) -> Benchmark:
     """query/ and ref/ numbered from 0, with ground_truth_new.npy or ground_truth.csv.
 
     The CSV (query, reference: names inside the two folders) goes first where both are there.
     Handed on in UTM-named folders, 1 km from place to place, a set is read by those.
     """
     if has_utm_folders(root):
-        return load_utm_folders(origin, root)
-    folders = [origin.folder(origin.folder(root) / name) for name in ('ref', 'query')]
+        return load_utm_folders(dataset, root)
+    folders = [dataset.folder(dataset.folder(root) / name) for name in ('ref', 'query')]
     if (root / CSV).is_file():
-        return _of_names(origin, root, *folders)
-    path = origin.file(root / 'ground_truth_new.npy')
+        return _of_names(dataset, root, *folders)
+    path = dataset.file(root / 'ground_truth_new.npy')
     pairs = _read_pairs(path, _instead(root, SAME_NUMBER))
-    places, asked = (numbered_from_zero(folder) for folder in folders)
+    places, asked = (images_from_zero(folder) for folder in folders)
     lines = pairs[:, 0].max(initial=-1) + 1
     if asked.paths[:1] == places.paths[:1] == (None,) and len(asked) == lines + 1:
         raise NetvladError(
             f'{folders[1]} and {folders[0]} are numbered from 1 and {path.name} counts from 0; '
             'number the images from 0000000.jpg on'
         )
-    return assemble(origin, root, places, *_by_query(pairs, asked, path))
+    return assemble(dataset, root, places, *_by_query(pairs, asked, path))
 
 
-def load_mid_atlantic(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_mid_atlantic(dataset: DatasetInfo, root: Path) -> Benchmark:
     """db_images/ (65) and q_images/ (101), with eiffel_gt.npy or ground_truth.csv."""
-    folders = [origin.folder(origin.folder(root) / name) for name in ('db_images', 'q_images')]
+    folders = [dataset.folder(dataset.folder(root) / name) for name in ('db_images', 'q_images')]
     if (root / CSV).is_file():
-        return _of_names(origin, root, *folders)
-    path, instead = origin.file(root / 'eiffel_gt.npy'), _instead(root)
+        return _of_names(dataset, root, *folders)
+    path, instead = dataset.file(root / 'eiffel_gt.npy'), _instead(root)
     pairs = _read_pairs(path, instead, queries=RIDGE[1])
     places, asked = (
-        counted_slots(folder, count, origin) for folder, count in zip(folders, RIDGE, strict=True)
+        counted_images(folder, count, dataset) for folder, count in zip(folders, RIDGE, strict=True)
     )
-    return assemble(origin, root, places, *_by_query(pairs, asked, path))
+    return assemble(dataset, root, places, *_by_query(pairs, asked, path))
 
 
 def _instead(root: Path, more: str = '') -> str:
@@ -141,7 +141,7 @@ def _by_query(pairs: Rows, asked: NumberedImages, path: Path) -> tuple[NumberedI
     return queries, np.split(pairs[order, 1], starts)
 
 
-def _of_names(origin: DatasetInfo, root: Path, database: Path, queries: Path) -> Benchmark:
+def _of_names(dataset: DatasetInfo, root: Path, database: Path, queries: Path) -> Benchmark:
     """The images of both folders, and those that only the CSV knows."""
     path = root / CSV
     pairs: list[tuple[str, str]] = []
@@ -151,9 +151,9 @@ def _of_names(origin: DatasetInfo, root: Path, database: Path, queries: Path) ->
     sides = []
     for folder, named in zip((database, queries), (1, 0), strict=True):
         names = sorted({*image_names(folder), *(pair[named] for pair in pairs)}, key=natural)
-        sides.append((names, named_slots(root, [f'{folder.name}/{name}' for name in names])))
+        sides.append((names, named_images(root, [f'{folder.name}/{name}' for name in names])))
     row = {name: i for i, name in enumerate(sides[0][0])}
     wanted: dict[str, list[int]] = {name: [] for name in sides[1][0]}
     for query, reference in pairs:
         wanted[query].append(row[reference])
-    return assemble(origin, root, sides[0][1], sides[1][1], wanted.values())
+    return assemble(dataset, root, sides[0][1], sides[1][1], wanted.values())

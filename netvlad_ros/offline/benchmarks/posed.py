@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
-from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages, natural, row_slots
+from netvlad_ros.offline.benchmarks.numbered_images import NumberedImages, images_of_rows, natural
 from netvlad_ros.offline.files.image_files import SUFFIXES, image_names
 from netvlad_ros.offline.files.numpy_file import read_plain_array
 
@@ -22,9 +22,9 @@ MAX_CAMERA_BYTES = 2**14
 CAMERA_LINES = 9  # 3 of the camera matrix, distortion, 3 of the rotation, the centre, the size
 
 
-def load_pose_topic(database: slice, queries: slice, origin: DatasetInfo, root: Path) -> Benchmark:
+def load_pose_topic(database: slice, queries: slice, dataset: DatasetInfo, root: Path) -> Benchmark:
     """db_images/ and q_images/; the rows of pose_topic_list.npy that are theirs, x and y first."""
-    path = origin.file(origin.folder(root) / 'pose_topic_list.npy')
+    path = dataset.file(dataset.folder(root) / 'pose_topic_list.npy')
     poses = read_plain_array(path, 'get it again')
     rows = max(database.stop, queries.stop)
     if poses.ndim != 2 or poses.shape[1] < 2 or len(poses) < rows or poses.dtype.kind not in 'fiu':
@@ -33,29 +33,29 @@ def load_pose_topic(database: slice, queries: slice, origin: DatasetInfo, root: 
             f'it holds {poses.dtype} {poses.shape}'
         )
     places, asked = (
-        row_slots(root / name, range(part.start, part.stop), origin)
+        images_of_rows(root / name, range(part.start, part.stop), dataset)
         for name, part in (('db_images', database), ('q_images', queries))
     )
     x_y = poses[:, :2].astype(np.float64)
     if not np.isfinite(x_y[database]).all() or not np.isfinite(x_y[queries]).all():
         raise NetvladError(f'{path}: a position is not finite')
     right = within_radius(x_y[queries], x_y[database], CAVE_RADIUS_M)
-    return assemble(origin, root, places, asked, right)
+    return assemble(dataset, root, places, asked, right)
 
 
-def load_baidu_mall(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_baidu_mall(dataset: DatasetInfo, root: Path) -> Benchmark:
     """training_* and query_*: images_undistort/ and gt/ with a .camera for each image."""
     sides, unposed = [], []
     for name in ('training', 'query'):
-        images = origin.folder(origin.folder(root) / f'{name}_images_undistort')
-        slots, positions, more = _with_cameras(images, origin.folder(root / f'{name}_gt'))
+        images = dataset.folder(dataset.folder(root) / f'{name}_images_undistort')
+        slots, positions, more = _with_cameras(images, dataset.folder(root / f'{name}_gt'))
         if not len(slots):
-            raise origin.missing(root / f'{name}_gt' / '*.camera')
+            raise dataset.missing(root / f'{name}_gt' / '*.camera')
         sides.append((slots, positions))
         unposed += more
     (places, places_m), (asked, asked_m) = sides
     right = within_radius(asked_m, places_m, MALL_RADIUS_M)
-    return assemble(origin, root, places, asked, right, unknown=unposed)
+    return assemble(dataset, root, places, asked, right, unknown=unposed)
 
 
 def _with_cameras(

@@ -30,59 +30,59 @@ def has_utm_folders(root: Path) -> bool:
     return any(all((f / side).is_dir() for side in ('database', 'queries')) for f in folders)
 
 
-def load_utm_folders(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_utm_folders(dataset: DatasetInfo, root: Path) -> Benchmark:
     """`images/test/` with database/ and queries/, or a folder that has these two itself.
 
     The names are the ground truth: an image that is gone is gone from it too, unseen.
     """
     split = root / 'images' / 'test'
-    folder = split if split.is_dir() else origin.folder(root)
+    folder = split if split.is_dir() else dataset.folder(root)
     for side in ('database', 'queries'):
         if not (folder / side).is_dir():
-            raise origin.missing(folder / side)
-    return _benchmark(origin, root, [read_utm_folders(folder)])
+            raise dataset.missing(folder / side)
+    return _benchmark(dataset, root, [read_utm_folders(folder)])
 
 
-def load_tokyo247(name: str, origin: DatasetInfo, root: Path) -> Benchmark:
+def load_tokyo247(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
     """As load_listed; the views of a panorama make a group (dbTokyo247.m: 12 in a row)."""
-    benchmark = load_listed(name, origin, root)
+    benchmark = load_listed(name, dataset, root)
     panoramas = [str(path.with_name(VIEW.sub('', path.stem))) for path in benchmark.database]
     groups = np.unique(panoramas, return_inverse=True)[1].astype(np.int64)
     return replace(benchmark, groups=groups) if groups.max() + 1 < len(groups) else benchmark
 
 
-def load_listed(name: str, origin: DatasetInfo, root: Path) -> Benchmark:
+def load_listed(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
     """The list `name` (.mat) in root or root/datasets, with the images below root.
 
     Where the list has time stamps, images of a query's own time are junk, as in the authors' own
     evaluation (dbTokyoTimeMachine.m). Where there is no list, but the same set in UTM-named
     folders, those are read.
     """
-    origin.folder(root)
+    dataset.folder(root)
     for path in (root / 'datasets' / name, root / name):
         if path.is_file():
             source = read_pittsburgh_mat(path)
-            return _without_own_time(_benchmark(origin, root, [source]), source)
+            return _without_own_time(_benchmark(dataset, root, [source]), source)
     if has_utm_folders(root):
-        return load_utm_folders(origin, root)
-    raise origin.missing(root / name)
+        return load_utm_folders(dataset, root)
+    raise dataset.missing(root / name)
 
 
-def load_msls(origin: DatasetInfo, root: Path) -> Benchmark:
+def load_msls(dataset: DatasetInfo, root: Path) -> Benchmark:
     """The validation cities below `train_val/`, or one city's own folder.
 
     As in the authors' own evaluation (msls.py, evaluate.py): images that subtask_index.csv leaves
     out of the task are no queries and are not searched in; directions of view do not count.
     """
-    if (origin.folder(root) / 'query').is_dir():
+    if (dataset.folder(root) / 'query').is_dir():
         cities = [root]
     else:
         above = root / 'train_val' if (root / 'train_val').is_dir() else root
-        cities = [origin.folder(above / city) for city in MSLS_CITIES]
-    return _benchmark(origin, root, [read_msls(city, task='all') for city in cities])
+        cities = [dataset.folder(above / city) for city in MSLS_CITIES]
+    return _benchmark(dataset, root, [read_msls(city, task='all') for city in cities])
 
 
-def _benchmark(origin: DatasetInfo, root: Path, sources: Sequence[PlaceImages]) -> Benchmark:
+def _benchmark(dataset: DatasetInfo, root: Path, sources: Sequence[PlaceImages]) -> Benchmark:
     """Positives within RADIUS_M of each other, in one source and area."""
     database, queries = NumberedImages((), ()), NumberedImages((), ())
     positives: list[Rows] = []
@@ -93,12 +93,12 @@ def _benchmark(origin: DatasetInfo, root: Path, sources: Sequence[PlaceImages]) 
         first = len(database)
         for query in _near(source, *sides):
             positives.append(query + first)
-        database = database.then(_slots(source, sides[0]))
-        queries = queries.then(_slots(source, sides[1]))
+        database = database.then(_numbered_images(source, sides[0]))
+        queries = queries.then(_numbered_images(source, sides[1]))
     unknown = [
         skip.image for source in sources for skip in source.skipped if _is_missing(skip.reason)
     ]
-    return assemble(origin, root, database, queries, positives, unknown=unknown)
+    return assemble(dataset, root, database, queries, positives, unknown=unknown)
 
 
 def _without_own_time(benchmark: Benchmark, source: PlaceImages) -> Benchmark:
@@ -133,6 +133,6 @@ def _near(source: PlaceImages, database: Rows, queries: Rows) -> list[Rows]:
     return found
 
 
-def _slots(source: PlaceImages, indices: Rows) -> NumberedImages:
+def _numbered_images(source: PlaceImages, indices: Rows) -> NumberedImages:
     paths = tuple(source.images[i] for i in indices)
     return NumberedImages(tuple(str(path) for path in paths), paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from netvlad_ros.offline.benchmarks.aligned_frames import load_nordland
-from netvlad_ros.offline.benchmarks.dbstruct_list import load_cell_list
+from netvlad_ros.offline.benchmarks.dbstruct_list import load_dbstruct_list
 from netvlad_ros.offline.benchmarks.loader import ANYLOC, entry
 from netvlad_ros.offline.benchmarks.positioned import (
     load_listed,
@@ -97,7 +97,7 @@ STREET_SETS = (
         "within the radius that the list itself stores, posDistThr, as AnyLoc's reader has it by "
         'default; its later runs, Oxford_25m, take 25 m',
         f'the Oxford Robotics Institute, the subset by {ANYLOC}',
-        partial(load_cell_list, 'oxdatapart.mat', 'oxDataPart'),
+        partial(load_dbstruct_list, 'oxdatapart.mat', 'oxDataPart'),
         52.88,
     ),
     entry(
@@ -107,7 +107,7 @@ STREET_SETS = (
         'within the radius that the list itself stores, posDistThr: 50 m as published (Keetha et '
         'al., HEAPUtil, RA-L 2021)',
         'the authors of HEAPUtil or of the NetVLAD-in-Colab notebook (images: Mapillary)',
-        partial(load_cell_list, 'berlin.mat', '.'),
+        partial(load_dbstruct_list, 'berlin.mat', '.'),
         38.21,
     ),
 )

@@ -1,4 +1,4 @@
-"""Descriptors of a benchmark's images, computed once."""
+"""BenchmarkDescriptors: the descriptors of a benchmark's images, each computed once."""
 
 from __future__ import annotations
 
@@ -18,30 +18,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkDescriptors:
-    """Descriptors of a benchmark, and those that whitenings and codes learn from; (n, D) each."""
+    """Descriptors of a benchmark, unit rows, float32.
+
+    Attributes:
+        database: (N, D).
+        queries: (Q, D).
+        fit: (F, D), those that whitenings and quantizations are learned from.
+    """
 
     database: Vector
     queries: Vector
     fit: Vector
 
 
-def describe_sides(
+def describe_benchmark(
     benchmark: Benchmark, context: MethodContext, progress: Progress
 ) -> BenchmarkDescriptors:
-    """Describe each image once. Raises NetvladError if an image or the model is unusable."""
+    """Describe each image once.
+
+    Raises:
+        NetvladError: an image or the model is unusable.
+    """
     descriptor = BundleDescriptor(context)
-    sides = [
+    image_sets = [
         ImageSet(benchmark.database),
         ImageSet(benchmark.queries, benchmark.boxes, benchmark.query_order),
     ]
     if context.training is not None:
-        sides.append(ImageSet(context.training))
-    total, done, described = sum(map(len, sides)), 0, []
-    for side in sides:
+        image_sets.append(ImageSet(context.training))
+    total, done, described = sum(map(len, image_sets)), 0, []
+    for images in image_sets:
         rows = []
-        for row in range(len(side)):
-            rows.append(descriptor.describe(side[row]))
+        for row in range(len(images)):
+            rows.append(descriptor.describe(images[row]))
             done += 1
             progress(done, total)
         described.append(np.array(rows, np.float32))
-    return BenchmarkDescriptors(described[0], described[1], described[-1 if len(sides) > 2 else 0])
+    database, queries, *others = described
+    return BenchmarkDescriptors(database, queries, others[0] if others else database)

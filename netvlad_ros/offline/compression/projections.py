@@ -1,4 +1,4 @@
-"""Linear maps that order or spread a descriptor's dimensions before it is cut short or coded."""
+"""Projection: a linear map of descriptors before they are truncated and quantized."""
 
 from __future__ import annotations
 
@@ -16,22 +16,29 @@ from netvlad_ros.offline.methods.recipe import Vector, unit
 AS_GIVEN = 'as-given'
 RANDOM = 'random'
 BALANCED = 'pca-random'
-# A variance v is taken as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
+# A variance v counts as v^(1 - shrinkage): 0 whitens fully, 1 only rotates.
 SHRINKAGE = {'pca': 1.0, 'pca-whitened-0.5': 0.5, 'pca-whitened': 0.0}
 WHITENINGS = (AS_GIVEN, RANDOM, *SHRINKAGE, BALANCED)
 LEARNED_WHITENINGS = (*SHRINKAGE, BALANCED)
-FITTED_ON = 8192  # descriptors, evenly spread, at most: minutes, however large the benchmark
+FITTED_ON = 8192  # descriptors at most, evenly spread: takes minutes on the largest benchmark
 MOST_RANDOM = 4096  # directions: 0.5 GB for descriptors of 16,384
-FLAT = 1e-10  # of the largest variance: below, a direction holds rounding errors alone
+FLAT = 1e-10  # share of the largest variance; below it, a direction holds rounding errors only
 
 
 @dataclass(frozen=True, eq=False)
-class Rotation:
-    """y = matrix (x - mean), the most telling direction first; no matrix leaves x as it is.
+class Projection:
+    """y = matrix (x - mean), directions by falling variance.
 
-    dimensions: of y. matrix: float64 (dimensions, D); mean: float64 (D,). balanced: what is kept
-    of y is turned at random, so that each number tells as much as the next: cosines stay, and
-    codes lose less (the start of iterative quantisation, Gong and Lazebnik, CVPR 2011).
+    Attributes:
+        dimensions: of y.
+        matrix: float64 (dimensions, D); None = y is x.
+        mean: float64 (D,); None = zero.
+        balanced: whether the kept dimensions of y are rotated at random. Cosines stay the same.
+            The variance is spread evenly over the dimensions, so that quantization loses less.
+        seed: of the random rotation.
+
+    Source: Gong and Lazebnik, CVPR 2011: a random rotation is the start of their iterative
+    quantization.
     """
 
     dimensions: int
@@ -41,7 +48,11 @@ class Rotation:
     seed: int = 0
 
     def __call__(self, vectors: Vector, dimensions: int) -> Vector:
-        """First dimensions of y, of length 1 again, for vectors (N, D). Raises NetvladError."""
+        """The first dimensions of y as unit rows, for vectors (N, D).
+
+        Raises:
+            NetvladError: more dimensions are asked for than y has.
+        """
         if dimensions > self.dimensions:
             raise NetvladError(
                 f'only {self.dimensions} directions are known; images to fit on may be too few'
@@ -55,44 +66,47 @@ class Rotation:
         return unit(vectors @ kept.T - offset)
 
     def shared_bytes(self, dimensions: int) -> int:
-        """What matrix and offset weigh once, in float32, however many places there are."""
+        """Bytes of matrix and offset in float32, once for all places."""
         if self.matrix is None:
             return 0
         return 4 * dimensions * (self.matrix.shape[1] + (self.mean is not None))
 
 
-def fitted_rotations(names: Sequence[str], vectors: Vector, seed: int) -> dict[str, Rotation]:
-    """Rotations by names of WHITENINGS, those that learn fitted on vectors (N, D)."""
+def fit_projections(names: Sequence[str], vectors: Vector, seed: int) -> dict[str, Projection]:
+    """The projection of each name of WHITENINGS; learned ones are fitted on vectors (N, D)."""
     vectors = vectors[list(spread(len(vectors), FITTED_ON))]
-    rotations: dict[str, Rotation] = {}
+    projections: dict[str, Projection] = {}
     if not set(names).isdisjoint(LEARNED_WHITENINGS):
         axes, variance, mean = _principal(vectors.astype(np.float64))
     for name in names:
         if name == AS_GIVEN:
-            rotations[name] = Rotation(vectors.shape[1])
+            projections[name] = Projection(vectors.shape[1])
         elif name == RANDOM:
             dim = vectors.shape[1]
             matrix = _random(min(dim, MOST_RANDOM), dim, seed)
-            rotations[name] = Rotation(len(matrix), matrix)
+            projections[name] = Projection(len(matrix), matrix)
         elif name == BALANCED:
-            rotations[name] = Rotation(len(axes), axes, mean, balanced=True, seed=seed)
+            projections[name] = Projection(len(axes), axes, mean, balanced=True, seed=seed)
         else:
             scale = variance ** ((1 - SHRINKAGE[name]) / 2)
-            rotations[name] = Rotation(len(axes), axes / scale[:, np.newaxis], mean)
-    return rotations
+            projections[name] = Projection(len(axes), axes / scale[:, np.newaxis], mean)
+    return projections
 
 
 def _random(count: int, dim: int, seed: int) -> Array:
-    """Draw orthonormal rows (count, dim), none more often than others."""
+    """Draw orthonormal rows (count, dim), uniformly over all directions."""
     drawn = np.random.default_rng(seed).normal(size=(dim, count))
     q, r = np.linalg.qr(drawn)
     return np.asarray((q * np.sign(np.diag(r))).T)
 
 
 def _principal(vectors: Array) -> tuple[Array, NDArray[np.float64], Array]:
-    """Axes (r, D), variances (r,), falling, and mean (D,) of vectors (N, D).
+    """Principal axes of vectors (N, D).
 
-    Jegou and Chum, "Negative evidences and co-occurences in image retrieval", ECCV 2012.
+    Returns:
+        Axes (r, D), their falling variances (r,), and the mean (D,).
+
+    Source: Jegou and Chum, "Negative evidences and co-occurences in image retrieval", ECCV 2012.
     """
     mean = vectors.mean(axis=0)
     centred = vectors - mean

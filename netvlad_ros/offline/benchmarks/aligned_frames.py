@@ -1,4 +1,4 @@
-"""Benchmarks of aligned sequences: the frame of a query says which frames are right."""
+"""Benchmarks of aligned sequences: frames of equal or near number show the same place."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.benchmarks.numbered_images import images_by_number, named_images
 from netvlad_ros.offline.benchmarks.positioned import has_utm_folders, load_utm_folders
+from netvlad_ros.offline.benchmarks.text_list import read_text_list
 from netvlad_ros.offline.files.image_files import image_names
 
 NORDLAND_FRAMES = 10  # Hausler et al., Patch-NetVLAD, CVPR 2021
-# As the film's frames are handed out, and as the Patch-NetVLAD authors list each side.
+# As the film's frames are published, and as the Patch-NetVLAD authors list both folders.
 NORDLAND_LISTS = (
     ('cleanImageNames.txt',) * 2,
     ('nordland_imageNames.txt',) * 2,
@@ -24,31 +25,32 @@ MAX_LIST_BYTES = 2**24
 
 
 def load_frames(
-    database: str, queries: str, tolerance: int, dataset: DatasetInfo, root: Path
+    database_name: str, query_name: str, tolerance: int, dataset: DatasetInfo, root: Path
 ) -> Benchmark:
-    """Two folders below root whose images are numbered alike; right: `tolerance` frames apart."""
-    folders = [dataset.folder(dataset.folder(root) / name) for name in (database, queries)]
-    places, asked = images_by_number(*folders)
-    return assemble(dataset, root, places, asked, within_frames(asked, places, tolerance))
+    """Two folders below root with images numbered alike; right: up to `tolerance` frames apart."""
+    folders = [dataset.folder(dataset.folder(root) / name) for name in (database_name, query_name)]
+    database, queries = images_by_number(*folders)
+    right = within_frames(queries, database, tolerance)
+    return assemble(dataset, root, database, queries, right)
 
 
 def load_vp_air(dataset: DatasetInfo, root: Path) -> Benchmark:
-    """reference_views/ and queries/ numbered alike, 3 frames; distractors/ are never right."""
+    """reference_views/ and queries/ numbered alike, right: 3 frames; distractors/ are wrong."""
     folders = [
         dataset.folder(dataset.folder(root) / name) for name in ('reference_views', 'queries')
     ]
-    places, asked = images_by_number(*folders)
-    right = within_frames(asked, places, 3)
+    database, queries = images_by_number(*folders)
+    right = within_frames(queries, database, 3)
     names = image_names(root, below='distractors')
-    wrong = named_images(root, names)
+    distractors = named_images(root, names)
     unknown = () if names else ('distractors/',)
-    return assemble(dataset, root, places.then(wrong), asked, right, unknown=unknown)
+    return assemble(dataset, root, database.then(distractors), queries, right, unknown=unknown)
 
 
 def load_nordland(dataset: DatasetInfo, root: Path) -> Benchmark:
     """summer/ and winter/, and a list of the names in use; or the UTM-named folders.
 
-    Without a list, the numbers in the names are the frames.
+    Without a list, the number in a name is the frame.
     """
     if has_utm_folders(root):
         return load_utm_folders(dataset, root)
@@ -61,25 +63,19 @@ def load_nordland(dataset: DatasetInfo, root: Path) -> Benchmark:
         if all((root / where / name).is_file() for name in names)
     ]
     if lists:
-        places, asked = (
+        database, queries = (
             named_images(above, (f'{folder.name}/{name}' for name in _names(path)))
             for folder, path in zip(folders, lists[0], strict=True)
         )
     else:
-        places, asked = images_by_number(*folders)
-    right = within_frames(asked, places, NORDLAND_FRAMES)
-    return assemble(dataset, root, places, asked, right)
+        database, queries = images_by_number(*folders)
+    right = within_frames(queries, database, NORDLAND_FRAMES)
+    return assemble(dataset, root, database, queries, right)
 
 
 def _names(path: Path) -> list[str]:
-    """Names of images, a line each; a folder before a name is that of another machine."""
-    if path.stat().st_size > MAX_LIST_BYTES:
-        raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise NetvladError(f'{path} is not a text file in UTF-8') from error
-    lines = filter(None, map(str.strip, text.splitlines()))
+    """Names of images, one a line, without the folders that stand before some of them."""
+    lines = read_text_list(path, MAX_LIST_BYTES)
     names = [line.replace('\\', '/').rsplit('/', maxsplit=1)[-1] for line in lines]
     if not names:
         raise NetvladError(f'{path} names no image')

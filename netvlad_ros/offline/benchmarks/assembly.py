@@ -1,4 +1,4 @@
-"""Closes the holes of both sides and moves the ground truth with them."""
+"""assemble(): a Benchmark of the images on disk, and ground truth by frames or radius."""
 
 from __future__ import annotations
 
@@ -24,22 +24,27 @@ def assemble(
     *,
     unknown: Sequence[str] = (),
 ) -> Benchmark:
-    """The benchmark of what is there.
+    """A benchmark of the images that are on disk; the ground truth is renumbered to them.
 
-    positives: per slot of queries the right slots of database, integers; those beyond its end are
-    images that nobody has: they are counted as missing. unknown: further names that the ground
-    truth has and the disk lacks.
+    Args:
+        dataset: its name, title and protocol.
+        root: its folder, for errors.
+        database: the images to search in.
+        queries: the query images.
+        positives: per query the numbers of the right database images; numbers beyond the end of
+            the database count as missing images.
+        unknown: further names that are in the ground truth but not on disk.
 
     Raises:
-        NetvladError: a side without an image, or no query with a right image.
+        NetvladError: no database image, no query image, or no query with a right image.
     """
     kept = [i for i, path in enumerate(database.paths) if path is not None]
     row_of = np.full(len(database), -1, dtype=np.int64)
     row_of[kept] = np.arange(len(kept))
     beyond: set[int] = set()
     right: list[Rows] = []
-    for path, slots in zip(queries.paths, positives, strict=True):
-        wanted = np.unique(np.asarray(slots, dtype=np.int64))
+    for path, numbers in zip(queries.paths, positives, strict=True):
+        wanted = np.unique(np.asarray(numbers, dtype=np.int64))
         inside = (wanted >= 0) & (wanted < len(row_of))
         beyond.update(wanted[~inside].tolist())
         if path is not None:
@@ -49,7 +54,7 @@ def assemble(
         *database.missing(),
         *queries.missing(),
         *unknown,
-        *(f'database image {slot}' for slot in sorted(beyond)),
+        *(f'database image {number}' for number in sorted(beyond)),
     )
     benchmark = Benchmark(
         name=dataset.name,
@@ -74,7 +79,7 @@ def assemble(
 
 
 def within_frames(queries: NumberedImages, database: NumberedImages, tolerance: int) -> list[Rows]:
-    """Per query slot the database slots at most `tolerance` [frames] from its own index."""
+    """Per query the database numbers at most `tolerance` [frames] from its own number."""
     end = len(database)
     return [
         np.arange(max(i - tolerance, 0), min(i + tolerance + 1, end), dtype=np.int64)
@@ -85,7 +90,7 @@ def within_frames(queries: NumberedImages, database: NumberedImages, tolerance: 
 def within_radius(
     queries_m: NDArray[np.float64], database_m: NDArray[np.float64], radius_m: float
 ) -> list[Rows]:
-    """Per query (Q, d) [m] the rows of database (D, d) [m] at most radius_m away, ascending."""
+    """Per query (Q, d) [m] the ascending rows of database (D, d) [m] at most radius_m away."""
     if not len(queries_m) or not len(database_m):
         return [np.empty(0, dtype=np.int64) for _ in queries_m]
     found = cKDTree(database_m).query_ball_point(queries_m, radius_m, return_sorted=True)

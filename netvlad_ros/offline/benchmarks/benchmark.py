@@ -1,4 +1,4 @@
-"""Benchmark and BenchmarkInfo; where an unpacked archive begins."""
+"""Benchmark, with its ground truth, and BenchmarkInfo, how to get and read one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,32 @@ from netvlad_ros.core.errors import NetvladError
 Rows = NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
+# What operating systems and downloads leave beside an unpacked folder.
+LITTER = frozenset(('__MACOSX', 'Thumbs.db', 'desktop.ini'))
+ARCHIVES = frozenset(('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar'))
+MAX_DEPTH = 3  # linked folders can form a circle
+
 
 @dataclass(frozen=True)
 class Benchmark:
     """D images to search in and Q queries, with the ground truth of the published protocol.
 
-    protocol: one sentence: radius, frames or index tolerance. positives: per query the ascending
-    rows of database that are right, (P,) int64; none = the query has no answer, counted apart.
-    junk: per query rows that count neither way; () = none for all. boxes: the crop of each query
-    image (x0, y0, x1, y1) [px], None = the whole image; () = all whole. query_order: rows of
-    queries in order of time, (Q,) int64; None = queries, and the database, are listed in order.
-    groups: (D,) int64, the same number for the views of one panorama: the best of them stands for
-    all; None = every image for itself. missing: images that the ground truth names and the disk
-    lacks; they are in neither side.
+    Attributes:
+        name: under which it is registered.
+        protocol: one sentence: radius, frames or index tolerance.
+        database: paths of the D images.
+        queries: paths of the Q queries.
+        positives: per query the ascending rows of database that are right, (P,) int64. A query
+            without any has no answer and is counted separately.
+        junk: per query the rows that count neither way; () = none for all.
+        boxes: the crop of each query image (x0, y0, x1, y1) [px], None = the whole image; () = all
+            whole.
+        query_order: rows of queries in order of time, (Q,) int64; None = queries and database are
+            listed in order of time.
+        groups: (D,) int64, the same number for the views of one panorama, of which only the best
+            one counts; None = every image counts.
+        missing: images that the ground truth names but that are missing on disk; they are in
+            neither database nor queries.
     """
 
     name: str
@@ -42,16 +55,16 @@ class Benchmark:
     missing: tuple[str, ...] = ()
 
     def depth(self, count: int) -> int:
-        """How many rows a method must rank so that `count` that count are left, as a rule.
+        """How many rows a method must rank so that usually `count` of them count.
 
-        Where much is junk (Tokyo Time Machine), ten times as many are ranked, as its authors do.
+        At most ten times as many because of junk, as the authors of Tokyo Time Machine do.
         """
         junk = min(max(map(len, self.junk), default=0), 9 * count)
         views = 1 if self.groups is None else int(np.bincount(self.groups).max())
         return min((count + junk) * views, len(self.database))
 
     def counted(self, query: int, ranked: Sequence[int] | Rows) -> Rows:
-        """Which of the ranked rows of a query count: places in `ranked`, ascending.
+        """Ascending positions in `ranked` of the rows that count for a query.
 
         Left out are -1, junk, and the views of a panorama after its best one.
         """
@@ -67,11 +80,17 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class BenchmarkInfo:
-    """What a user must know of a benchmark before it is there.
+    """What a user must know of a benchmark before downloading it, and its reader.
 
-    layout: the expected folder, one line. obtained: who hands it out, in words. published_*: of
-    NetVLAD [%], None where no figure of this protocol is known. read: reads a root folder; raises
-    NetvladError that names the file that is missing or broken.
+    Attributes:
+        name: under which it is registered.
+        title: for people.
+        layout: the expected folder, one line.
+        protocol: one sentence: radius, frames or index tolerance.
+        obtained: who publishes it, in words.
+        read: reads a root folder; raises NetvladError that names the missing or broken file.
+        published_recall_at_1: of NetVLAD [%]; None = no value of this protocol is known.
+        published_map: mean average precision of NetVLAD [%]; None likewise.
     """
 
     name: str
@@ -87,7 +106,8 @@ class BenchmarkInfo:
         """Read a root folder.
 
         Raises:
-            NetvladError: a file is missing or broken: which, what is expected, and who has it.
+            NetvladError: a file is missing or broken. The message names the file, the expected
+                layout and who publishes the benchmark.
         """
         try:
             if not root.is_dir():
@@ -103,18 +123,13 @@ class BenchmarkInfo:
             ) from error
 
 
-LITTER = frozenset(('__MACOSX', 'Thumbs.db', 'desktop.ini'))
-ARCHIVES = frozenset(('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.7z', '.rar'))
-DEEPEST = 3  # linked folders may run in circles
-
-
 def unpacked_root(root: Path, layout: str) -> Path:
-    """root, or the folder that is all there is in it, unless the layout names that folder.
+    """Where an unpacked archive begins: root, or the only folder in it.
 
-    Archives and what systems leave behind beside it do not count.
+    A folder that the layout names is not entered. Archives and LITTER beside a folder are ignored.
     """
     expected = set(re.findall(r'[\w.-]+', layout))
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         inside = [path for path in root.iterdir() if not _is_litter(path)]
         if len(inside) != 1 or inside[0].name in expected or not inside[0].is_dir():
             break
@@ -122,16 +137,12 @@ def unpacked_root(root: Path, layout: str) -> Path:
     return root
 
 
-def _is_litter(path: Path) -> bool:
-    return (
-        path.name.startswith('.')
-        or path.name in LITTER
-        or (path.suffix.lower() in ARCHIVES and path.is_file())
-    )
-
-
 def fit_images(paths: Sequence[Path], benchmark: Benchmark) -> tuple[Path, ...]:
-    """Images to learn from. Raises NetvladError if there are none, or queries among them."""
+    """Images to learn from.
+
+    Raises:
+        NetvladError: there are none, or some of them are queries of the benchmark.
+    """
     if not paths:
         raise NetvladError('there is no image to fit on')
     queries = {path.resolve() for path in benchmark.queries}
@@ -145,6 +156,17 @@ def fit_images(paths: Sequence[Path], benchmark: Benchmark) -> tuple[Path, ...]:
 
 
 def count_database_images(paths: Sequence[Path], benchmark: Benchmark) -> int:
-    """Count the images that are places of the benchmark: what is fitted on them flatters."""
+    """Count the images that are in the database of the benchmark.
+
+    Fitting on them makes results better than on other images.
+    """
     places = {path.resolve() for path in benchmark.database}
     return sum(path.resolve() in places for path in paths)
+
+
+def _is_litter(path: Path) -> bool:
+    return (
+        path.name.startswith('.')
+        or path.name in LITTER
+        or (path.suffix.lower() in ARCHIVES and path.is_file())
+    )

@@ -1,4 +1,4 @@
-"""Oxford RobotCar and Berlin Kudamm: a `dbStruct` that Python wrote, a row of cells, no names."""
+"""Benchmarks with a `dbStruct` list of unnamed cells: Oxford RobotCar and Berlin Kudamm."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ CELLS = (
 
 
 def load_dbstruct_list(name: str, images: str, dataset: DatasetInfo, root: Path) -> Benchmark:
-    """The list root/name; its images below root/images. Right: within the list's own radius.
+    """The list root/name and its images below root/images; right: within the list's own radius.
+
+    The lists were written by Python as a row of cells, one for each of CELLS.
 
     Raises:
-        NetvladError: no list, other fields, or names and positions that do not agree in number.
+        NetvladError: no list, other fields, or unequal numbers of names and positions.
     """
     path = dataset.file(dataset.folder(root) / name)
     below = dataset.folder(root / images)
     cells = read_matlab(path, 'dbStruct')
-    if isinstance(cells, dict):  # where it was written with the names of its fields
+    if isinstance(cells, dict):  # written with the names of its fields
         lacking = [cell for cell in CELLS[:7] if cell not in cells]
         if lacking:
             raise NetvladError(
@@ -45,20 +47,23 @@ def load_dbstruct_list(name: str, images: str, dataset: DatasetInfo, root: Path)
     radius_m = float(_numbers(values[6], (1, 1), f'{path}: posDistThr')[0, 0])
     if radius_m <= 0.0:
         raise NetvladError(f'{path}: posDistThr is {radius_m:g} m, no radius')
-    sides = []
-    for names, positions, count in (values[0:2] + values[4:5], values[2:4] + values[5:6]):
+    listed = []
+    for images_of, positions, count in (values[0:2] + values[4:5], values[2:4] + values[5:6]):
         size = float(_numbers(count, (1, 1), f'{path}: numDb or numQ')[0, 0])
-        listed = _names(names, size, f'{path}: dbImage or qImage')
-        position = _numbers(positions, (len(listed), 2), f'{path}: locDb or locQ')
-        sides.append((named_images(below, listed), position))
-    (places, places_m), (asked, asked_m) = sides
-    return assemble(dataset, root, places, asked, within_radius(asked_m, places_m, radius_m))
+        names = _names(images_of, size, f'{path}: dbImage or qImage')
+        positions_m = _numbers(positions, (len(names), 2), f'{path}: locDb or locQ')
+        listed.append((named_images(below, names), positions_m))
+    (database, database_m), (queries, queries_m) = listed
+    right = within_radius(queries_m, database_m, radius_m)
+    return assemble(dataset, root, database, queries, right)
 
 
 def _names(value: Any, count: float, what: str) -> list[str]:
-    """Names of a char matrix, a row each, padded with blanks; or of cells."""
+    """Names from a char matrix, one a row, padded with blanks; or from cells."""
     if isinstance(value, str) and 0 < count < len(value) + 1 and len(value) % count == 0:
-        rows = int(count)  # MATLAB stores the first letters of all, then the second ones, ...
+        rows = int(
+            count
+        )  # MATLAB stores a matrix by columns: all first letters, then all second letters
         return [value[i::rows].replace(' ', '') for i in range(rows)]
     if isinstance(value, np.ndarray) and value.dtype == object and value.size == count:
         names = value.ravel().tolist()

@@ -1,4 +1,4 @@
-"""What a loader is told, and an entry of the registry."""
+"""DatasetInfo, which every loader gets, and entry(), which makes an entry of the registry."""
 
 from __future__ import annotations
 
@@ -10,28 +10,34 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark, BenchmarkInfo
 
+ANYLOC = "AnyLoc's public release (its benchmark datasets)"
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Fields as in BenchmarkInfo."""
+    """Name, title and protocol of a benchmark, as in BenchmarkInfo, and its paths on disk."""
 
     name: str
     title: str
     protocol: str
 
     def file(self, path: Path) -> Path:
-        """The path, or the one file there that has its name but for the case; else NetvladError."""
-        return self._there(path, Path.is_file)
+        """The path of an existing file; upper and lower case may differ.
+
+        Raises:
+            NetvladError: no such file, or several that differ in case only.
+        """
+        return self._existing(path, Path.is_file)
 
     def folder(self, path: Path) -> Path:
-        """As file, of a folder."""
-        return self._there(path, Path.is_dir)
+        """The path of an existing folder; as file."""
+        return self._existing(path, Path.is_dir)
 
     def missing(self, path: Path) -> NetvladError:
-        """The error for a path that is not there."""
+        """The error for a path that does not exist."""
         return NetvladError(f'{path} does not exist')
 
-    def _there(self, path: Path, is_kind: Callable[[Path], bool]) -> Path:
+    def _existing(self, path: Path, is_kind: Callable[[Path], bool]) -> Path:
         if is_kind(path):
             return path
         try:
@@ -44,9 +50,6 @@ class DatasetInfo:
         return alike[0]
 
 
-ANYLOC = "AnyLoc's public release (its benchmark datasets)"
-
-
 def entry(
     name: str,
     title: str,
@@ -56,7 +59,7 @@ def entry(
     load: Callable[[DatasetInfo, Path], Benchmark],
     recall_at_1: float | None = None,
 ) -> BenchmarkInfo:
-    """Arguments as the fields of BenchmarkInfo; load is told the origin."""
+    """A BenchmarkInfo of these fields, whose reader is `load`, given the DatasetInfo."""
     dataset = DatasetInfo(name, title, protocol)
     return BenchmarkInfo(
         name, title, layout, protocol, obtained, partial(load, dataset), recall_at_1

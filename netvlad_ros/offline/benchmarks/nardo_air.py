@@ -1,7 +1,8 @@
 """Nardo-Air, upright and rotated: aerial queries and the five best satellite tiles of each.
 
 AnyLoc's reader counts the images of each folder in natural order and never opens query.csv and
-reference.csv; here these two tell which images there should be, so that a hole shifts nothing.
+reference.csv. Here these two list which images there should be, so that a missing image does not
+shift the numbers of the others.
 """
 
 from __future__ import annotations
@@ -36,32 +37,32 @@ def load_nardo_air(dataset: DatasetInfo, root: Path) -> Benchmark:
         if query in right:
             raise NetvladError(f'{row.where}: query_ind {query} stands there a second time')
         right[query] = [_index(row, column) for column in RIGHT]
-    asked, places = (_side(dataset, root, side) for side in ('query', 'reference'))
-    beyond = [f'query image {i}' for i in sorted(right) if not i < len(asked)]
+    queries, database = (_listed(dataset, root, kind) for kind in ('query', 'reference'))
+    beyond = [f'query image {i}' for i in sorted(right) if not i < len(queries)]
     none: list[int] = []
     positives: list[Rows] = [
-        np.array(right.get(i, none), dtype=np.int64) for i in range(len(asked))
+        np.array(right.get(i, none), dtype=np.int64) for i in range(len(queries))
     ]
-    return assemble(dataset, root, places, asked, positives, unknown=beyond)
+    return assemble(dataset, root, database, queries, positives, unknown=beyond)
 
 
-def _side(dataset: DatasetInfo, root: Path, side: str) -> NumberedImages:
-    """The images that the table lists, in natural order.
+def _listed(dataset: DatasetInfo, root: Path, kind: str) -> NumberedImages:
+    """The images that root/kind.csv lists, in natural order.
 
-    Whatever its columns are called: the one that names images is used; where none names those
-    that are there, the number of its lines is.
+    The column that names images is used, whatever it is called. If no column names the images on
+    disk, only the number of lines is used.
     """
-    path = dataset.file(root / f'{side}.csv')
-    folder = dataset.folder(root / f'{side}_images')
-    there = set(image_names(folder))
+    path = dataset.file(root / f'{kind}.csv')
+    folder = dataset.folder(root / f'{kind}_images')
+    on_disk = set(image_names(folder))
     lines = [cells for _, cells in read_lines(path)][1:]
     if not lines:
         raise NetvladError(f'{path} lists no image')
     for column in zip(*lines, strict=True):
         names = [PurePosixPath(cell.replace('\\', '/')).name for cell in column]
         images = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
-        if len(images) > len(names) // 2 and (not there.isdisjoint(images) or not there):
-            unlisted = sorted(there - set(images), key=natural)
+        if len(images) > len(names) // 2 and (not on_disk.isdisjoint(images) or not on_disk):
+            unlisted = sorted(on_disk - set(images), key=natural)
             if unlisted:
                 raise NetvladError(
                     f'{folder / unlisted[0]} is not listed in {path}: gt_matches.csv counts the '

@@ -1,7 +1,7 @@
-"""One side of a benchmark as its ground truth counts it, holes included.
+"""NumberedImages: the database or the queries of a benchmark, numbered as its ground truth does.
 
-Ground truth that speaks of "the 17th image" stays right only while the 17th keeps its place: a
-missing image leaves an empty slot behind, and slots close up last of all (see assembly).
+Some ground truth names images by number only. A missing image therefore keeps its number, without
+a path. assembly.py removes missing images at the end and renumbers the ground truth.
 """
 
 from __future__ import annotations
@@ -16,32 +16,37 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
 from netvlad_ros.offline.files.image_files import SUFFIXES, ImageFinder, image_names
 
-MAX_NUMBERS = 2**22  # a number in a name from elsewhere must not decide how much memory is taken
+MAX_NUMBERS = 2**22  # bounds the memory that a number in an unknown file name can ask for
 NUMBERED = re.compile(r'(.*?)([0-9]{1,18})(\.[^.]+)')
 
 
 @dataclass(frozen=True)
 class NumberedImages:
-    """N slots: the name of each image, and its path, None where the disk lacks it."""
+    """N images, numbered 0 to N-1, missing ones included.
+
+    Attributes:
+        names: of each image.
+        paths: of each image; None = missing on disk.
+    """
 
     names: tuple[str, ...]
     paths: tuple[Path | None, ...]
 
     def __len__(self) -> int:
-        """Count the slots, empty ones included."""
+        """Count the images, missing ones included."""
         return len(self.names)
 
     def missing(self) -> tuple[str, ...]:
-        """Names of the empty slots."""
+        """Names of the images that are missing on disk."""
         return tuple(n for n, p in zip(self.names, self.paths, strict=True) if p is None)
 
     def then(self, other: NumberedImages) -> NumberedImages:
-        """These slots, then those of the other."""
+        """These images, then those of the other."""
         return NumberedImages(self.names + other.names, self.paths + other.paths)
 
 
 def named_images(root: Path, names: Iterable[str]) -> NumberedImages:
-    """A slot for each name in a list, relative to root; empty if it leads out or is no image."""
+    """One image for each name, relative to root; missing if it leads out of root or is no image."""
     finder, listed = ImageFinder(root), tuple(names)
     are_images = [PurePosixPath(name).suffix.lower() in SUFFIXES for name in listed]
     return NumberedImages(
@@ -54,10 +59,12 @@ def named_images(root: Path, names: Iterable[str]) -> NumberedImages:
 
 
 def images_by_number(*folders: Path) -> tuple[NumberedImages, ...]:
-    """Sides whose images are numbered alike, `Image000.jpg` in each: slot i has the same number.
+    """The images of each folder, where equal numbers in the names mean the same place.
 
-    Slots run from the lowest to the highest number of all folders. Raises NetvladError if a name
-    ends in no number, or two images have the same one.
+    Numbers count from the lowest number in the names of all folders to the highest.
+
+    Raises:
+        NetvladError: a name ends in no number, or two images of a folder have the same one.
     """
     found = [_numbered(folder) for folder in folders]
     numbers = [number for names in found for number in names]
@@ -76,7 +83,11 @@ def images_by_number(*folders: Path) -> tuple[NumberedImages, ...]:
 
 
 def images_from_zero(folder: Path) -> NumberedImages:
-    """A side whose images are numbered from 0: slot i has number i. Raises as numbered_slots."""
+    """The images of a folder whose names are numbered from 0.
+
+    Raises:
+        NetvladError: as images_by_number.
+    """
     names = _numbered(folder)
     if max(names, default=0) >= MAX_NUMBERS:
         raise NetvladError(
@@ -86,12 +97,16 @@ def images_from_zero(folder: Path) -> NumberedImages:
 
 
 def counted_images(folder: Path, count: int, dataset: DatasetInfo) -> NumberedImages:
-    """A side of which only the number of images is published: they count in natural order.
+    """The images of a folder, numbered in natural order of their names.
 
-    Where there are fewer, the numbers in their names must tell which ones are gone.
+    Args:
+        folder: where the images are.
+        count: how many were published. If there are fewer, the numbers in the names must show
+            which ones are missing.
+        dataset: its title, for errors.
 
     Raises:
-        NetvladError: no folder, more images, or fewer and it cannot be told which ones.
+        NetvladError: no folder, more images, or fewer and it is unknown which ones are missing.
     """
     names = sorted(image_names(dataset.folder(folder)), key=natural)
     if len(names) == count:
@@ -112,9 +127,13 @@ def counted_images(folder: Path, count: int, dataset: DatasetInfo) -> NumberedIm
 
 
 def images_of_rows(folder: Path, rows: range, dataset: DatasetInfo) -> NumberedImages:
-    """A side whose images go with those rows of a table: by their names where these are numbers.
+    """The images of a folder that belong to the given rows of a table.
 
-    As published, 130.png goes with row 130. Other names are counted: raises as counted_slots.
+    As published, 130.png belongs to row 130. If the names are no such numbers, the images are
+    taken in natural order.
+
+    Raises:
+        NetvladError: as counted_images.
     """
     names = image_names(dataset.folder(folder))
     stems = [PurePosixPath(name).stem for name in names]
@@ -124,7 +143,7 @@ def images_of_rows(folder: Path, rows: range, dataset: DatasetInfo) -> NumberedI
 
 
 def natural(name: str) -> list[int | str]:
-    """A key that sorts 2 before 10."""
+    """Sort key that puts 2 before 10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r'([0-9]+)', name))]
 
 

@@ -1,4 +1,4 @@
-"""Drives in this project's own folders: three that it measures on, and anybody's."""
+"""Benchmarks in this project's own folder layouts: three of its drives, and drives of a user."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MICHIGAN_HEADER = ('image', 'place', 'month', 'dx_px_at_1024_wrt_month1')
 
 
 def load_corridor_loop(dataset: DatasetInfo, root: Path) -> Benchmark:
-    """Images 41 to 80 searched in 1 to 40; pairs.csv says who is right."""
+    """Images 41 to 80 searched in 1 to 40; right: the pairs of pairs.csv."""
     path = dataset.file(dataset.folder(root) / 'pairs.csv')
     pairs = read_pairs(path)
     names = [f'images/{number:03d}.jpg' for number in range(1, 2 * LAP + 1)]
     row = {name: i for i, name in enumerate(names[:LAP])}
     others = sorted({*pairs, *(db for right in pairs.values() for db in right)} - set(names))
-    unknown = named_images(root, others).missing()  # images of a third lap are there, but not asked
+    unknown = named_images(root, others).missing()  # images of a third lap exist, but are not used
     positives = [[row[db] for db in pairs.get(query, ()) if db in row] for query in names[LAP:]]
     return _of_names(dataset, root, names[:LAP], names[LAP:], positives, unknown)
 
@@ -82,5 +82,5 @@ def _of_names(
     positives: Sequence[Sequence[int] | Rows],
     unknown: Sequence[str] = (),
 ) -> Benchmark:
-    sides = named_images(root, database), named_images(root, queries)
-    return assemble(dataset, root, *sides, positives, unknown=unknown)
+    images = named_images(root, database), named_images(root, queries)
+    return assemble(dataset, root, *images, positives, unknown=unknown)

@@ -1,7 +1,7 @@
-"""Benchmarks that come with a list of right pairs, of names (.csv) or of numbers (.npy).
+"""Benchmarks with a list of right pairs, by name (.csv) or by number (.npy).
 
-As published, a .npy holds a row [query, [reference, ...]] for each query, counted from 0, with -1
-where there is no answer (Zaffar et al., VPR-Bench). P x 2 whole numbers are read too.
+As published, a .npy holds one row [query, [reference, ...]] for each query, counted from 0, with -1
+if there is no answer (Zaffar et al., VPR-Bench). P x 2 whole numbers are read too.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ RIDGE = (65, 101)  # images of db_images/ and q_images/
 def load_vpr_bench(dataset: DatasetInfo, root: Path) -> Benchmark:
     """query/ and ref/ numbered from 0, with ground_truth_new.npy or ground_truth.csv.
 
-    The CSV (query, reference: names inside the two folders) goes first where both are there.
-    Handed on in UTM-named folders, 1 km from place to place, a set is read by those.
+    The CSV (query, reference: names inside the two folders) is used if both exist. A set that was
+    converted to UTM-named folders, with 1 km between places, is read from those.
     """
     if has_utm_folders(root):
         return load_utm_folders(dataset, root)
@@ -48,14 +48,14 @@ def load_vpr_bench(dataset: DatasetInfo, root: Path) -> Benchmark:
         return _of_names(dataset, root, *folders)
     path = dataset.file(root / 'ground_truth_new.npy')
     pairs = _read_pairs(path, _instead(root, SAME_NUMBER))
-    places, asked = (images_from_zero(folder) for folder in folders)
+    database, queries = (images_from_zero(folder) for folder in folders)
     lines = pairs[:, 0].max(initial=-1) + 1
-    if asked.paths[:1] == places.paths[:1] == (None,) and len(asked) == lines + 1:
+    if queries.paths[:1] == database.paths[:1] == (None,) and len(queries) == lines + 1:
         raise NetvladError(
             f'{folders[1]} and {folders[0]} are numbered from 1 and {path.name} counts from 0; '
             'number the images from 0000000.jpg on'
         )
-    return assemble(dataset, root, places, *_by_query(pairs, asked, path))
+    return assemble(dataset, root, database, *_by_query(pairs, queries, path))
 
 
 def load_mid_atlantic(dataset: DatasetInfo, root: Path) -> Benchmark:
@@ -65,10 +65,10 @@ def load_mid_atlantic(dataset: DatasetInfo, root: Path) -> Benchmark:
         return _of_names(dataset, root, *folders)
     path, instead = dataset.file(root / 'eiffel_gt.npy'), _instead(root)
     pairs = _read_pairs(path, instead, queries=RIDGE[1])
-    places, asked = (
+    database, queries = (
         counted_images(folder, count, dataset) for folder, count in zip(folders, RIDGE, strict=True)
     )
-    return assemble(dataset, root, places, *_by_query(pairs, asked, path))
+    return assemble(dataset, root, database, *_by_query(pairs, queries, path))
 
 
 def _instead(root: Path, more: str = '') -> str:
@@ -81,8 +81,11 @@ def _instead(root: Path, more: str = '') -> str:
 def _read_pairs(path: Path, instead: str, queries: int | None = None) -> Rows:
     """Pairs (P, 2) int64, query and reference, none of them negative.
 
-    queries: where there are rows for twice as many, the first half is skipped, and the rest goes by
-    its order: so AnyLoc reads it. instead: what to do where it is refused, for the errors.
+    Args:
+        path: of the .npy.
+        instead: what a user can do if the file is refused, for errors.
+        queries: how many there are. If the file has rows for twice as many, the first half is
+            skipped and the other rows belong to the queries by their order, as AnyLoc reads it.
     """
     array = read_plain_array(path, instead)
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in 'iuO':
@@ -100,7 +103,7 @@ def _read_pairs(path: Path, instead: str, queries: int | None = None) -> Rows:
 
 
 def _of_rows(queries: Iterable[Any], references: NDArray[Any], path: Path, instead: str) -> Rows:
-    """A pair for each reference of each row; sizes are summed up before a pair is made."""
+    """A pair for each reference of each row; sizes are checked before a pair is made."""
     lists = [
         row
         if isinstance(row, list | tuple)
@@ -126,34 +129,36 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int | np.integer) and bool(-1 <= value < 2**31)
 
 
-def _by_query(pairs: Rows, asked: NumberedImages, path: Path) -> tuple[NumberedImages, list[Rows]]:
-    """The query slots, lengthened to the highest query of the pairs, and their references."""
-    if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(asked) + len(pairs)):
+def _by_query(
+    pairs: Rows, queries: NumberedImages, path: Path
+) -> tuple[NumberedImages, list[Rows]]:
+    """The queries, extended to the highest query of the pairs, and the references of each."""
+    if len(pairs) and (pairs[:, 0].min() < 0 or pairs[:, 0].max() >= len(queries) + len(pairs)):
         raise NetvladError(
             f'{path} names queries {pairs[:, 0].min()} to {pairs[:, 0].max()}; '
-            f'there are {len(asked)}'
+            f'there are {len(queries)}'
         )
     end = int(pairs[:, 0].max()) + 1 if len(pairs) else 0
-    more = tuple(f'query image {i}' for i in range(len(asked), end))
-    queries = asked.then(NumberedImages(more, (None,) * len(more)))
+    more = tuple(f'query image {i}' for i in range(len(queries), end))
+    extended = queries.then(NumberedImages(more, (None,) * len(more)))
     order = np.argsort(pairs[:, 0], kind='stable')
-    starts = np.searchsorted(pairs[order, 0], np.arange(1, len(queries)))
-    return queries, np.split(pairs[order, 1], starts)
+    starts = np.searchsorted(pairs[order, 0], np.arange(1, len(extended)))
+    return extended, np.split(pairs[order, 1], starts)
 
 
 def _of_names(dataset: DatasetInfo, root: Path, database: Path, queries: Path) -> Benchmark:
-    """The images of both folders, and those that only the CSV knows."""
+    """The images of both folders, and those that only the CSV names."""
     path = root / CSV
     pairs: list[tuple[str, str]] = []
     for line, cells in read_table(path, HEADER):
         query, reference = (relative_image(cell, f'{path}, line {line}') for cell in cells)
         pairs.append((query, reference))
-    sides = []
+    listed = []
     for folder, named in zip((database, queries), (1, 0), strict=True):
         names = sorted({*image_names(folder), *(pair[named] for pair in pairs)}, key=natural)
-        sides.append((names, named_images(root, [f'{folder.name}/{name}' for name in names])))
-    row = {name: i for i, name in enumerate(sides[0][0])}
-    wanted: dict[str, list[int]] = {name: [] for name in sides[1][0]}
+        listed.append((names, named_images(root, [f'{folder.name}/{name}' for name in names])))
+    row = {name: i for i, name in enumerate(listed[0][0])}
+    wanted: dict[str, list[int]] = {name: [] for name in listed[1][0]}
     for query, reference in pairs:
         wanted[query].append(row[reference])
-    return assemble(dataset, root, sides[0][1], sides[1][1], wanted.values())
+    return assemble(dataset, root, listed[0][1], listed[1][1], wanted.values())

@@ -22,49 +22,55 @@ MAX_CAMERA_BYTES = 2**14
 CAMERA_LINES = 9  # 3 of the camera matrix, distortion, 3 of the rotation, the centre, the size
 
 
-def load_pose_topic(database: slice, queries: slice, dataset: DatasetInfo, root: Path) -> Benchmark:
-    """db_images/ and q_images/; the rows of pose_topic_list.npy that are theirs, x and y first."""
+def load_pose_topic(
+    database_rows: slice, query_rows: slice, dataset: DatasetInfo, root: Path
+) -> Benchmark:
+    """db_images/ and q_images/ with their rows of pose_topic_list.npy, x and y first."""
     path = dataset.file(dataset.folder(root) / 'pose_topic_list.npy')
     poses = read_plain_array(path, 'get it again')
-    rows = max(database.stop, queries.stop)
+    rows = max(database_rows.stop, query_rows.stop)
     if poses.ndim != 2 or poses.shape[1] < 2 or len(poses) < rows or poses.dtype.kind not in 'fiu':
         raise NetvladError(
             f'{path} must hold a pose a row, x and y first, at least {rows} of them; '
             f'it holds {poses.dtype} {poses.shape}'
         )
-    places, asked = (
+    database, queries = (
         images_of_rows(root / name, range(part.start, part.stop), dataset)
-        for name, part in (('db_images', database), ('q_images', queries))
+        for name, part in (('db_images', database_rows), ('q_images', query_rows))
     )
     x_y = poses[:, :2].astype(np.float64)
-    if not np.isfinite(x_y[database]).all() or not np.isfinite(x_y[queries]).all():
+    if not np.isfinite(x_y[database_rows]).all() or not np.isfinite(x_y[query_rows]).all():
         raise NetvladError(f'{path}: a position is not finite')
-    right = within_radius(x_y[queries], x_y[database], CAVE_RADIUS_M)
-    return assemble(dataset, root, places, asked, right)
+    right = within_radius(x_y[query_rows], x_y[database_rows], CAVE_RADIUS_M)
+    return assemble(dataset, root, database, queries, right)
 
 
 def load_baidu_mall(dataset: DatasetInfo, root: Path) -> Benchmark:
-    """training_* and query_*: images_undistort/ and gt/ with a .camera for each image."""
-    sides, unposed = [], []
+    """training_* and query_*: images_undistort/, and gt/ with a .camera file for each image."""
+    posed, unposed = [], []
     for name in ('training', 'query'):
         images = dataset.folder(dataset.folder(root) / f'{name}_images_undistort')
-        slots, positions, more = _with_cameras(images, dataset.folder(root / f'{name}_gt'))
-        if not len(slots):
+        found, positions_m, more = _with_cameras(images, dataset.folder(root / f'{name}_gt'))
+        if not len(found):
             raise dataset.missing(root / f'{name}_gt' / '*.camera')
-        sides.append((slots, positions))
+        posed.append((found, positions_m))
         unposed += more
-    (places, places_m), (asked, asked_m) = sides
-    right = within_radius(asked_m, places_m, MALL_RADIUS_M)
-    return assemble(dataset, root, places, asked, right, unknown=unposed)
+    (database, database_m), (queries, queries_m) = posed
+    right = within_radius(queries_m, database_m, MALL_RADIUS_M)
+    return assemble(dataset, root, database, queries, right, unknown=unposed)
 
 
 def _with_cameras(
     images: Path, cameras: Path
 ) -> tuple[NumberedImages, NDArray[np.float64], list[str]]:
-    """A slot for each camera, in natural order; its position; images that have no camera.
+    """Pair images with camera files.
 
-    Images and cameras are paired by name; by their order, as AnyLoc does, only where no name
-    pairs and their numbers agree.
+    They are paired by name. They are paired by order, as AnyLoc does, only if no name agrees and
+    there are as many images as cameras.
+
+    Returns:
+        One image for each camera, in natural order; the positions of the cameras, (n, 3) [m]; and
+        the camera files that images lack.
     """
     names = sorted(image_names(images), key=natural)
     of_stem = {Path(name).stem: images / name for name in names}
@@ -79,15 +85,15 @@ def _with_cameras(
     unposed = [
         f'{cameras.name}/{stem}.camera' for stem in sorted(of_stem.keys() - set(stems), key=natural)
     ]
-    slots = NumberedImages(
+    numbered = NumberedImages(
         tuple(f'{images.name}/{stem}' for stem in stems),
         tuple(of_stem.get(stem) for stem in stems),
     )
-    return slots, positions, unposed
+    return numbered, positions, unposed
 
 
 def _stem(camera: Path) -> str:
-    """The name of its image, which may be followed by the kind of image: a.jpg.camera."""
+    """Name of the image of a camera file, without suffix: `a` for a.camera and a.jpg.camera."""
     inner = Path(camera.stem)
     return inner.stem if inner.suffix.lower() in SUFFIXES else camera.stem
 

@@ -21,7 +21,7 @@ from netvlad_ros.offline.datasets.utm_folders import NO_PLACE, read_utm_folders
 
 RADIUS_M = 25.0  # Torii et al., CVPR 2013; Arandjelovic et al., CVPR 2016, section 5.1
 MSLS_CITIES = ('cph', 'sf')  # the validation set of Warburg et al., CVPR 2020
-VIEW = re.compile(r'_012_[0-9]+$')  # how Tokyo 24/7 names the twelve views of a panorama
+VIEW = re.compile(r'_012_[0-9]+$')  # ends the names of the twelve views of a Tokyo 24/7 panorama
 
 
 def has_utm_folders(root: Path) -> bool:
@@ -33,7 +33,8 @@ def has_utm_folders(root: Path) -> bool:
 def load_utm_folders(dataset: DatasetInfo, root: Path) -> Benchmark:
     """`images/test/` with database/ and queries/, or a folder that has these two itself.
 
-    The names are the ground truth: an image that is gone is gone from it too, unseen.
+    The names are the ground truth. A missing image is therefore missing in the ground truth too,
+    and cannot be noticed.
     """
     split = root / 'images' / 'test'
     folder = split if split.is_dir() else dataset.folder(root)
@@ -44,7 +45,7 @@ def load_utm_folders(dataset: DatasetInfo, root: Path) -> Benchmark:
 
 
 def load_tokyo247(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
-    """As load_listed; the views of a panorama make a group (dbTokyo247.m: 12 in a row)."""
+    """As load_listed; the 12 views of a panorama are one group (dbTokyo247.m)."""
     benchmark = load_listed(name, dataset, root)
     panoramas = [str(path.with_name(VIEW.sub('', path.stem))) for path in benchmark.database]
     groups = np.unique(panoramas, return_inverse=True)[1].astype(np.int64)
@@ -54,9 +55,9 @@ def load_tokyo247(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
 def load_listed(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
     """The list `name` (.mat) in root or root/datasets, with the images below root.
 
-    Where the list has time stamps, images of a query's own time are junk, as in the authors' own
-    evaluation (dbTokyoTimeMachine.m). Where there is no list, but the same set in UTM-named
-    folders, those are read.
+    If the list has time stamps, images of a query's own time are junk, as in the authors' own
+    evaluation (dbTokyoTimeMachine.m). If there is no list, but the same set in UTM-named folders,
+    those folders are read.
     """
     dataset.folder(root)
     for path in (root / 'datasets' / name, root / name):
@@ -71,8 +72,8 @@ def load_listed(name: str, dataset: DatasetInfo, root: Path) -> Benchmark:
 def load_msls(dataset: DatasetInfo, root: Path) -> Benchmark:
     """The validation cities below `train_val/`, or one city's own folder.
 
-    As in the authors' own evaluation (msls.py, evaluate.py): images that subtask_index.csv leaves
-    out of the task are no queries and are not searched in; directions of view do not count.
+    Source: the authors' own evaluation (msls.py, evaluate.py). Images that subtask_index.csv
+    excludes from the task are neither queries nor in the database. Directions of view do not count.
     """
     if (dataset.folder(root) / 'query').is_dir():
         cities = [root]
@@ -89,12 +90,12 @@ def _benchmark(dataset: DatasetInfo, root: Path, sources: Sequence[PlaceImages])
     for source in sources:
         if source.positions_m is None:
             raise NetvladError(f'{source.name}: no position is known')
-        sides = np.flatnonzero(source.is_database), np.flatnonzero(source.is_query)
+        rows = np.flatnonzero(source.is_database), np.flatnonzero(source.is_query)
         first = len(database)
-        for query in _near(source, *sides):
+        for query in _near(source, *rows):
             positives.append(query + first)
-        database = database.then(_numbered_images(source, sides[0]))
-        queries = queries.then(_numbered_images(source, sides[1]))
+        database = database.then(_numbered_images(source, rows[0]))
+        queries = queries.then(_numbered_images(source, rows[1]))
     unknown = [
         skip.image for source in sources for skip in source.skipped if _is_missing(skip.reason)
     ]
@@ -102,11 +103,11 @@ def _benchmark(dataset: DatasetInfo, root: Path, sources: Sequence[PlaceImages])
 
 
 def _without_own_time(benchmark: Benchmark, source: PlaceImages) -> Benchmark:
-    database, queries = (source.recordings[side] for side in (source.is_database, source.is_query))
+    database, queries = (source.recordings[rows] for rows in (source.is_database, source.is_query))
     own = {time: np.flatnonzero(database == time) for time in np.unique(queries)}
     if not any(len(rows) for rows in own.values()):
         return benchmark
-    # Queries of one time share one array: there are many, and each is long.
+    # Queries of one time share one array, because the arrays are many and long.
     junk = tuple(own[time] for time in queries)
     right = tuple(
         rows[database[rows] != time]

@@ -16,7 +16,11 @@ BENCHMARKS: dict[str, BenchmarkInfo] = {
 
 
 def benchmark_info(name: str) -> BenchmarkInfo:
-    """What is known of a benchmark. Raises NetvladError, listing the known ones."""
+    """The benchmark of a name.
+
+    Raises:
+        NetvladError: the name is unknown; the message lists the known ones.
+    """
     if name not in BENCHMARKS:
         raise NetvladError(f"'{name}' is no benchmark; known are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]

@@ -1,4 +1,4 @@
-"""Benchmarks taken on foot, by robots, indoors, under ground, under water and from the air."""
+"""Benchmarks recorded on foot, by robots, indoors, underground, under water and from the air."""
 
 from __future__ import annotations
 

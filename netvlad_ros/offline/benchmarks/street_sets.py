@@ -1,4 +1,4 @@
-"""Benchmarks taken from cars, trains and street views."""
+"""Benchmarks recorded from cars and trains, and of street views."""
 
 from __future__ import annotations
 

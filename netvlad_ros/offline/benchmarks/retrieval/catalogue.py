@@ -1,4 +1,4 @@
-"""The database of a benchmark that knows its images by name, and what of it is on disk."""
+"""LabelledQuery and Catalogue: benchmarks whose ground truth names images; images on disk."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ IMAGE_FOLDERS = ('jpg', 'images', 'oxbuild_images', 'paris')  # else the root it
 
 @dataclass(frozen=True)
 class LabelledQuery:
-    """A query and the names of the images that a person compared it with.
+    """A query and the images that a person labelled for it, by name.
 
-    image: its name, without folder and suffix, as all names here. box: x0, y0, x1, y1 [px] of what
-    is asked for; None = all of it. easy, hard: right images; a benchmark that does not tell them
-    apart has easy ones alone. junk: count neither way.
+    All names are without folder and suffix.
+
+    Attributes:
+        image: its own name.
+        box: x0, y0, x1, y1 [px] of the object that is searched; None = the whole image.
+        easy: right images; all of them if the benchmark does not distinguish easy and hard.
+        hard: right images that are hard to recognise.
+        junk: images that count neither way.
     """
 
     image: str
@@ -33,7 +38,7 @@ class LabelledQuery:
 
 
 class Catalogue:
-    """The listed images that are there, in the order of the list, and the rows that they got."""
+    """The listed images that are on disk, in the order of the list, and their rows."""
 
     def __init__(self, listed: Iterable[str], on_disk: Mapping[str, Path]) -> None:
         present = [name for name in dict.fromkeys(listed) if name in on_disk]
@@ -41,15 +46,18 @@ class Catalogue:
         self._row = {name: row for row, name in enumerate(present)}
 
     def rows(self, names: Iterable[str]) -> Rows:
-        """Ascending rows of those names that are there."""
+        """Ascending rows of those names that are on disk."""
         found = [self._row[name] for name in names if name in self._row]
         return np.array(sorted(found), dtype=np.int64)
 
 
 def images_on_disk(root: Path) -> dict[str, Path]:
-    """Path of every image below root/jpg, or the like, else below root; by name without suffix.
+    """Path of every image, by name without suffix.
 
-    Raises NetvladError if root is no folder or holds no image, or two images have one name.
+    Images are searched below the first of IMAGE_FOLDERS that exists in root, else below root.
+
+    Raises:
+        NetvladError: root is no folder or holds no image, or two images have one name.
     """
     if not root.is_dir():
         raise NetvladError(f'{root} is not a folder')
@@ -75,7 +83,11 @@ def missing_images(named: Iterable[str], on_disk: Mapping[str, Path]) -> tuple[s
 def present_queries(
     queries: Iterable[LabelledQuery], on_disk: Mapping[str, Path], root: Path
 ) -> list[LabelledQuery]:
-    """The queries whose image is there. Raises NetvladError if there is none."""
+    """The queries whose image is on disk.
+
+    Raises:
+        NetvladError: there is none.
+    """
     found = [query for query in queries if query.image in on_disk]
     if not found:
         raise NetvladError(

@@ -1,8 +1,12 @@
-"""The ground truth of a revisited benchmark, one file: gnd_NAME.pkl, .mat or .json.
+"""GroundTruth of a revisited benchmark, read from one file: gnd_NAME.pkl, .mat or .json.
 
-Each holds `imlist` (names of the database images), `qimlist` (of the queries) and `gnd`: per query
-`bbx` (x0, y0, x1, y1 [px], from 0) and `easy`, `hard`, `junk`, positions in imlist: from 0 in .pkl
-and .json, from 1 in .mat. Source: Radenovic et al., the revisitop repository.
+Fields of the file:
+    imlist: names of the database images.
+    qimlist: names of the query images.
+    gnd: per query `bbx` (x0, y0, x1, y1 [px], from 0), and `easy`, `hard` and `junk`, which are
+        positions in imlist. Positions start at 0 in .pkl and .json, and at 1 in .mat.
+
+Source: Radenovic et al., the revisitop repository.
 """
 
 from __future__ import annotations
@@ -35,7 +39,11 @@ class GroundTruth:
 
 
 def find_ground_truth(root: Path, name: str) -> Path:
-    """The first of root/gnd_NAME.pkl, .mat, .json. Raises NetvladError if there is none."""
+    """The first of root/gnd_NAME.pkl, .mat, .json.
+
+    Raises:
+        NetvladError: there is none.
+    """
     for suffix in SUFFIXES:
         if (root / f'gnd_{name}{suffix}').is_file():
             return root / f'gnd_{name}{suffix}'
@@ -43,7 +51,7 @@ def find_ground_truth(root: Path, name: str) -> Path:
 
 
 def read_ground_truth(path: Path) -> GroundTruth:
-    """Read and check a file; a pickle is only looked at, nothing in it is run.
+    """Read and check a file; a pickle is only parsed, nothing in it is executed.
 
     Raises:
         NetvladError: unreadable, without one of the fields, positions of images that are not

@@ -1,6 +1,8 @@
-"""INRIA Holidays: the number of an image says its scene and whether it is the query.
+"""INRIA Holidays: the number in a name is that of the scene and of the image in it.
 
-Jegou, Douze and Schmid, ECCV 2008. NNNNMM.jpg is image MM of scene NNNN; 00 asks for the others.
+NNNNMM.jpg is image MM of scene NNNN. Image 00 of a scene is the query for the others.
+
+Source: Jegou, Douze and Schmid, ECCV 2008.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from netvlad_ros.offline.benchmarks.retrieval.catalogue import (
     missing_images,
     present_queries,
 )
+from netvlad_ros.offline.benchmarks.text_list import read_text_list
 
 PROTOCOL = (
     'mean average precision (trapezoids): the other images of the scene are right, the query '
@@ -29,11 +32,12 @@ OBTAINED = 'INRIA, LEAR (now Thoth), Grenoble'
 
 
 def load_holidays(root: Path) -> Benchmark:
-    """1491 images, 500 queries. The authors' list of images is used where root holds it.
+    """1491 images, 500 queries. The authors' list of images is used if root holds it.
 
-    Without it the images on disk are the set, and only missing queries can be noticed.
+    Without the list, the images on disk are the set, and only missing queries can be noticed.
 
-    Raises NetvladError if there are no images, or one is not named as those of the set.
+    Raises:
+        NetvladError: there are no images, or one is not named as those of the set.
     """
     on_disk = images_on_disk(root)
     listed = _listed(root) or sorted(on_disk)
@@ -47,31 +51,23 @@ def load_holidays(root: Path) -> Benchmark:
         LabelledQuery(f'{scene}00', None, frozenset(names) - {f'{scene}00'}, nothing, nothing)
         for scene, names in sorted(scenes.items())
     ]
-    asked = present_queries(queries, on_disk, root)
+    present = present_queries(queries, on_disk, root)
     catalogue = Catalogue(listed, on_disk)
     return Benchmark(
         name='holidays',
         protocol=PROTOCOL,
         database=catalogue.paths,
-        queries=tuple(on_disk[query.image] for query in asked),
-        positives=tuple(catalogue.rows(query.easy) for query in asked),
-        junk=tuple(catalogue.rows([query.image]) for query in asked),
+        queries=tuple(on_disk[query.image] for query in present),
+        positives=tuple(catalogue.rows(query.easy) for query in present),
+        junk=tuple(catalogue.rows([query.image]) for query in present),
         missing=missing_images([*listed, *(query.image for query in queries)], on_disk),
     )
 
 
 def _listed(root: Path) -> list[str]:
+    """Names of the authors' list, without suffix; none if root does not hold it."""
     for name in LISTS:
-        path = root / name
-        if not path.is_file():
-            continue
-        try:
-            if path.stat().st_size > MAX_LIST_BYTES:
-                raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
-            text = path.read_text(encoding='utf-8-sig')
-        except OSError as error:
-            raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-        except UnicodeDecodeError as error:
-            raise NetvladError(f'{path} is not a text file in UTF-8') from error
-        return [line.strip().removesuffix('.jpg') for line in text.splitlines() if line.strip()]
+        if (root / name).is_file():
+            lines = read_text_list(root / name, MAX_LIST_BYTES)
+            return [line.removesuffix('.jpg') for line in lines]
     return []

@@ -1,7 +1,9 @@
 """The Oxford and Paris buildings with their first ground truth, text files beside the images.
 
-Philbin et al., CVPR 2007 (Oxford) and CVPR 2008 (Paris). Of each query there are NAME_query.txt
-(image and box), NAME_good.txt, NAME_ok.txt and NAME_junk.txt, one image name a line.
+Each query has NAME_query.txt (image and box), NAME_good.txt, NAME_ok.txt and NAME_junk.txt, with
+one image name a line.
+
+Source: Philbin et al., CVPR 2007 (Oxford) and CVPR 2008 (Paris).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from netvlad_ros.offline.benchmarks.retrieval.catalogue import (
     missing_images,
     present_queries,
 )
+from netvlad_ros.offline.benchmarks.text_list import read_text_list
 
 PROTOCOL = (
     'mean average precision (trapezoids, as compute_ap.cpp): images marked good or ok are right, '
@@ -25,7 +28,7 @@ PROTOCOL = (
     "(NetVLAD's demoRetrieval.m widens it by half of its own receptive field)"
 )
 MAX_LIST_BYTES = 2**20  # the longest list names some hundred images
-# Files of the Paris set that are cut off; its authors list them, and all metrics are without them.
+# Truncated files of the Paris set. Its authors list them, and all published metrics exclude them.
 BROKEN_IN_PARIS = {
     'louvre': (136, 146),
     'moulinrouge': (422,),
@@ -39,12 +42,20 @@ BROKEN_IN_PARIS = {
 
 
 def load_oxford5k(root: Path) -> Benchmark:
-    """The Oxford buildings: 5062 images, 55 queries. Raises NetvladError as read_lists."""
+    """The Oxford buildings: 5062 images, 55 queries.
+
+    Raises:
+        NetvladError: as read_lists.
+    """
     return _load('oxford5k', root)
 
 
 def load_paris6k(root: Path) -> Benchmark:
-    """The Paris buildings: 6392 images, 55 queries. Raises NetvladError as read_lists."""
+    """The Paris buildings: 6392 images, 55 queries.
+
+    Raises:
+        NetvladError: as read_lists.
+    """
     return _load('paris6k', root)
 
 
@@ -72,7 +83,8 @@ def _load(name: str, root: Path) -> Benchmark:
 def ground_truth_folder(root: Path) -> Path:
     """The folder of the text files: root, or the one folder in it that holds some.
 
-    Raises NetvladError if there is none, or more than one.
+    Raises:
+        NetvladError: there is none, or more than one.
     """
     folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
     holding = [folder for folder in folders if any(folder.glob('[!.]*_query.txt'))]
@@ -89,8 +101,9 @@ def ground_truth_folder(root: Path) -> Path:
 def read_lists(folder: Path) -> list[LabelledQuery]:
     """Every query of a folder of text files, in the order of their names.
 
-    Raises NetvladError, with the file, if one is missing, unreadable or another than expected, or
-    marks an image both right and junk.
+    Raises:
+        NetvladError: a file is missing, unreadable or not as expected, or marks an image both
+            right and junk. The message names the file.
     """
     found = []
     marks = ('query', 'good', 'ok', 'junk')  # a query that lacks one of its files is noticed
@@ -98,33 +111,25 @@ def read_lists(folder: Path) -> list[LabelledQuery]:
     named = {name.rsplit('_', 1)[0] for name in texts if name[:-4].rsplit('_', 1)[1] in marks}
     for path in sorted(folder / f'{name}_query.txt' for name in named):
         lists = {
-            mark: frozenset(_lines(path.with_name(path.name.replace('_query', f'_{mark}'))))
+            mark: frozenset(
+                read_text_list(
+                    path.with_name(path.name.replace('_query', f'_{mark}')), MAX_LIST_BYTES
+                )
+            )
             for mark in ('good', 'ok', 'junk')
         }
         right = lists['good'] | lists['ok']
         both = right & lists['junk']
         if both:
             raise NetvladError(f'{path}: {min(both)} is marked both right and junk')
-        words = ' '.join(_lines(path)).split()
+        words = ' '.join(read_text_list(path, MAX_LIST_BYTES)).split()
         try:
             x0, y0, x1, y1 = map(float, words[1:])
         except ValueError as error:
             raise NetvladError(f'{path} is not an image name and four numbers') from error
         if not (all(map(math.isfinite, (x0, y0, x1, y1))) and x0 < x1 and y0 < y1):
             raise NetvladError(f'{path}: the box {x0:g} {y0:g} {x1:g} {y1:g} encloses nothing')
-        # The queries of Oxford carry the name of the set before that of the image.
+        # In the queries of Oxford the name of the set stands before that of the image.
         image = words[0].removeprefix('oxc1_')
         found.append(LabelledQuery(image, (x0, y0, x1, y1), right, frozenset(), lists['junk']))
     return found
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > MAX_LIST_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_LIST_BYTES} bytes')
-        text = path.read_text(encoding='utf-8-sig')
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise NetvladError(f'{path} is not a text file in UTF-8') from error
-    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -7,9 +7,9 @@ from netvlad_ros.offline.benchmarks.retrieval import holidays, oxford_paris, rev
 from netvlad_ros.offline.benchmarks.retrieval.catalogue import VGG
 from netvlad_ros.offline.benchmarks.retrieval.ground_truth_file import REVISITED
 
-# No published_map: NetVLAD's authors print metrics of these sets (CVPR 2016, extended version), for
-# queries whose box is widened by half a receptive field (demoRetrieval.m of their release), which
-# is another cut than ours; and no copy of their table was at hand to check a figure against.
+# No published_map: NetVLAD's authors print metrics of these sets (CVPR 2016, extended version).
+# They widen the box of each query by half a receptive field (demoRetrieval.m of their release),
+# this package does not. No copy of their table was available to check a number against.
 RETRIEVAL: dict[str, BenchmarkInfo] = {
     info.name: info
     for info in (

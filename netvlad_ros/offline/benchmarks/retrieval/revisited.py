@@ -1,6 +1,6 @@
 """The Oxford and Paris buildings with their later ground truth: easy, medium and hard.
 
-Radenovic, Iscen, Tolias, Avrithis and Chum, Revisiting Oxford and Paris, CVPR 2018.
+Source: Radenovic, Iscen, Tolias, Avrithis and Chum, Revisiting Oxford and Paris, CVPR 2018.
 """
 
 from __future__ import annotations
@@ -28,19 +28,32 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class RevisitedBenchmark(Benchmark):
-    """A benchmark whose positives (medium) fall into easy and hard ones, ascending rows each."""
+    """A benchmark whose positives (medium) are split into easy and hard ones.
+
+    Attributes:
+        easy: per query the easy positives, ascending rows.
+        hard: per query the hard positives, ascending rows.
+    """
 
     easy: tuple[Rows, ...] = ()
     hard: tuple[Rows, ...] = ()
 
 
 def load_roxford5k(root: Path) -> RevisitedBenchmark:
-    """4993 images, 70 queries. Raises NetvladError if a file is missing or broken."""
+    """4993 images, 70 queries.
+
+    Raises:
+        NetvladError: a file is missing or broken.
+    """
     return _load('roxford5k', root)
 
 
 def load_rparis6k(root: Path) -> RevisitedBenchmark:
-    """6322 images, 70 queries. Raises NetvladError if a file is missing or broken."""
+    """6322 images, 70 queries.
+
+    Raises:
+        NetvladError: a file is missing or broken.
+    """
     return _load('rparis6k', root)
 
 

@@ -1,4 +1,4 @@
-"""Where mass over a map's places goes while the camera moves, or may have moved."""
+"""MotionModel: where probability goes while the camera moves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from netvlad_ros.core.belief.pose_cells import PoseCells
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array, distance_m, rotation_angle_deg
 
-MIN_SCALE_M = 0.1  # [m] images nearer than this show the same
+MIN_SCALE_M = 0.1  # [m] images nearer than this show the same place
 MIN_SCALE_DEG = 10.0  # [deg]
 PLACE_SCALES = 2.5  # images up to two spacings apart show one place, as for the localizer
-KIDNAPPED_PER_S = 0.01  # [1/s] being carried anywhere
+KIDNAPPED_PER_S = 0.01  # [1/s] being kidnapped to anywhere
 LEAVING_PER_S = 0.05  # [1/s] from the map to where nothing is mapped
 ENTERING_PER_S = 0.1  # [1/s] and back, anywhere
-SHORTEST_S, LONGEST_S = 2.0**-6, 2.0**12  # [s] steps of time for which reach is worked out
-COMMON_S = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # those of cameras
+SHORTEST_S, LONGEST_S = 2.0**-6, 2.0**12  # [s] times for which the reach is computed
+COMMON_S = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # [s] usual times between images
 ODOMETRY_NOISE = 0.1  # of distance and of turn
 LATTICE_NOISE = 0.6  # scales: less than half a spacing would miss the places between
 MOVED_EXACTLY = 256  # places, those with most mass
@@ -23,14 +23,26 @@ NOTICEABLE = 1e-6  # mass
 
 
 class MotionModel:
-    """Prediction over N places (T_map_cam (N, 4, 4)) and "elsewhere".
+    """Prediction over N places and "elsewhere".
 
-    max_speed_mps [m/s], max_turn_dps [deg/s]: what the camera never exceeds. spacing_m,
-    spacing_deg: steps between the map's places.
+    Every place is as probable a priori as "elsewhere". All images within two spacings count as one
+    place; otherwise a place would be more probable because it was photographed more often.
 
-    lost: (N,) and lost_elsewhere: what is believed of a robot about which nothing is known. Every
-    place is as probable as elsewhere; a place are the images within two spacings, so that it does
-    not become more probable by having been photographed more often.
+    Args:
+        T_map_cam: float64 (N, 4, 4), camera poses of the places.
+        max_speed_mps: what the camera never exceeds [m/s].
+        max_turn_dps: what the camera never exceeds [deg/s].
+        spacing_m: step between the map's places [m].
+        spacing_deg: step between the map's places [deg].
+
+    Attributes:
+        place_density: float64 (N,), share of each map image in the mass of all places; sum 1.
+        prior: float64 (N,), probability of each map image if nothing is known.
+        prior_elsewhere: probability of "elsewhere" if nothing is known.
+        step_s: least time from place to place within the bounds [s].
+
+    Raises:
+        NetvladError: poses that are not finite, or impossible bounds.
     """
 
     def __init__(
@@ -58,51 +70,57 @@ class MotionModel:
             T_map_cam, PLACE_SCALES * self._scale_m, PLACE_SCALES * self._scale_deg
         ).crowd()
         places = float((1.0 / crowd).sum())
-        self.ground = 1.0 / crowd / places
-        self.lost_elsewhere = 1.0 / (1.0 + places)
-        self.lost = (1.0 - self.lost_elsewhere) * self.ground
+        self.place_density = 1.0 / crowd / places
+        self.prior_elsewhere = 1.0 / (1.0 + places)
+        self.prior = (1.0 - self.prior_elsewhere) * self.place_density
         rate = max(max_speed_mps / self._scale_m, max_turn_dps / self._scale_deg)
-        self.step_s = 1.0 / rate if rate > 0 else np.inf  # [s] from place to place, at least
+        self.step_s = 1.0 / rate if rate > 0 else np.inf
         self._within_reach: dict[float, PoseCells] = {}
-        for step_s in COMMON_S:  # now rather than in the midst of a drive
+        for step_s in COMMON_S:  # now, not during a drive
             self._cells_within(step_s).prepare()
 
     def steps(self, T_before_now: Array) -> float:
-        """How far a motion (4, 4) leads, in steps between the map's places."""
+        """Length of a motion (4, 4) in steps between the map's places."""
         moved = distance_m(T_before_now, np.eye(4)) / self._scale_m
         turned = rotation_angle_deg(T_before_now, np.eye(4)) / self._scale_deg
         return float(np.hypot(moved, turned))
 
     def move(self, mass: Array, dt_s: float, T_before_now: Array | None) -> tuple[Array, float]:
-        """Mass (N,) of the places after dt_s [s], and how much left the map.
+        """Move the mass of the places.
 
-        T_before_now (4, 4): motion of the camera meanwhile, in its frame; None: any motion within
-        the bounds, which leads off the map no faster than `leak` says.
+        Args:
+            mass: float64 (N,).
+            dt_s: time that passed [s].
+            T_before_now: (4, 4), motion of the camera in its frame; None: any motion within the
+                bounds, which leaves the map no faster than `leak` says.
+
+        Returns:
+            The mass (N,) afterwards, and how much of it left the map.
         """
         if T_before_now is None:
             return self._reached(mass, dt_s), 0.0
         return self._moved(mass, dt_s, T_before_now)
 
     def leak(self, mass: Array, elsewhere: float, dt_s: float) -> tuple[Array, float]:
-        """Leaving the map, coming back and being carried off within dt_s [s]; mass is kept."""
+        """Leaving the map, coming back and being kidnapped within dt_s [s]; the sum is kept."""
         # A chain of two states, on the map and elsewhere, solved exactly for any dt_s.
         rate = LEAVING_PER_S + ENTERING_PER_S
         mixed = -np.expm1(-rate * dt_s) / rate
         leaving, entering = LEAVING_PER_S * mixed, ENTERING_PER_S * mixed
         leaves, enters = leaving * float(mass.sum()), entering * elsewhere
-        mass = (1.0 - leaving) * mass + enters * self.ground
+        mass = (1.0 - leaving) * mass + enters * self.place_density
         elsewhere += leaves - enters
-        # Carried off: then nothing is known.
+        # Kidnapped: then nothing is known.
         kept = np.exp(-KIDNAPPED_PER_S * dt_s)
         kidnapped = (1.0 - kept) * float(mass.sum())
-        return kept * mass + kidnapped * self.lost, elsewhere + kidnapped * self.lost_elsewhere
+        return kept * mass + kidnapped * self.prior, elsewhere + kidnapped * self.prior_elsewhere
 
     def _reached(self, mass: Array, dt_s: float) -> Array:
         """Spread evenly over the places that the camera can have reached."""
         if dt_s <= 0.0:
             return mass
-        # Reach is worked out for doubling times. A step shorter than the map's takes many frames,
-        # of which each carries a share of the mass.
+        # The reach is computed for powers of two. A camera needs many images for a step between
+        # places; each image moves a share of the mass.
         step_s = float(np.clip(2.0 ** np.ceil(np.log2(dt_s)), SHORTEST_S, LONGEST_S))
         moving = min(1.0, dt_s / self.step_s)
         return (1.0 - moving) * mass + moving * self._cells_within(step_s).spread(mass)
@@ -113,15 +131,14 @@ class MotionModel:
                 self._T_map_cam,
                 self._scale_m + self._speed_mps * step_s,
                 self._scale_deg + self._turn_dps * step_s,
-                self.ground,
+                self.place_density,
             )
         return self._within_reach[step_s]
 
     def _moved(self, mass: Array, dt_s: float, T_before_now: Array) -> tuple[Array, float]:
-        """Each place's mass goes to the places around its pose moved on; what finds none, leaves.
+        """Mass of each place goes to the places around its moved pose; without any, off the map.
 
-        Exactly for the places with most mass; the rest, too little to matter one by one, may go
-        wherever the bounds allow.
+        This is exact for the places with most mass. The rest spreads within the bounds.
         """
         count = min(MOVED_EXACTLY, len(mass))
         chosen = np.argpartition(-mass, count - 1)[:count]

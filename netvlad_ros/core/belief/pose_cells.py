@@ -1,4 +1,4 @@
-"""Places grouped by pose: who lies within reach of whom, whatever the map's density."""
+"""PoseCells: places grouped by pose, so that prediction costs the same on any map density."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ MAX_NEIGHBOURS = 32  # cells, of each cell: memory stays O(N)
 
 
 class PoseCells:
-    """N poses (N, 4, 4) in cells; scale_m [m] apart, or turned by scale_deg [deg], is distance 1.
+    """N poses in cells of CELL of a scale.
 
     Many images of one spot fall into one cell, so that a bounded number of neighbours still
     reaches as far as the scale says.
+
+    Args:
+        T_map_cam: float64 (N, 4, 4).
+        scale_m: distance [m] that counts as 1.
+        scale_deg: angle [deg] that counts as 1.
+        weight: float64 (N,), of each place within its cell; None = equal weights.
     """
 
     def __init__(
@@ -52,7 +58,7 @@ class PoseCells:
         return np.asarray(sums, dtype=np.float64)
 
     def scatter(self, mass: Array) -> Array:
-        """Hand mass (C,) of the cells out to their places, (N,), by their weights."""
+        """Distribute mass (C,) of the cells to their places, (N,), by their weights."""
         return np.asarray((mass / self._cell_weight)[self.cell_of] * self._weight)
 
     def nearest(self, points: Array, reach: float) -> tuple[Array, NDArray[np.int64]]:
@@ -66,18 +72,18 @@ class PoseCells:
         return self.scatter(self._transition @ self.gather(mass))
 
     def prepare(self) -> None:
-        """Work out now what the first `spread` would."""
+        """Compute now what the first `spread` needs."""
         _ = self._transition
 
     def crowd(self) -> Array:
-        """How many places lie within distance 1 of each, itself among them, (N,)."""
+        """Number of places within distance 1 of each place, itself included, (N,)."""
         source, target = self._links()
         of_cell = np.bincount(source, weights=self.counts[target])
         return np.asarray(of_cell[self.cell_of], dtype=np.float64)
 
     @cached_property
     def _transition(self) -> csr_matrix:
-        """Share of its mass, (C, C), that `spread` takes from each cell (column) to each (row)."""
+        """Share of a cell's mass (column) that `spread` moves to each cell (row), (C, C)."""
         source, target = self._links()
         share = self._cell_weight[target]
         share = share / np.bincount(source, weights=share)[source]

@@ -1,4 +1,4 @@
-"""One standpoint's images: one witness, however many there are."""
+"""Viewpoint: correlated images from one viewpoint, counted as one measurement."""
 
 from __future__ import annotations
 
@@ -6,40 +6,51 @@ import numpy as np
 
 from netvlad_ros.core.geometry import Array
 
-DOUBT = 0.75  # [nat] error of a log-likelihood, which is taken at its worst
+DOUBT = 0.75  # [nat] error of a log-likelihood; the worst case is assumed
 
 
 class Viewpoint:
-    """Mean of the log-likelihoods of images that show the same, and the weight of their word."""
+    """Mean of the log-likelihoods of images that show the same, and their weight.
+
+    Args:
+        log_likelihood: float64 (N,), of the first image at each place.
+        log_likelihood_elsewhere: the same where nothing is mapped.
+        weight: of the measurement in the update, 0..1.
+        travelled: odometer at the first image, in steps between places.
+    """
 
     def __init__(
-        self, log_likelihood: Array, log_likelihood_elsewhere: float, weight: float, way: float
+        self,
+        log_likelihood: Array,
+        log_likelihood_elsewhere: float,
+        weight: float,
+        travelled: float,
     ) -> None:
-        """way: what the odometer showed when it came into sight, in steps between places."""
-        self.way = way
+        self.travelled = travelled
         self._log_likelihood = log_likelihood  # (N,)
         self._elsewhere = log_likelihood_elsewhere
         self._weight = weight
         self._count = 1
 
-    def agreement(self, log_likelihood: Array, ground: Array) -> float:
-        """How far another image (N,) speaks for the same places, in 0..1; ground: (N,)."""
-        mine, others = _shares(self._log_likelihood, ground), _shares(log_likelihood, ground)
+    def agreement(self, log_likelihood: Array, place_density: Array) -> float:
+        """How far another image (N,) supports the same places, 0..1; place_density: (N,)."""
+        mine = _shares(self._log_likelihood, place_density)
+        others = _shares(log_likelihood, place_density)
         return float(np.minimum(mine, others).sum())
 
     def add(self, log_likelihood: Array, log_likelihood_elsewhere: float) -> None:
-        """Let one more image speak."""
+        """Average in the log-likelihoods of one more image."""
         self._count += 1
         kept = 1.0 - 1.0 / self._count
         self._log_likelihood = kept * self._log_likelihood + log_likelihood / self._count
         self._elsewhere = kept * self._elsewhere + log_likelihood_elsewhere / self._count
 
-    def is_of_the_map(self, lost: Array, lost_elsewhere: float) -> bool:
-        """Whether it speaks for the map, to a robot that knows nothing."""
-        return self._weigh(1.0, lost, lost_elsewhere)[1] < 0.5
+    def is_of_the_map(self, prior: Array, prior_elsewhere: float) -> bool:
+        """Whether it supports the map rather than "elsewhere", if nothing else is known."""
+        return self._weigh(1.0, prior, prior_elsewhere)[1] < 0.5
 
     def weigh(self, mass: Array, elsewhere: float) -> tuple[Array, float]:
-        """Bayes: mass (N,) of the places and that of elsewhere, having seen this."""
+        """Bayes: mass (N,) of the places and of "elsewhere", given this measurement."""
         return self._weigh(self._weight, mass, elsewhere)
 
     def _weigh(self, weight: float, mass: Array, elsewhere: float) -> tuple[Array, float]:
@@ -57,9 +68,9 @@ class Viewpoint:
         return mass / total, elsewhere / total
 
 
-def _shares(log_likelihood: Array, ground: Array) -> Array:
+def _shares(log_likelihood: Array, place_density: Array) -> Array:
     peak = log_likelihood.max()
     if not np.isfinite(peak):
-        return np.zeros_like(ground)
-    shares = ground * np.exp(log_likelihood - peak)
+        return np.zeros_like(place_density)
+    shares = place_density * np.exp(log_likelihood - peak)
     return np.asarray(shares / shares.sum())

@@ -246,6 +246,12 @@ def test_every_module_that_a_text_names_exists():
                 )
         for name in set(re.findall(r'\bnetvlad_ros/[a-z_/]+\.py\b', text)):
             assert (ROOT / name).is_file(), f'{path} names {name}'
+        if path.suffix in (
+            '.md',
+            '.j2',
+        ):  # in documents, paths below the package stand by themselves
+            for name in set(re.findall(rf'`((?:{"|".join(ARROWS)})/[a-z_/]*(?:\.py)?)`', text)):
+                assert (PACKAGE / name).exists(), f'{path} names {name}'
 
 
 def test_manifests_agree_on_the_version_and_name_what_is_imported():

@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import yaml
 from builtin_interfaces.msg import Time
-from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
-from netvlad_ros.ros.outputs.visuals import MatchImage, draw_inliers
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from tiny_drive import pose
@@ -39,6 +37,8 @@ from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import publishers
+from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
+from netvlad_ros.ros.outputs.visuals import MatchImage, draw_inliers
 from netvlad_ros.ros.parameters import ENTRIES
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer

@@ -8,8 +8,8 @@ from scipy.spatial import cKDTree
 
 from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 
-# TF may give a slightly different mount for each image, because joints tremble. That is one mount: a
-# camera that is new to the belief would count as another independent measurement.
+# TF may give a slightly different mount for each image, because joints tremble. That is one mount:
+# a camera that is new to the belief would count as another independent measurement.
 SAME_MOUNT_M, SAME_MOUNT_DEG = 0.05, 2.0
 
 

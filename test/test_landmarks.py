@@ -80,8 +80,8 @@ def scene(rng, count=400):
 def test_points_come_out_where_they_are(rng, model):
     points, T = scene(rng), drive()
     store, truth = photograph(rng, T, model, points)
-    found = find_landmarks(store, T, model)
-    assert found.camera is model
+    found, refined = find_landmarks(store, T, model)
+    assert refined is None
     assert len(found.points) > 0.8 * len(np.unique(truth))
     seen = found.landmark_of >= 0
     error = np.linalg.norm(found.points[found.landmark_of[seen]] - points[truth[seen]], axis=1)
@@ -96,7 +96,7 @@ def test_wrong_matches_and_things_that_move_are_no_landmarks(rng):
     keypoints = store.keypoints.copy()
     keypoints[moving] = rng.uniform((0, 0), (640, 480), (int(moving.sum()), 2))
     moved = FeatureStore.create(SPEC, store.offsets, keypoints, store.descriptors)
-    found = find_landmarks(moved, T, camera())
+    found, _ = find_landmarks(moved, T, camera())
     # Two random keypoints out of ten pairs lie on one epipolar line by chance now and then.
     assert (found.landmark_of[moving] >= 0).mean() < 0.08
     assert (found.landmark_of[~moving] >= 0).mean() > 0.8
@@ -115,15 +115,15 @@ def test_wrong_matches_and_things_that_move_are_no_landmarks(rng):
 def test_a_focal_length_that_contradicts_the_poses_is_mended(rng, claimed):
     points, T = scene(rng), drive()
     store, _ = photograph(rng, T, camera(400.0), points)
-    found = find_landmarks(store, T, camera(claimed))
-    assert found.camera.focal_px == pytest.approx(400.0, rel=0.01)
+    found, refined = find_landmarks(store, T, camera(claimed))
+    assert refined.focal_px == pytest.approx(400.0, rel=0.01)
     assert len(found.points) > 200
 
 
 def test_without_parallax_there_are_no_landmarks(rng):
     T = np.array([pose(yaw_deg=2.0 * i) @ LOOKING_ALONG_Y for i in range(12)])
     store, _ = photograph(rng, T, camera(), scene(rng))
-    found = find_landmarks(store, T, camera())
+    found, _ = find_landmarks(store, T, camera())
     assert len(found.points) == 0
     assert (found.landmark_of == -1).all()
 
@@ -131,7 +131,8 @@ def test_without_parallax_there_are_no_landmarks(rng):
 def test_nothing_to_see_is_no_landmark(rng):
     T = drive(3)
     store, _ = photograph(rng, T, camera(), np.empty((0, 3)))
-    assert find_landmarks(store, T, camera()).points.shape == (0, 3)
+    found, _ = find_landmarks(store, T, camera())
+    assert found.points.shape == (0, 3)
 
 
 def test_pairs_reach_far_in_dense_maps_and_stay_few(rng):

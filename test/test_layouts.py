@@ -126,10 +126,10 @@ def test_a_bag_that_breaks_leaves_no_cache(tmp_path, monkeypatch):
 
     bag = a_bag(tmp_path / 'drive', 3)
 
-    def full_disk(path, rgb):
+    def full_disk(rgb, quality, size):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(folder_writer, '_write_jpeg', full_disk)
+    monkeypatch.setattr(folder_writer, 'to_jpeg', full_disk)
     with pytest.raises(NetvladError, match='cannot be written: No space left'):
         read_place_images(
             bag,

@@ -267,11 +267,11 @@ def test_a_real_kitchen_and_real_strangers(shared_data):
         np.concatenate([each.keypoints for each in found]),
         np.concatenate([each.descriptors for each in found]),
     )
-    landmarks = find_landmarks(store, T, nominal)
-    assert landmarks.camera is not nominal  # the data sheet of another sensor
+    landmarks, refined = find_landmarks(store, T, nominal)
+    assert refined is not None  # the data sheet of another sensor
     kitchen = Map(
         features=store.with_landmarks(landmarks.points, landmarks.landmark_of),
-        camera=landmarks.camera,
+        camera=refined,
         stated_camera=nominal,
         T_map_cam=T,
         spacing_m=0.1,

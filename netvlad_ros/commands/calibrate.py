@@ -10,22 +10,13 @@ import typer
 
 from netvlad_ros.commands.console import progress_bar, report_skips
 from netvlad_ros.commands.options.shared import (
-    AllowTruncated,
     AsJson,
-    BaseFrame,
-    CameraFileOption,
-    CameraFrame,
-    CameraInfoTopic,
     Device,
-    ImageTopic,
-    MapFrame,
+    DriveOptions,
     Model,
-    PoseIsCamera,
-    PoseTolerance,
-    PoseTopic,
     Selection,
     Source,
-    TBaseCam,
+    with_drive_options,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +25,7 @@ if TYPE_CHECKING:
     from netvlad_ros.offline.mapping.calibration_fit import CalibrationSamples
 
 
+@with_drive_options()
 def calibrate(
     source: Source,
     map_folder: Annotated[Path, typer.Option('--map', metavar='DIR', help='The map.')],
@@ -41,17 +33,8 @@ def calibrate(
     selection: Selection = None,
     device: Device = 'auto',
     as_json: AsJson = False,
-    image_topic: ImageTopic = None,
-    pose_topic: PoseTopic = None,
-    pose_tolerance: PoseTolerance = 0.25,
-    map_frame: MapFrame = None,
-    base_frame: BaseFrame = None,
-    camera_frame: CameraFrame = None,
-    T_base_cam: TBaseCam = None,
-    pose_is_camera: PoseIsCamera = False,
-    allow_truncated: AllowTruncated = False,
-    camera_file: CameraFileOption = None,
-    camera_info_topic: CameraInfoTopic = None,
+    *,
+    drive_options: DriveOptions,
 ) -> None:
     """Fit, on another drive of the mapped area, how far the map's answers can be trusted.
 
@@ -68,27 +51,13 @@ def calibrate(
     from netvlad_ros.core.place_map.calibration import MAX_TEXT
     from netvlad_ros.core.place_map.storage import load_map, store_calibration
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_drive
     from netvlad_ros.offline.mapping.calibration_fit import fit_map_calibration
     from netvlad_ros.offline.mapping.calibration_samples import localize_trials
     from netvlad_ros.offline.progress import Skip
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
-    drive = open_drive(
-        source,
-        image_topic=image_topic,
-        pose_topic=pose_topic,
-        pose_tolerance_s=pose_tolerance,
-        map_frame=map_frame,
-        base_frame=base_frame,
-        camera_frame=camera_frame,
-        T_base_cam=T_base_cam,
-        pose_is_camera=pose_is_camera,
-        allow_truncated=allow_truncated,
-        camera_file=camera_file,
-        camera_info_topic=camera_info_topic,
-    )
+    drive = drive_options.open(source)
     skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
         trials = localize_trials(

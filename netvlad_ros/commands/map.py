@@ -17,23 +17,14 @@ from netvlad_ros.commands.options.features import (
     chosen_features,
 )
 from netvlad_ros.commands.options.shared import (
-    AllowTruncated,
     AsJson,
-    BaseFrame,
-    CameraFileOption,
-    CameraFrame,
-    CameraInfoTopic,
     Device,
-    ImageTopic,
-    MapFrame,
+    DriveOptions,
     Model,
-    PoseIsCamera,
-    PoseTolerance,
-    PoseTopic,
     Selection,
     Source,
-    TBaseCam,
     not_negative,
+    with_drive_options,
 )
 from netvlad_ros.core.features.local_features import DEFAULT_KEYPOINTS, DEFAULT_MAX_SIDE_PX
 
@@ -47,6 +38,7 @@ MapFolder = Annotated[Path, typer.Argument(help='The folder of a map.', metavar=
 
 
 @app.command()
+@with_drive_options()
 def build(
     source: Source,
     out: Annotated[Path, typer.Option('--out', help='Folder that the map is written to.')],
@@ -77,17 +69,8 @@ def build(
     max_side: MaxSide = DEFAULT_MAX_SIDE_PX,
     device: Device = 'auto',
     as_json: AsJson = False,
-    image_topic: ImageTopic = None,
-    pose_topic: PoseTopic = None,
-    pose_tolerance: PoseTolerance = 0.25,
-    map_frame: MapFrame = None,
-    base_frame: BaseFrame = None,
-    camera_frame: CameraFrame = None,
-    T_base_cam: TBaseCam = None,
-    pose_is_camera: PoseIsCamera = False,
-    allow_truncated: AllowTruncated = False,
-    camera: CameraFileOption = None,
-    camera_info_topic: CameraInfoTopic = None,
+    *,
+    drive_options: DriveOptions,
 ) -> None:
     """Turn a drive into a map, with the model and the code that run on the robot.
 
@@ -97,58 +80,44 @@ def build(
     from netvlad_ros.commands.console import print_facts
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.drives.open_drive import open_drive
-    from netvlad_ros.offline.mapping.map_builder import build_map, check_output
+    from netvlad_ros.offline.mapping.map_builder import MapBuilder
     from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts
     from netvlad_ros.offline.progress import Skip, skip_sentences
 
-    check_output(out, overwrite=overwrite)
     spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
-    drive = open_drive(
-        source,
-        image_topic=image_topic,
-        pose_topic=pose_topic,
-        pose_tolerance_s=pose_tolerance,
-        map_frame=map_frame,
-        base_frame=base_frame,
-        camera_frame=camera_frame,
-        T_base_cam=T_base_cam,
-        pose_is_camera=pose_is_camera,
-        allow_truncated=allow_truncated,
-        camera_file=camera,
-        camera_info_topic=camera_info_topic,
+    builder = MapBuilder(
+        out,
+        overwrite=overwrite,
+        spacing_m=spacing,
+        spacing_deg=spacing_angle,
+        thumbnails=thumbnails,
+        feature_spec=spec,
+        feature_model=feature_model,
+        landmarks=landmarks,
     )
+    drive = drive_options.open(source)
     bundle = ModelBundle.load(model or default_model(), device=device)
     skipped: list[Skip] = []
     started = time.perf_counter()
     stages = ['describing images', *(['matching features'] if landmarks else [])]
     with progress_bars(*stages) as progress:
-        place_map = build_map(
+        place_map = builder.build(
             drive,
             bundle,
-            out,
-            spacing_m=spacing,
-            spacing_deg=spacing_angle,
             selection=selection or slice(None),
-            thumbnails=thumbnails,
-            overwrite=overwrite,
-            feature_spec=spec,
-            feature_model=feature_model,
-            landmarks=landmarks,
             skipped=skipped,
             progress=progress[0],
             landmark_progress=progress[-1],
         )
     seconds = time.perf_counter() - started
     report_skips(drive, skipped)
-    if landmarks and drive.camera and place_map.camera:
-        given = drive.camera.resized(place_map.camera.width, place_map.camera.height)
-        if given.to_dict() != place_map.camera.to_dict():
-            typer.echo(
-                f'netvlad: {drive.name}: images and poses contradict the calibration '
-                f'{camera_words(given)}; the map uses {camera_words(place_map.camera)}',
-                err=True,
-            )
+    if place_map.camera and place_map.stated_camera:
+        typer.echo(
+            f'netvlad: {drive.name}: images and poses contradict the calibration '
+            f'{camera_words(place_map.stated_camera)}; the map uses '
+            f'{camera_words(place_map.camera)}',
+            err=True,
+        )
     facts = {
         **map_facts(place_map, out),
         'skipped': len(drive.skipped) + len(skipped),

@@ -87,6 +87,21 @@ def resize(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), dtype=np.uint8)
 
 
+def to_jpeg(rgb: NDArray[np.uint8], quality: int, size: tuple[int, int] | None = None) -> bytes:
+    """Encode an image, uint8 (H, W, 3) RGB, as JPEG.
+
+    Args:
+        rgb: the image.
+        quality: of the JPEG, 0 to 100.
+        size: width, height [px] to shrink to first, by area averaging; None keeps the size.
+    """
+    if size is not None:
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return jpeg.tobytes()
+
+
 WIDTH, HEIGHT = 160, 120  # [px]; averaging down to this takes sensor noise away, edges stay
 EDGE = 2.0  # grey levels per pixel
 

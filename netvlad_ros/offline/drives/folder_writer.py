@@ -6,10 +6,10 @@ import csv
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import pose_vector
@@ -42,7 +42,8 @@ def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
                 if rgb is None or frame.T_map_cam is None:
                     continue
                 name = f'images/{count:06d}.jpg'
-                _write_jpeg(written / name, _shrunk(rgb, max_area_px))
+                jpeg = to_jpeg(rgb, JPEG_QUALITY, _size(rgb, max_area_px))
+                (written / name).write_bytes(jpeg)
                 stamp = f'{frame.stamp_ns // 10**9}.{frame.stamp_ns % 10**9:09d}'
                 table.writerow([name, stamp, *map(repr, pose_vector(frame.T_map_cam).tolist())])
                 count += 1
@@ -54,16 +55,10 @@ def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
             table.writerows([('image', 'reason'), *skipped])
 
 
-def _shrunk(rgb: NDArray[np.uint8], max_area_px: int) -> NDArray[np.uint8]:
+def _size(rgb: NDArray[np.uint8], max_area_px: int) -> tuple[int, int] | None:
+    """Width and height [px] to shrink an image to, None where it is small enough."""
     height, width = rgb.shape[:2]
     if not max_area_px or height * width <= max_area_px:
-        return rgb
+        return None
     scale = math.sqrt(max_area_px / (height * width))
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _write_jpeg(path: Path, rgb: NDArray[np.uint8]) -> None:
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    path.write_bytes(jpeg.tobytes())
+    return max(round(width * scale), 1), max(round(height * scale), 1)

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.place_map.feature_store import FeatureStore
@@ -100,9 +100,8 @@ class ThumbnailStore(Mapping[int, bytes]):
         height, width = rgb.shape[:2]
         scale = min(1.0, WIDTH_PX / width)
         size = (round(width * scale), max(round(height * scale), 1))
-        bgr = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        self._spans[index] = (self._file.seek(0, 2), self._file.write(jpeg.tobytes()))
+        jpeg = to_jpeg(rgb, JPEG_QUALITY, size)
+        self._spans[index] = (self._file.seek(0, 2), self._file.write(jpeg))
 
     def __getitem__(self, index: int) -> bytes:
         offset, length = self._spans[index]

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.features.matching import match_features
 from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
+from netvlad_ros.core.pose.relative_motion import essential_matrix, sampson_distance
 from netvlad_ros.offline.mapping.self_calibration import refine_camera
 from netvlad_ros.offline.mapping.triangulation import Observations, parallax_deg, triangulate
 from netvlad_ros.offline.progress import Progress, no_progress
@@ -32,13 +33,15 @@ PRUNINGS = 2
 
 @dataclass(frozen=True)
 class Landmarks:
-    """points: float64 (L, 3) [m], map frame; landmark_of: int32 (M,), for each of the map's
-    keypoints the row of its point, or -1; camera: the one that fits images and poses.
+    """Triangulated points of a map, and which keypoints show them.
+
+    Attributes:
+        points: float64 (L, 3) [m], in the map frame.
+        landmark_of: int32 (M,), for each of the map's keypoints the row of its point, or -1.
     """
 
     points: Array
     landmark_of: NDArray[np.int32]
-    camera: CameraModel
 
 
 def find_landmarks(
@@ -47,15 +50,28 @@ def find_landmarks(
     camera: CameraModel,
     *,
     progress: Progress = no_progress,
-) -> Landmarks:
-    """Triangulate what the keyframes see, T_map_cam (N, 4, 4) in the map frame, by one camera.
+) -> tuple[Landmarks, CameraModel | None]:
+    """Triangulate what the keyframes of one camera see.
 
-    Features are matched between keyframes near each other, kept where the known poses' epipolar
-    geometry agrees, joined to tracks, and triangulated by least squares over all their views. A
-    point stays if most of its track lies within REPROJECTION_PX, in front of the cameras, and two
-    of its rays differ by MIN_PARALLAX_DEG (Hartley and Zisserman, Multiple View Geometry, 2nd
-    ed., chapters 11 and 12). A calibration under which images and poses contradict each other is
-    mended first: see refine_camera.
+    Features are matched between keyframes near each other. Matches are kept where they agree with
+    the epipolar geometry of the known poses. They are joined to tracks, and every track is
+    triangulated by least squares over all its views. A point stays if most of its track lies
+    within REPROJECTION_PX, in front of the cameras, and two of its rays differ by
+    MIN_PARALLAX_DEG. A calibration that images and poses contradict is refined first: see
+    refine_camera.
+
+    Args:
+        store: the features of N keyframes.
+        T_map_cam: (N, 4, 4) [m], poses of the keyframes in the map frame.
+        camera: the calibration that the drive states.
+        progress: is told (pairs of keyframes matched, pairs in all).
+
+    Returns:
+        The landmarks, and the refined camera that they were triangulated with; None if images and
+        poses do not contradict `camera`.
+
+    Source:
+        Hartley and Zisserman, Multiple View Geometry, 2nd ed., chapters 11 and 12.
     """
     keypoints = [store.features(i).keypoints for i in range(len(store))]
     starts = np.concatenate([[0], np.cumsum([len(each) for each in keypoints])]).astype(np.int64)
@@ -71,32 +87,38 @@ def find_landmarks(
     # Keypoints of a large image are found in a small one: their error grows with it.
     scale = max(1.0, max(camera.width, camera.height) / store.spec.max_side_px)
     joins = _Joins(links, starts, pixels, T_map_cam)
-    # First widely, so that a wrong calibration does not hide what would tell that it is wrong; and
-    # by the wider half of the pairs: the images of a slow drive, next to each other, fit anything.
-    wide = joins.wider_half()
-    for limit_px in (3 * EPIPOLAR_PX, EPIPOLAR_PX):
-        rows, seen = wide.tracks(camera, scale * limit_px)
-        refined = refine_camera(camera, seen, pixels[rows], T_map_cam, scale=scale)
-        if refined is camera:
-            break
-        camera = refined
+    refined = _refined(joins.wider_half(), camera, scale)
+    camera = refined or camera
     rows, seen = joins.tracks(camera, scale * EPIPOLAR_PX)
     landmark_of = np.full(len(pixels), -1, dtype=np.int32)
     limit = scale * REPROJECTION_PX / camera.focal_px
-    return _triangulated(rows, seen, T_map_cam, camera, limit, landmark_of)
+    return _triangulated(rows, seen, T_map_cam, limit, landmark_of), refined
+
+
+def _refined(joins: _Joins, camera: CameraModel, scale: float) -> CameraModel | None:
+    """The refined camera, or None; joins: of images far apart, which do not fit just any camera."""
+    refined: CameraModel | None = None
+    # The first limit is wide: a wrong calibration must not hide the matches that contradict it.
+    for limit_px in (3 * EPIPOLAR_PX, EPIPOLAR_PX):
+        now = refined or camera
+        rows, seen = joins.tracks(now, scale * limit_px)
+        better = refine_camera(now, seen, joins.pixels[rows], joins.T_map_cam, scale=scale)
+        if better is None:
+            break
+        refined = better
+    return refined
 
 
 def _triangulated(
     rows: NDArray[np.int64],
     seen: Observations,
     T_map_cam: Array,
-    camera: CameraModel,
     limit: float,
     landmark_of: NDArray[np.int32],
 ) -> Landmarks:
     """limit: greatest error of a sighting, as a tangent; landmark_of: filled in."""
     if not len(rows):
-        return Landmarks(np.empty((0, 3)), landmark_of, camera)
+        return Landmarks(np.empty((0, 3)), landmark_of)
     points, error = triangulate(seen, T_map_cam)
     # Again without what did not fit, and with one keypoint of each image for each point.
     kept = _best_of_each_image(seen, error, error <= limit)
@@ -110,7 +132,7 @@ def _triangulated(
     kept &= good[seen.track]
     numbers = (np.cumsum(good) - 1).astype(np.int32)
     landmark_of[rows[kept]] = numbers[seen.track[kept]]
-    return Landmarks(points[good], landmark_of, camera)
+    return Landmarks(points[good], landmark_of)
 
 
 @dataclass(frozen=True)
@@ -151,21 +173,12 @@ class _Joins:
 def epipolar_error(rays_a: Array, rays_b: Array, T_map_a: Array, T_map_b: Array) -> Array:
     """Sampson distance (m,) of matched rays (m, 2) to the geometry of known poses (m, 4, 4).
 
-    In the unit of the rays, the tangent: times the focal length it is pixels. Source: Hartley and
-    Zisserman, equation 11.9.
+    In the unit of the rays, the tangent: times the focal length it is pixels.
     """
     T_b_a = invert(T_map_b) @ T_map_a
-    x, y, z = T_b_a[:, :3, 3].T
-    cross = np.zeros((len(T_b_a), 3, 3))
-    cross[:, [0, 1, 2], [1, 2, 0]] = np.stack([-z, -x, -y], axis=1)
-    cross[:, [1, 2, 0], [0, 1, 2]] = np.stack([z, x, y], axis=1)
-    essential = cross @ T_b_a[:, :3, :3]
-    a = np.column_stack([rays_a, np.ones(len(rays_a))])
-    b = np.column_stack([rays_b, np.ones(len(rays_b))])
-    line_b = np.einsum('mij,mj->mi', essential, a)
-    line_a = np.einsum('mij,mi->mj', essential, b)
-    slope = (line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1)
-    return np.asarray(np.abs((b * line_b).sum(axis=1)) / np.sqrt(np.maximum(slope, 1e-24)))
+    essential = essential_matrix(T_b_a[:, :3, :3], T_b_a[:, :3, 3])
+    a, b = (np.column_stack([rays, np.ones(len(rays))]) for rays in (rays_a, rays_b))
+    return np.abs(sampson_distance(a, b, essential))
 
 
 def _best_of_each_image(

@@ -1,11 +1,13 @@
-"""A drive and a model become a map, described by the very code that runs on the robot."""
+"""MapBuilder: a drive and a model become a map, described by the code that runs on the robot."""
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,51 +32,135 @@ from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 
 
-def build_map(
-    drive: Drive,
-    bundle: ModelBundle,
-    out: Path,
-    *,
-    spacing_m: float = 0.0,
-    spacing_deg: float = 0.0,
-    selection: slice = slice(None),
-    thumbnails: bool = True,
-    overwrite: bool = False,
-    feature_spec: FeatureSpec | None = None,
-    feature_model: Path | None = None,
-    landmarks: bool = False,
-    skipped: list[Skip] | None = None,
-    progress: Progress = no_progress,
-    landmark_progress: Progress = no_progress,
-) -> PlaceMap:
-    """Describe the keyframes of a drive and write them as a map, whole or not at all.
+@dataclass(frozen=True)
+class MapBuilder:
+    """What a new map is to hold, and the folder that it is written to.
 
-    spacing_m [m], spacing_deg [deg]: a frame becomes a place when the camera moved or turned this
-    far since the last place; 0 does not count, both 0 take every frame. feature_spec: local
-    features that the map keeps; feature_model: the bundle that finds them, of ONNX features.
-    landmarks: triangulate them, of SIFT features if no others were asked for; this needs
-    `drive.camera`. skipped: gets the frames without a pose and the unreadable images, which are
-    left out. landmark_progress: pairs of places matched, pairs in all. Raises NetvladError if
-    nothing is left, if the camera's calibration is missing or of other images, or if `out` exists
-    (overwrite: and is no map) or cannot be written.
+    The folder is checked when the builder is made, before a drive is opened.
+
+    Attributes:
+        out: the map's folder. It appears whole or not at all.
+        overwrite: replace the map that is there.
+        spacing_m: a frame becomes a place when the camera moved this far since the last place [m].
+        spacing_deg: a frame also becomes a place when the camera turned this far [deg]. A spacing
+            of 0 does not count; with both at 0 every frame becomes a place.
+        thumbnails: keep a small picture of every place.
+        feature_spec: local features to keep. None: SIFT for landmarks, else none.
+        feature_model: the bundle that finds ONNX features.
+        landmarks: triangulate the features. This needs `Drive.camera`.
+
+    Raises:
+        NetvladError: `out` exists (with overwrite: and is no map) or cannot be written.
     """
-    check_output(out, overwrite=overwrite)
-    if landmarks:
-        check_calibrated(drive)
-        feature_spec = feature_spec or FeatureSpec.built_in('sift')
-    total = len(selected_indices(selection, len(drive)))
-    selector = KeyframeSelector(spacing_m, spacing_deg)
-    places: list[Frame] = []
-    descriptors: list[NDArray[np.float32]] = []
-    skipped = [] if skipped is None else skipped
-    before = len(skipped)
-    size: tuple[int, ...] = ()
-    camera: CameraModel | None = None
-    with ThumbnailStore() as store, ExitStack() as stack:
-        writer: FeatureWriter | None = None
-        if feature_spec is not None:
-            extractor = open_extractor(feature_spec, model=feature_model)
-            writer = stack.enter_context(FeatureWriter(extractor, existing_parent(out)))
+
+    out: Path
+    overwrite: bool = False
+    spacing_m: float = 0.0
+    spacing_deg: float = 0.0
+    thumbnails: bool = True
+    feature_spec: FeatureSpec | None = None
+    feature_model: Path | None = None
+    landmarks: bool = False
+
+    def __post_init__(self) -> None:
+        check_output(self.out, overwrite=self.overwrite)
+
+    def build(
+        self,
+        drive: Drive,
+        bundle: ModelBundle,
+        *,
+        selection: slice = slice(None),
+        skipped: list[Skip] | None = None,
+        progress: Progress = no_progress,
+        landmark_progress: Progress = no_progress,
+    ) -> PlaceMap:
+        """Describe the keyframes of a drive and write them as a map.
+
+        Args:
+            drive: images of one camera, with poses.
+            bundle: the model that describes them.
+            selection: of the drive's images.
+            skipped: gets the frames without a pose and the unreadable images, which are left out.
+            progress: is told (images done, in all).
+            landmark_progress: is told (pairs of places matched, in all).
+
+        Returns:
+            The map as it stands on disk.
+
+        Raises:
+            NetvladError: nothing is left, the camera's calibration is missing or of other images,
+                or the folder cannot be written.
+        """
+        skipped = [] if skipped is None else skipped
+        before = len(skipped)
+        if self.landmarks:
+            check_calibrated(drive)
+        places: list[Frame] = []
+        descriptors: list[NDArray[np.float32]] = []
+        camera: CameraModel | None = None
+        with ThumbnailStore() as thumbnails, self._feature_writer() as writer:
+            for frame, rgb in self._keyframes(drive, selection, skipped, progress):
+                if not places:
+                    camera = _camera_of(drive, rgb, skipped, needed=writer is not None)
+                if writer is not None:
+                    writer.add(rgb)
+                descriptors.append(bundle.describe(rgb))
+                if self.thumbnails:
+                    thumbnails.add(len(places), rgb)
+                # A bag's frame holds on to its whole message; thousands of them would not fit.
+                places.append(replace(frame, read=_forgotten))
+            if not places:
+                reasons = '; '.join(skip_sentences(skipped[before:])) or 'the slice is empty'
+                raise NetvladError(f'{drive.name}: no image is left for a map ({reasons})')
+            T_map_cam = np.array([frame.T_map_cam for frame in places])
+            features = None if writer is None else writer.store()
+            refined: CameraModel | None = None
+            if self.landmarks and features is not None and camera is not None:
+                from netvlad_ros.offline.mapping.landmarks import find_landmarks
+
+                found, refined = find_landmarks(
+                    features, T_map_cam, camera, progress=landmark_progress
+                )
+                features = features.with_landmarks(found.points, found.landmark_of)
+            place_map = PlaceMap.create(
+                model_id=bundle.metadata.model_id,
+                frame_id=drive.frame_id,
+                descriptors=np.array(descriptors),
+                recordings=[frame.recording for frame in places],
+                stamps_ns=[frame.stamp_ns for frame in places],
+                images=[frame.image for frame in places],
+                T_map_cam=T_map_cam,
+                T_base_cam=drive.T_base_cam,
+                base_frame=drive.base_frame,
+                camera_frame=drive.camera_frame,
+                source=f'{drive.name}, {len(places)} of {len(drive)} images',
+                features=features,
+                camera=refined or camera,
+                stated_camera=camera if refined else None,
+            )
+            return save_map(place_map, self.out, thumbnails=thumbnails, overwrite=self.overwrite)
+
+    @property
+    def _spec(self) -> FeatureSpec | None:
+        if self.landmarks and self.feature_spec is None:
+            return FeatureSpec.built_in('sift')
+        return self.feature_spec
+
+    def _feature_writer(self) -> AbstractContextManager[FeatureWriter | None]:
+        spec = self._spec
+        if spec is None:
+            return nullcontext()
+        extractor = open_extractor(spec, model=self.feature_model)
+        return FeatureWriter(extractor, existing_parent(self.out))
+
+    def _keyframes(
+        self, drive: Drive, selection: slice, skipped: list[Skip], progress: Progress
+    ) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
+        """Yield the frames that become places, with their pixels."""
+        total = len(selected_indices(selection, len(drive)))
+        selector = KeyframeSelector(self.spacing_m, self.spacing_deg)
+        size: tuple[int, ...] = ()
         for done, frame in enumerate(drive.frames(selection, skipped)):
             progress(done, total)
             if frame.T_map_cam is None or not selector.is_keyframe(frame.T_map_cam):
@@ -82,51 +168,36 @@ def build_map(
             rgb = read_or_skip(frame, skipped)
             if rgb is None:
                 continue
-            if not size:
-                size = rgb.shape
-                camera = _camera_of(drive, rgb, skipped, needed=writer is not None)
-            if writer is not None:
-                if rgb.shape != size:  # positions of its features would be of another camera
-                    skipped.append(Skip(frame.image, 'of another size than the first'))
-                    continue
-                writer.add(rgb)
+            size = size or rgb.shape
+            # Positions of features in an image of another size would be of another camera.
+            if self._spec is not None and rgb.shape != size:
+                skipped.append(Skip(frame.image, 'of another size than the first'))
+                continue
             selector.take(frame.T_map_cam)
-            descriptors.append(bundle.describe(rgb))
-            if thumbnails:
-                store.add(len(places), rgb)
-            # A bag's frame holds on to its whole message; thousands of them would not fit.
-            places.append(replace(frame, read=_forgotten))
+            yield frame, rgb
         progress(total, total)
-        if not places:
-            reasons = '; '.join(skip_sentences(skipped[before:])) or 'the slice is empty'
-            raise NetvladError(f'{drive.name}: no image is left for a map ({reasons})')
-        features = None if writer is None else writer.store()
-        T_map_cam = np.array([frame.T_map_cam for frame in places])
-        stated: CameraModel | None = None
-        if landmarks and features is not None and camera is not None:
-            from netvlad_ros.offline.mapping.landmarks import find_landmarks
 
-            found = find_landmarks(features, T_map_cam, camera, progress=landmark_progress)
-            features = features.with_landmarks(found.points, found.landmark_of)
-            if found.camera is not camera:
-                camera, stated = found.camera, camera
-        place_map = PlaceMap.create(
-            model_id=bundle.metadata.model_id,
-            frame_id=drive.frame_id,
-            descriptors=np.array(descriptors),
-            recordings=[frame.recording for frame in places],
-            stamps_ns=[frame.stamp_ns for frame in places],
-            images=[frame.image for frame in places],
-            T_map_cam=T_map_cam,
-            T_base_cam=drive.T_base_cam,
-            base_frame=drive.base_frame,
-            camera_frame=drive.camera_frame,
-            source=f'{drive.name}, {len(places)} of {len(drive)} images',
-            features=features,
-            camera=camera,
-            stated_camera=stated,
-        )
-        return save_map(place_map, out, thumbnails=store, overwrite=overwrite)
+
+def build_map(
+    drive: Drive,
+    bundle: ModelBundle,
+    out: Path,
+    *,
+    selection: slice = slice(None),
+    skipped: list[Skip] | None = None,
+    progress: Progress = no_progress,
+    landmark_progress: Progress = no_progress,
+    **settings: Any,
+) -> PlaceMap:
+    """Write a drive as a map: MapBuilder in one call; settings: its other fields."""
+    return MapBuilder(out, **settings).build(
+        drive,
+        bundle,
+        selection=selection,
+        skipped=skipped,
+        progress=progress,
+        landmark_progress=landmark_progress,
+    )
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

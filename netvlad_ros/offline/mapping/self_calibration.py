@@ -16,8 +16,8 @@ from netvlad_ros.offline.mapping.triangulation import Observations, triangulate
 WORTHWHILE = 0.85
 FOCAL_RANGE = (0.75, 1.33)
 RADIAL_RANGE = (-0.4, 0.4)
-MIN_SIGHTINGS = 500
-MAX_SIGHTINGS = 20_000
+MIN_OBSERVATIONS = 500
+MAX_OBSERVATIONS = 20_000
 ERROR_PX = 2.0  # errors beyond count by their logarithm: wrong matches must not decide
 STEP = 0.05
 
@@ -44,17 +44,27 @@ def refine_camera(
     T_map_cam: Array,
     *,
     scale: float = 1.0,
-) -> CameraModel:
-    """The camera under which a drive's sightings fit its poses best, or `camera` if that is sound.
+) -> CameraModel | None:
+    """The camera under which a drive's observations fit its poses best, if `camera` does not fit.
 
-    seen: sightings with their tracks; pixels (n, 2) px: where in the image; scale: see misfit.
     Fitted are one factor on both focal lengths and, where the camera claims to have no distortion,
-    the first radial coefficient: what is wrong when a calibration file was made up from a data
-    sheet. A drive with too little to see, or whose motion does not tell, returns `camera`.
+    the first radial coefficient. These are wrong in a calibration file that was made up from a
+    data sheet.
+
+    Args:
+        camera: the calibration to check.
+        seen: n observations with their tracks.
+        pixels: (n, 2) [px], where in the image they are.
+        T_map_cam: (N, 4, 4) [m], the poses of the images.
+        scale: see misfit.
+
+    Returns:
+        The refined camera. None if `camera` fits nearly as well, if there are fewer than
+        MIN_OBSERVATIONS, or if the motion of the drive does not determine the camera.
     """
-    if len(pixels) < MIN_SIGHTINGS:
-        return camera
-    few = _some_tracks(seen, MAX_SIGHTINGS)
+    if len(pixels) < MIN_OBSERVATIONS:
+        return None
+    few = _some_tracks(seen, MAX_OBSERVATIONS)
     seen, points = seen.where(few), pixels[few].astype(np.float64)
     fits_radial = camera.distortion_model == 'plumb_bob' and not np.any(camera.d)
 
@@ -78,7 +88,7 @@ def refine_camera(
         options={'initial_simplex': simplex, 'xatol': 1e-3, 'fatol': 1e-5, 'maxfev': 120},
     )
     if not best.fun < WORTHWHILE * cost(start):
-        return camera
+        return None
     return changed(best.x)
 
 

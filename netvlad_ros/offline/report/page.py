@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.offline.report.safe_text import plain
 
 # Even a page that somebody has tampered with loads nothing and runs nothing.
@@ -174,6 +174,4 @@ def thumbnail(rgb: NDArray[np.uint8]) -> bytes:
     height, width = rgb.shape[:2]
     scale = min(1.0, LONGEST_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    bgr = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    _, jpeg = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return jpeg.tobytes()
+    return to_jpeg(rgb, _QUALITY, size)

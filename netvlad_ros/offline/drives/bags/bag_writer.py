@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import (
@@ -21,6 +20,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.geometry import pose_vector
@@ -157,12 +157,10 @@ class BagMessages:
 
     def jpeg(self, stamp_ns: int, frame_id: str, rgb: NDArray[np.uint8]) -> Any:
         """sensor_msgs/CompressedImage of rgb, uint8 (H, W, 3)."""
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return self._type('sensor_msgs/msg/CompressedImage')(
             header=self._header(stamp_ns, frame_id),
             format='rgb8; jpeg compressed bgr8',
-            data=data.ravel(),
+            data=np.frombuffer(to_jpeg(rgb, JPEG_QUALITY), dtype=np.uint8),
         )
 
     def camera_info(self, stamp_ns: int, frame_id: str, camera: CameraFile) -> Any:

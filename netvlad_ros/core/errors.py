@@ -1,10 +1,10 @@
-"""The one exception family of the package."""
+"""NetvladError: the exception of the package."""
 
 from __future__ import annotations
 
 
 class NetvladError(Exception):
-    """Something the user can mend.
+    """A problem that the user can solve.
 
     The message says in one sentence what is wrong, where, and what to do.
     """

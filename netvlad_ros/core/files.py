@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,16 +12,53 @@ from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
 
-AT_FDCWD = -100
-RENAME_EXCHANGE = 2
+AT_FDCWD = -100  # renameat2: paths are relative to the working directory
+RENAME_EXCHANGE = 2  # renameat2: swap the two
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, completely or not at all.
+
+    Raises:
+        NetvladError: the file cannot be written; what was there before stays.
+    """
+    try:
+        write_durably(path, lambda temporary: temporary.write_bytes(data))
+    except OSError as error:
+        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
+
+
+def write_durably(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file, sync it to the disk and rename it to `path`.
+
+    A crash, a full disk or a killed process leaves the file that was there before, or none.
+
+    Raises:
+        OSError: from the system, such as a full disk; the temporary file is removed.
+    """
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        write(temporary)
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)  # the new name, too, must survive a power failure
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary directory beside `target` that takes its place when the block succeeds.
+    """Give a temporary directory beside `target`, which replaces it when the block succeeds.
 
-    If the block raises (Ctrl-C included) the temporary directory goes and `target` stays as it
-    was. Raises NetvladError if target exists and overwrite is False, or cannot be written.
+    If the block raises (Ctrl-C included) the temporary directory is removed and `target` stays as
+    it was.
+
+    Args:
+        target: the directory to write.
+        overwrite: whether a directory that exists is replaced.
+
+    Raises:
+        NetvladError: target exists and overwrite is False, or it cannot be written.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100, resolve() would follow a link
     if target.exists() and not overwrite:
@@ -48,8 +85,8 @@ def _put_in_place(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
     elif not _exchange(temporary, target):
-        # No atomic exchange on this file system: between the two renames a crash leaves the old
-        # directory under the temporary name, whole.
+        # This file system has no atomic exchange. After a crash between the two renames, the old
+        # directory is complete under the temporary name.
         aside = target.with_name(f'.{target.name}.old-{os.getpid()}')
         target.rename(aside)
         temporary.rename(target)
@@ -57,7 +94,7 @@ def _put_in_place(temporary: Path, target: Path) -> None:
 
 
 def _exchange(a: Path, b: Path) -> bool:
-    """Swap two directories in one step (renameat2 of Linux); False where that is not offered."""
+    """Swap two directories in one step (renameat2 of Linux); False where that is unsupported."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), 'renameat2', None)
     if renameat2 is None:
         return False
@@ -69,48 +106,18 @@ def _exchange(a: Path, b: Path) -> bool:
     raise OSError(code, os.strerror(code))
 
 
-def _sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk before a rename relies on it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _remove_orphans(target: Path) -> None:
-    """Clear what killed processes left beside target, and only theirs."""
+    """Remove the temporary directories beside target whose processes no longer run."""
     for orphan in target.parent.glob(f'.{target.name}.tmp-*'):
         pid = orphan.name.rpartition('-')[2]
         if pid.isdigit() and not Path(f'/proc/{pid}').exists():
             shutil.rmtree(orphan, ignore_errors=True)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file.
-
-    Raises:
-        NetvladError: the file cannot be written; what was there before stays.
-    """
+def _sync(path: Path) -> None:
+    """Sync a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        write_durably(path, lambda temporary: temporary.write_bytes(data))
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be written: {error.strerror}') from error
-
-
-def write_durably(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, bring it to the disk and give it its name.
-
-    A crash, a full disk or a killed process leaves the file that was there before, or none.
-
-    Raises:
-        OSError: from the system, such as a full disk; nothing is left behind.
-    """
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        write(temporary)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)  # the name, too, must survive a power cut
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)

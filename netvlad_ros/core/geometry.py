@@ -1,4 +1,4 @@
-"""Rigid motions: T_a_b maps points of b into a; metres; quaternions x, y, z, w."""
+"""Rigid motions: T_a_b maps points from frame b to frame a; metres; quaternions x, y, z, w."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ from netvlad_ros.core.errors import NetvladError
 
 Array: TypeAlias = NDArray[np.float64]
 
-MAX_POSITION_M = 1e9  # a hundred Earths, and its square still fits a double
+MAX_POSITION_M = 1e9  # 80 times the diameter of the Earth
 
 
 def check_pose(numbers: Sequence[float]) -> None:
-    """Raise NetvladError unless x, y, z [m], qx, qy, qz, qw can be the pose of something.
+    """Check that numbers are a pose.
 
-    Plain Python on purpose: a bag holds hundreds of poses for each image, most of them never used.
+    Plain Python, because it is fast for one pose: a bag holds hundreds of poses for each image, and
+    most of them are never used.
+
+    Args:
+        numbers: x, y, z [m], qx, qy, qz, qw.
+
+    Raises:
+        NetvladError: a number is not finite or too large, or the quaternion has not the length 1.
     """
     if not all(map(math.isfinite, numbers)):
         raise NetvladError('the pose is not finite')
     if max(map(abs, numbers)) > MAX_POSITION_M:
         raise NetvladError(f'the pose holds the number {max(map(abs, numbers)):.3g}, no real place')
     length = math.hypot(*numbers[3:])
-    # Files round to a few digits; a length off by more than that is another convention or junk.
+    # Files round to a few digits. A larger error means another convention or a damaged file.
     if abs(length - 1.0) > 0.01:
         raise NetvladError(f'the quaternion has the length {length:.4g}, not 1')
 
@@ -35,7 +42,8 @@ def check_pose(numbers: Sequence[float]) -> None:
 def pose_matrix(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> Array:
     """Build T (4, 4) from a position (3,) [m] and a quaternion (4,), which is normalised.
 
-    Raises NetvladError if they are no pose: see check_pose.
+    Raises:
+        NetvladError: they are no pose, see check_pose.
     """
     position = np.asarray(position_xyz, dtype=np.float64)
     quat = np.asarray(quat_xyzw, dtype=np.float64)
@@ -64,7 +72,7 @@ def invert(T: Array) -> Array:
 
 
 def interpolate(T0: Array, T1: Array, alpha: float) -> Array:
-    """Motion between T0 and T1 (4, 4): linear in position, along the great arc in rotation."""
+    """Motion between T0 and T1 (4, 4): linear in position, spherical linear in rotation."""
     step = Rotation.from_matrix(T0[:3, :3].T @ T1[:3, :3]).as_rotvec()
     T = np.eye(4)
     T[:3, :3] = T0[:3, :3] @ Rotation.from_rotvec(alpha * step).as_matrix()
@@ -97,9 +105,14 @@ def distance_m(T_a: Array, T_b: Array) -> Array:
 
 
 def mean_pose(T: Array, weights: ArrayLike) -> Array:
-    """Weighted mean of motions (k, 4, 4), weights (k,) >= 0: mean position, chordal mean rotation.
+    """Weighted mean of motions: mean position and chordal mean rotation.
 
-    Source of the rotation mean: Hartley et al., "Rotation Averaging", IJCV 2013, section 5.3.
+    Args:
+        T: (k, 4, 4), the motions.
+        weights: (k,), >= 0.
+
+    Source:
+        Hartley et al., "Rotation Averaging", IJCV 2013, section 5.3.
     """
     shares = np.asarray(weights, dtype=np.float64)
     shares = shares / shares.sum()

@@ -1,4 +1,4 @@
-"""sensor_msgs/CameraInfo, live or out of a bag, as a camera model: no ROS needed."""
+"""CameraModel of a sensor_msgs/CameraInfo, live or from a bag; needs no ROS."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from netvlad_ros.core.errors import NetvladError
 
 
 def is_rectified(image_topic: str) -> bool:
-    """Whether image_proc made these images: they have no distortion, and P is their matrix."""
+    """Whether image_proc made the images of a topic: no distortion, and P is their matrix."""
     words = ['', *image_topic.split('/')]
     return words[-2 if is_transport(image_topic) else -1].startswith('image_rect')
 
 
 def is_transport(image_topic: str) -> bool:
-    """Whether the last word of a topic names how the images are packed, not the images."""
+    """Whether the last word of a topic names an encoding of image_transport, not the images."""
     return image_topic.rpartition('/')[2] in ('compressed', 'compressedDepth', 'theora', 'zstd')
 
 
 def camera_model_of(camera_info: Any, *, rectified: bool = False) -> CameraModel:
-    """Model of the images that a CameraInfo, or anything with its fields, is about.
+    """Make the camera model of the images that a CameraInfo describes.
 
-    K (rectified: P, without distortion) is of the whole sensor, from which roi cuts a window, in
-    pixels of the sensor, which binning then shrinks; all zero means none of either. Raises
-    NetvladError if the calibration is none or its distortion model is unknown.
+    K, or P for rectified images, belongs to the whole sensor. The region of interest (roi) cuts a
+    window from it, in pixels of the sensor, and binning then shrinks the window. Zeros mean no
+    window and no binning.
+
+    Args:
+        camera_info: a CameraInfo, or an object with its fields.
+        rectified: whether the images are rectified; then P is used, without distortion.
+
+    Raises:
+        NetvladError: the camera is not calibrated or its distortion model is unknown.
     """
     roi = camera_info.roi
     width, height = int(camera_info.width), int(camera_info.height)

@@ -1,4 +1,4 @@
-"""How a calibrated camera maps rays to pixels, with the distortion models that ROS names."""
+"""CameraModel: from pixels to rays and back, with the distortion models of ROS."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from netvlad_ros.core.camera.image import check_size
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import Array
 
-# Names as in sensor_msgs/distortion_models.hpp, with the numbers of coefficients that they take.
+# Distortion model, named as in sensor_msgs/distortion_models.hpp -> valid numbers of coefficients.
 COEFFICIENTS = {
     'plumb_bob': (0, 4, 5),
     'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),  # the fisheye model of Kannala and Brandt
 }
-MAX_NUMBER = 1e6  # px, and coefficients: beyond it there is no camera
+MAX_NUMBER = 1e6  # largest entry of K [px] and largest coefficient
 ASPECT_TOLERANCE = 0.01
-MAX_ERROR_PX = 0.5  # of a ray that is projected again
+MAX_ERROR_PX = 0.5  # of a pixel that was undistorted and projected again
 CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
 class CameraModel:
-    """Image size [px], K (3, 3) [px], distortion model and its coefficients d (n,), float64.
+    """Intrinsic calibration of a camera; centres of pixels lie at whole numbers.
 
-    Centres of pixels lie at whole numbers.
+    Attributes:
+        width: of the image [px].
+        height: of the image [px].
+        K: float64 (3, 3), [fx 0 cx; 0 fy cy; 0 0 1] [px].
+        distortion_model: one of COEFFICIENTS.
+        d: float64 (n,), coefficients of the distortion model.
     """
 
     width: int
@@ -43,10 +48,17 @@ class CameraModel:
     def create(
         cls, width: int, height: int, K: ArrayLike, distortion_model: str, d: ArrayLike
     ) -> CameraModel:
-        """Check a calibration; K: (3, 3) or its 9 numbers row by row.
+        """Make a camera model and check it.
 
-        No model and no coefficients mean no distortion. Raises NetvladError if the size, K or the
-        coefficients are those of no camera, or if the model is unknown.
+        Args:
+            width: of the image [px].
+            height: of the image [px].
+            K: (3, 3) [px], or its 9 numbers row by row.
+            distortion_model: one of COEFFICIENTS; '' with coefficients of zero: no distortion.
+            d: (n,), coefficients.
+
+        Raises:
+            NetvladError: the size, K or the coefficients are impossible, or the model is unknown.
         """
         check_size(width, height, 'the image of the camera calibration')
         try:
@@ -83,7 +95,8 @@ class CameraModel:
     def resized(self, width: int, height: int) -> CameraModel:
         """Calibration of the same camera with its images resized to width x height [px].
 
-        Raises NetvladError if the two shapes differ by more than 1 %: that image was cropped.
+        Raises:
+            NetvladError: the aspect ratios differ by more than 1 %: the image was cropped.
         """
         if (width, height) == (self.width, self.height):
             return self
@@ -97,9 +110,9 @@ class CameraModel:
         return CameraModel.create(width, height, K, self.distortion_model, self.d)
 
     def rays(self, pixels: ArrayLike) -> Array:
-        """Undistorted x/z and y/z, float64 (n, 2), of pixels (n, 2).
+        """Undistorted rays x/z and y/z, float64 (n, 2), of pixels (n, 2).
 
-        NaN where the model has no ray below 90 degrees for a pixel: farther out than it goes.
+        NaN for a pixel to which the model maps no ray below 90 degrees.
         """
         pixels = np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
         if not len(pixels):
@@ -118,7 +131,7 @@ class CameraModel:
     def project(self, points_cam: ArrayLike) -> Array:
         """Pixels, float64 (n, 2), with distortion, of points (n, 3) [m] in the camera's frame.
 
-        NaN behind the camera, and so far to the side that the distortion would fold the point
+        NaN behind the camera, and for points so far to the side that the distortion would map them
         back into the image.
         """
         points = np.asarray(points_cam, dtype=np.float64).reshape(-1, 3)
@@ -136,11 +149,11 @@ class CameraModel:
         return np.where(seen[:, None], pixels.reshape(-1, 2), np.nan)
 
     def agrees(self, other: CameraModel) -> bool:
-        """Whether another calibration of images of this size sees them alike, within a pixel."""
+        """Whether the rays of another calibration for this image size differ by less than 1 px."""
         across, down = (np.linspace(0, side - 1, 5) for side in (self.width, self.height))
         pixels = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
         off = np.abs(self.rays(pixels) - other.rays(pixels)) * self.focal_px
-        compared = np.isfinite(off).all(axis=1)  # at the rim, one may have no ray
+        compared = np.isfinite(off).all(axis=1)  # at the border, one may have no ray
         return bool(compared.any() and off[compared].max() < 1.0)
 
     @property
@@ -149,7 +162,7 @@ class CameraModel:
         return float(self.K[0, 0] + self.K[1, 1]) / 2
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, as `map.yaml` keeps them."""
+        """Plain numbers, as in `map.yaml`."""
         return {
             'width': self.width,
             'height': self.height,
@@ -178,9 +191,9 @@ class CameraModel:
 
     @cached_property
     def _widest(self) -> float:
-        """Radius x/z at which the distorted radius stops growing, infinite where it never does."""
+        """Radius of a ray at which the distorted radius stops growing; infinite if never."""
         if self.distortion_model == 'equidistant':
-            # theta_d = theta (1 + k1 theta^2 + k2 theta^4 + ...), derived and read in theta^2
+            # The derivative of theta_d = theta (1 + k1 theta^2 + k2 theta^4 + ...), in theta^2.
             theta = np.sqrt(_first_root(np.array([1, *self.d] * np.arange(1, 10, 2))))
             return float(np.tan(theta)) if theta < np.pi / 2 else np.inf
         k = np.zeros(8)
@@ -195,15 +208,18 @@ class CameraModel:
 def resize_matrix(before: tuple[int, int], after: tuple[int, int]) -> NDArray[np.float64]:
     """Matrix (3, 3) that maps pixels of an image to those of the same image resized.
 
-    before, after: width and height [px]. Pixel centres sit at whole numbers, so the corner
-    (-0.5, -0.5) is what stays put.
+    Centres of pixels lie at whole numbers, so the fixed point is the corner (-0.5, -0.5).
+
+    Args:
+        before: width and height [px].
+        after: width and height [px].
     """
     sx, sy = after[0] / before[0], after[1] / before[1]
     return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
 
 
 def _first_root(coefficients: ArrayLike) -> float:
-    """Smallest positive real root of a polynomial, lowest power first; infinite where none is."""
+    """Smallest positive real root of a polynomial, lowest power first; infinite without one."""
     roots = np.polynomial.Polynomial(np.asarray(coefficients)).trim().roots()
     real = np.real(roots[np.abs(np.imag(roots)) < 1e-9])
     return float(min(real[real > 0], default=np.inf))

@@ -1,4 +1,4 @@
-"""RGB images: decoding, size checks, and the share of the image that has edges."""
+"""RGB images: size checks, decoding, encoding, resizing, and the share of edges."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from PIL import Image
 
 from netvlad_ros.core.errors import NetvladError
 
-MIN_SIDE_PX = 16
+MIN_SIDE_PX = 16  # of an image that is accepted
 MAX_SIDE_PX = 16384
-MAX_PIXELS = 100_000_000  # 100 MP: 300 MB decoded; no robot camera comes near
+MAX_PIXELS = 100_000_000  # 300 MB when decoded; cameras of robots have far fewer
 MAX_FILE_BYTES = 256 * 2**20
+EDGE_SIZE_PX = (160, 120)  # averaging down to this width and height removes noise and keeps edges
+MIN_GRADIENT = 2.0  # of an edge, in grey levels per pixel
 
 
 def check_rgb(rgb: NDArray[np.uint8]) -> None:
-    """Raise NetvladError unless rgb is uint8 (H, W, 3) with sides of 16 to 16384 px."""
+    """Raise NetvladError unless rgb is uint8 (H, W, 3) of a size that check_size accepts."""
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
         kind = getattr(rgb, 'dtype', type(rgb).__name__)
         raise NetvladError(f'an image must be uint8, this one is {kind}')
@@ -29,7 +31,16 @@ def check_rgb(rgb: NDArray[np.uint8]) -> None:
 
 
 def check_size(width: int, height: int, what: str) -> None:
-    """Raise NetvladError unless width and height [px] are those of a usable image."""
+    """Check the size of an image.
+
+    Args:
+        width: [px], MIN_SIDE_PX to MAX_SIDE_PX.
+        height: [px], MIN_SIDE_PX to MAX_SIDE_PX.
+        what: name of the image in errors.
+
+    Raises:
+        NetvladError: a side is too small or too large, or there are more than MAX_PIXELS pixels.
+    """
     if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width, height)):
         raise NetvladError(
             f'{what} is {width}x{height} px; sides must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px'
@@ -41,10 +52,19 @@ def check_size(width: int, height: int, what: str) -> None:
 
 
 def decode_image(data: bytes, what: str) -> NDArray[np.uint8]:
-    """Decode an encoded image (JPEG, PNG, ...) to uint8 (H, W, 3), RGB.
+    """Decode an encoded image (JPEG, PNG, ...).
 
-    The size is read from the header and checked before memory is taken for the pixels. `what`
-    names the image in errors. Raises NetvladError if it is too large or unreadable.
+    The size in the header is checked before memory is allocated for the pixels.
+
+    Args:
+        data: the bytes of the file.
+        what: name of the image in errors.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        NetvladError: the image is too large or unreadable.
     """
     try:
         with Image.open(io.BytesIO(data)) as header:
@@ -102,18 +122,20 @@ def to_jpeg(rgb: NDArray[np.uint8], quality: int, size: tuple[int, int] | None =
     return jpeg.tobytes()
 
 
-WIDTH, HEIGHT = 160, 120  # [px]; averaging down to this takes sensor noise away, edges stay
-EDGE = 2.0  # grey levels per pixel
-
-
 def edge_share(rgb: NDArray[np.uint8]) -> float:
-    """Share (0..1) of an image, uint8 (H, W, 3), where brightness changes from pixel to pixel.
+    """Share of an image that has edges.
 
-    A wall from near, a covered lens and a dark room stay below a few percent; places show a tenth
-    or more. To a descriptor all blank images are alike: it would match one wall with any other.
+    A near wall, a covered lens and a dark room have a few percent at most; places have a tenth or
+    more. Descriptors of blank images are all similar: one wall would match any other.
+
+    Args:
+        rgb: uint8 (H, W, 3), RGB.
+
+    Returns:
+        0..1, share of the pixels at which brightness changes by more than MIN_GRADIENT.
     """
-    small = cv2.resize(rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(rgb, EDGE_SIZE_PX, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return float(np.mean(cv2.magnitude(across, down) > EDGE))
+    return float(np.mean(cv2.magnitude(across, down) > MIN_GRADIENT))

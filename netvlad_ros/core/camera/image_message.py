@@ -1,8 +1,8 @@
-"""ROS image messages, as the node or a bag reader hands them over, to RGB pixels.
+"""RGB pixels of sensor_msgs/Image and sensor_msgs/CompressedImage, live or from a bag.
 
-Needs no ROS: anything with the attributes of sensor_msgs/Image or sensor_msgs/CompressedImage will
-do. rosbags-image and cv_bridge trust `step`, `width` and the length of `data`; here a message is
-hostile until its numbers agree, and only then is memory taken.
+Needs no ROS: any object with the attributes of the messages is accepted. rosbags-image and
+cv_bridge rely on `step`, `width` and the length of `data`. Here these numbers are checked against
+each other before memory is allocated.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from netvlad_ros.core.errors import NetvladError
 
 
 class _Encoding(NamedTuple):
-    """How the bytes of one encoding become RGB."""
+    """How the bytes of one encoding become RGB.
 
-    channels: int  # samples a pixel
-    sample_bytes: int  # 1 or 2
-    to_rgb: int | None  # cv2.cvtColor code on 8-bit samples; None: they are RGB already
-    even_width: bool = False  # chroma is shared by two pixels of a row
-    planar_420: bool = False  # a plane of luma, then one of half its height with the chroma
+    Attributes:
+        channels: samples a pixel.
+        sample_bytes: bytes a sample, 1 or 2.
+        to_rgb: code of cv2.cvtColor for 8-bit samples; None: they are RGB already.
+        even_width: whether two pixels of a row share chroma.
+        planar_420: whether a plane of luma is followed by one of half its height with the chroma.
+    """
+
+    channels: int
+    sample_bytes: int
+    to_rgb: int | None
+    even_width: bool = False
+    planar_420: bool = False
 
 
 _BAYER = {
@@ -64,12 +72,15 @@ MAX_COMPRESSED_BYTES = 64 * 2**20
 
 
 def rgb_from_image(message: Any) -> NDArray[np.uint8]:
-    """Pixels of a sensor_msgs/Image: uint8 (H, W, 3), RGB.
+    """Pixels of a sensor_msgs/Image.
 
-    Padded rows and both byte orders are honoured; 16-bit samples keep their high byte. The result
-    may be a view of `message.data`: do not write to it.
+    Padded rows and both byte orders are supported. Of 16-bit samples the high byte is kept.
 
-    Raises NetvladError if the encoding is unknown, the size impossible, or step or data too short.
+    Returns:
+        uint8 (H, W, 3), RGB. It may be a view of `message.data`: do not write to it.
+
+    Raises:
+        NetvladError: the encoding is unknown, the size impossible, or step or data too short.
     """
     encoding = _ENCODINGS.get(message.encoding)
     if encoding is None:
@@ -99,7 +110,7 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
         )
     table = data[: rows * step].reshape(rows, step)[:, :row_bytes]
     if encoding.sample_bytes == 2:
-        # The high byte is all that 8 bits can hold, so byte order costs no swap.
+        # Only the high byte is kept, so no bytes have to be swapped.
         table = table[:, 0 if message.is_bigendian else 1 :: 2]
     pixels = np.ascontiguousarray(table)
     if encoding.channels > 1:
@@ -110,11 +121,15 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
 
 
 def rgb_from_compressed(message: Any) -> NDArray[np.uint8]:
-    """Pixels of a sensor_msgs/CompressedImage (JPEG or PNG): uint8 (H, W, 3), RGB.
+    """Pixels of a sensor_msgs/CompressedImage (JPEG or PNG).
 
-    The size is read from the file's header and checked before anything is decoded.
+    The size in the header is checked before the image is decoded.
 
-    Raises NetvladError if the data is no whole JPEG or PNG, or its size impossible.
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        NetvladError: the data is no complete JPEG or PNG, or its size is impossible.
     """
     raw = _bytes(message.data)
     if raw.size > MAX_COMPRESSED_BYTES:
@@ -122,8 +137,9 @@ def rgb_from_compressed(message: Any) -> NDArray[np.uint8]:
             f'compressed image has {raw.size} bytes, more than {MAX_COMPRESSED_BYTES}'
         )
     data = raw.tobytes()
-    # Decoders fill what a cut file lacks with grey and say nothing; the end marker tells. Neither
-    # marker can occur inside JPEG's entropy-coded data, so a scan after the last end is a cut one.
+    # Decoders fill the missing part of a truncated file with grey and report no error, so the end
+    # marker is checked. The markers for start of scan and end of image cannot occur inside JPEG's
+    # entropy-coded data. A scan that starts after the last end of image is therefore truncated.
     if data.startswith(b'\xff\xd8\xff'):
         whole = data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
     elif data.startswith(b'\x89PNG\r\n\x1a\n'):
@@ -135,8 +151,8 @@ def rgb_from_compressed(message: Any) -> NDArray[np.uint8]:
     if not whole:
         raise NetvladError(f'compressed image of {len(data)} bytes is cut off before its end')
     rgb = decode_image(data, 'compressed image')
-    # image_transport writes 'source; jpeg compressed target'. With target rgb8 the publisher handed
-    # RGB to an encoder that expects BGR, so red and blue are swapped in the file itself.
+    # image_transport writes 'source; jpeg compressed target'. With target rgb8 the publisher gave
+    # RGB to an encoder that expects BGR, so red and blue are swapped in the file.
     if str(message.format).rpartition('compressed')[2].strip().startswith('rgb'):
         rgb = np.ascontiguousarray(rgb[:, :, ::-1])
     return rgb

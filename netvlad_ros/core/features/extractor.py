@@ -1,4 +1,4 @@
-"""Local features of an image: SIFT, ORB, or what an ONNX bundle finds."""
+"""FeatureExtractor: SIFT, ORB, or an ONNX bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netvlad_ros.core.features.sift_orb import OrbExtractor, SiftExtractor
 
 
 class FeatureExtractor(Protocol):
-    """Finds keypoints and describes them; the very same for the map and on the robot."""
+    """Finds keypoints and describes them; the map and the robot use the same one."""
 
     spec: FeatureSpec
 
@@ -26,10 +26,15 @@ class FeatureExtractor(Protocol):
 def open_extractor(
     spec: FeatureSpec, *, model: Path | None = None, device: str = 'cpu'
 ) -> FeatureExtractor:
-    """Open what makes features of a kind.
+    """Open the extractor of a kind of features.
 
-    model, device: of an ONNX bundle, which must be the one that the spec names; built-in kinds
-    run on the CPU. Raises NetvladError.
+    Args:
+        spec: the features.
+        model: the feature bundle that the spec names; None for sift and orb.
+        device: of the bundle; sift and orb run on the CPU.
+
+    Raises:
+        NetvladError: the bundle is missing, is not the one of the spec, or does not work.
     """
     if spec.kind == 'sift':
         return SiftExtractor(spec)

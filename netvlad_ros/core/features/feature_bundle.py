@@ -1,4 +1,4 @@
-"""A feature bundle: ONNX file, metadata and identity; read and written."""
+"""Feature bundle: an ONNX file that finds keypoints, with its metadata and identity."""
 
 from __future__ import annotations
 
@@ -27,13 +27,26 @@ METADATA_KEY = 'netvlad_features'
 class FeatureMetadata:
     """The JSON under the key `netvlad_features` of a feature bundle's metadata_props.
 
-    format_version: 1. model_id: SHA-256 over graph, weights, input and outputs. name, licence:
-    text. dim: columns of the descriptors. input: name; layout NHWC or NCHW; channels 3 (RGB) or 1
-    (brightness); dtype uint8, or float32 of pixel times scale; multiple: of which the sides must
-    be. A graph with a fixed input size gets images stretched to it. outputs: names of keypoints,
-    (n, 2) or (1, n, 2), x and y in pixels of the input, centres at whole numbers; of descriptors,
-    (n, dim) or (1, n, dim), with columns_first (dim, n) or (1, dim, n); of scores, (n,) or (1, n),
-    where there are some.
+    The JSON has `format_version` 1; the entry `input` holds input_name (as `name`), layout,
+    channels, dtype, scale and multiple; the entry `outputs` holds keypoints, descriptors, scores
+    and columns_first. A graph with a fixed input size gets images stretched to it.
+
+    Attributes:
+        model_id: SHA-256, hex, over graph, weights, input and outputs.
+        name: name of the model.
+        licence: of the weights.
+        dim: columns of the descriptors.
+        input_name: of the graph.
+        layout: of the input, 'NHWC' or 'NCHW'.
+        channels: of the input, 3 (RGB) or 1 (brightness).
+        dtype: of the input, 'uint8' or 'float32'.
+        scale: factor on pixels for a float32 input; 1 for uint8.
+        multiple: sides of the input are multiples of this [px].
+        keypoints: name of the output (n, 2) or (1, n, 2), x and y in pixels of the input; the
+            centres of pixels lie at whole numbers.
+        descriptors: name of the output (n, dim) or (1, n, dim).
+        scores: name of the output (n,) or (1, n); None if the graph has none.
+        columns_first: whether descriptors are (dim, n) or (1, dim, n) instead.
     """
 
     model_id: str
@@ -87,7 +100,7 @@ class FeatureMetadata:
     def spec(
         self, max_keypoints: int = DEFAULT_KEYPOINTS, max_side_px: int = DEFAULT_MAX_SIDE_PX
     ) -> FeatureSpec:
-        """What a map keeps about features of this model. Raises NetvladError."""
+        """The spec of this model's features, as a map keeps it. Raises NetvladError."""
         return FeatureSpec('onnx', self.dim, max_keypoints, max_side_px, self.model_id)
 
     def _check(self) -> None:
@@ -101,28 +114,26 @@ class FeatureMetadata:
             raise ValueError(f'multiple {self.multiple} is outside 1..256')
 
 
-def identity_entries(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What of the metadata decides the features, and hence the identity."""
-    return {name: metadata.get(name) for name in ('dim', 'input', 'outputs')}
-
-
-def read_feature_metadata(path: Path) -> FeatureMetadata:
-    """Look at a feature bundle without opening it in the runtime. Raises NetvladError."""
-    return read_feature_bundle(path)[1]
-
-
 def write_feature_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path) -> str:
-    """Write model with its metadata as a feature bundle, whole or not; returns the model id.
+    """Write a feature bundle, completely or not at all.
 
-    metadata: the entries that FeatureMetadata names; `model_id` is filled in here. Raises
-    NetvladError if graph or metadata would not load again.
+    Args:
+        model: the graph.
+        metadata: the JSON entries of FeatureMetadata without `model_id`.
+        path: the ONNX file.
+
+    Returns:
+        The model id.
+
+    Raises:
+        NetvladError: graph or metadata would not load again.
     """
     where = f'model {path}'
     complete = onnx.ModelProto()
     complete.CopyFrom(model)
     del complete.metadata_props[:]
     check_graph(complete, where, KEYPOINT_OPERATORS)
-    model_id = model_fingerprint(complete, identity_entries(metadata))
+    model_id = model_fingerprint(complete, _identity_entries(metadata))
     text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
     FeatureMetadata.from_json(text, where)
     complete.metadata_props.add(key=METADATA_KEY, value=text)
@@ -144,7 +155,7 @@ def read_feature_bundle(path: Path) -> tuple[bytes, FeatureMetadata]:
                 'add it with netvlad_ros.core.features.feature_bundle.write_feature_bundle'
             )
         metadata = FeatureMetadata.from_json(properties[METADATA_KEY], where)
-        ports = identity_entries(json.loads(properties[METADATA_KEY]))
+        ports = _identity_entries(json.loads(properties[METADATA_KEY]))
         genuine = model_fingerprint(model, ports) == metadata.model_id
     except NetvladError:
         raise
@@ -155,3 +166,13 @@ def read_feature_bundle(path: Path) -> tuple[bytes, FeatureMetadata]:
             f'{where} is not what its model id says: it was changed or damaged after export'
         )
     return data, metadata
+
+
+def read_feature_metadata(path: Path) -> FeatureMetadata:
+    """Read the metadata of a feature bundle; the runtime does not open it. Raises NetvladError."""
+    return read_feature_bundle(path)[1]
+
+
+def _identity_entries(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata that determine the features, and hence the identity."""
+    return {name: metadata.get(name) for name in ('dim', 'input', 'outputs')}

@@ -1,4 +1,4 @@
-"""Local features of one image, and what a map says about how its own were made."""
+"""LocalFeatures of an image, and FeatureSpec: how they were made."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
 
-DIMS = {'sift': 128, 'orb': 32}  # columns of the descriptors that are built in
-DEFAULT_KEYPOINTS = 1000  # of an image, unless asked otherwise
-DEFAULT_MAX_SIDE_PX = 480  # a third less time than 640, and as many inliers of a VGA camera
+DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
+DEFAULT_KEYPOINTS = 1000
+# 480 takes a third less time than 640. With a VGA camera it gives as many inliers.
+DEFAULT_MAX_SIDE_PX = 480
 MAX_DIM = 1024
-MAX_KEYPOINTS = 8_000  # two images of so many take half a gigabyte to match
+MAX_KEYPOINTS = 8_000  # two images with so many need half a gigabyte for matching
 LEAST_MAX_SIDE_PX, MOST_MAX_SIDE_PX = 64, 4096  # range of FeatureSpec.max_side_px
 
 
 @dataclass(frozen=True)
 class LocalFeatures:
-    """Keypoints of an image, float32 (n, 2) [px of the full image], strongest first.
+    """Keypoints of an image and their descriptors, strongest first.
 
-    descriptors (n, D): sift: uint8, 512 times RootSIFT (Arandjelovic and Zisserman, 2012, "Three
-    things everyone should know to improve object retrieval"), clipped; orb: uint8, 8 bits each;
-    onnx: float16, rows of unit length.
+    Attributes:
+        keypoints: float32 (n, 2), x and y [px of the full image].
+        descriptors: (n, D). sift: uint8, 512 times RootSIFT, clipped. orb: uint8, 8 bits each.
+            onnx: float16, rows of unit length.
+
+    Source:
+        Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval",
+        CVPR 2012 (RootSIFT).
     """
 
     keypoints: NDArray[np.float32]
@@ -37,11 +43,14 @@ class LocalFeatures:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Which features: an extractor is opened from it, and a map keeps it.
+    """How features are made: a map stores it, and extractors are opened from it.
 
-    kind: sift, orb or onnx. dim: columns of the descriptors. max_keypoints: the strongest that an
-    image keeps. max_side_px: images are shrunk so that the longer side is at most this before
-    keypoints are sought. model_id: of an ONNX bundle, SHA-256 in hex.
+    Attributes:
+        kind: 'sift', 'orb' or 'onnx'.
+        dim: columns of the descriptors.
+        max_keypoints: number of keypoints that an image keeps at most, the strongest.
+        max_side_px: images are shrunk for the search so that the longer side is at most this [px].
+        model_id: of the feature bundle, SHA-256 in hex; '' for sift and orb.
     """
 
     kind: str
@@ -81,21 +90,21 @@ class FeatureSpec:
 
     @property
     def metric(self) -> str:
-        """How descriptors compare: cosine (normalised dot product), or hamming (differing bits)."""
+        """How descriptors are compared: cosine (normalised dot product) or hamming (bits)."""
         return 'hamming' if self.kind == 'orb' else 'cosine'
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the descriptors."""
+        """Type of the descriptors."""
         return np.dtype('<f2') if self.kind == 'onnx' else np.dtype('u1')
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `map.yaml` keeps them."""
+        """Plain values, as in `map.yaml`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> FeatureSpec:
-        """Read what `to_dict` wrote; other entries are left alone. Raises NetvladError."""
+        """Read what `to_dict` wrote; other entries are ignored. Raises NetvladError."""
         try:
             dim, keypoints, side = numbers = [
                 raw[name] for name in ('dim', 'max_keypoints', 'max_side_px')
@@ -109,16 +118,24 @@ class FeatureSpec:
 
 
 def no_features(spec: FeatureSpec) -> LocalFeatures:
-    """Of an image in which nothing was found."""
+    """The features of an image in which none were found."""
     return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, spec.dim), spec.dtype))
 
 
 def full_image_positions(
     positions: ArrayLike, shape: tuple[int, ...], full: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Positions (n, 2) in an image of a shape (h, w, ...) as they are in the full image.
+    """Scale positions from a resized image to the full image.
 
-    Pixel centres sit at whole numbers in both.
+    Centres of pixels lie at whole numbers in both.
+
+    Args:
+        positions: (n, 2), x and y in the resized image [px].
+        shape: (h, w, ...) of the resized image.
+        full: (H, W, ...) of the full image.
+
+    Returns:
+        float32 (n, 2), x and y in the full image [px].
     """
     scale = np.array([full[1] / shape[1], full[0] / shape[0]])
     scaled = (np.asarray(positions, dtype=np.float64) + 0.5) * scale - 0.5

@@ -1,4 +1,4 @@
-"""Keypoints and descriptors of a network: any detector-descriptor that was exported to ONNX."""
+"""OnnxExtractor: keypoints and descriptors of a network that was exported to ONNX."""
 
 from __future__ import annotations
 
@@ -26,10 +26,19 @@ MAX_ANSWER = 10_000_000  # keypoints of one image
 
 
 class OnnxExtractor:
-    """Runs a feature bundle. Whatever it answers is checked before it is believed."""
+    """Runs a feature bundle and checks what it answers."""
 
     def __init__(self, spec: FeatureSpec, path: Path, device: str = 'cpu') -> None:
-        """Load and try out; raises NetvladError, too if it is not the model that spec names."""
+        """Load a feature bundle and run it once on noise.
+
+        Args:
+            spec: features to find; it names the model.
+            path: the feature bundle.
+            device: see open_session.
+
+        Raises:
+            NetvladError: the bundle does not load or work, or is not the model of the spec.
+        """
         self.spec = spec
         self._where = f'model {path}'
         data, self.metadata = read_feature_bundle(path)
@@ -47,13 +56,14 @@ class OnnxExtractor:
     def extract(self, rgb: NDArray[np.uint8]) -> LocalFeatures:
         """Features of rgb, uint8 (H, W, 3) RGB.
 
-        Raises NetvladError if it is no such image, or if the model does not answer as it promised.
+        Raises:
+            NetvladError: rgb is no such image, or the answer is not what the metadata promise.
         """
         check_rgb(rgb)
         height, width = self._working_size(*rgb.shape[:2])
         keypoints, rows, scores = self._run(self._to_input(resize(rgb, height, width)))
         lengths = np.linalg.norm(rows, axis=1)
-        # Graphs with a fixed number of answers fill up with empty rows.
+        # Graphs with a fixed number of keypoints pad with empty rows.
         real = np.flatnonzero(lengths > 1e-12)
         kept = real[np.argsort(-scores[real], kind='stable')[: self.spec.max_keypoints]]
         if not len(kept):
@@ -119,7 +129,7 @@ class OnnxExtractor:
         )
 
     def _check_ports(self) -> tuple[int | None, int | None]:
-        """Hold metadata against graph; returns height and width [px] where the graph fixes them."""
+        """Check metadata against graph; returns its fixed height and width [px], or None."""
         metadata = self.metadata
         inputs: list[ort.NodeArg] = self._session.get_inputs()
         outputs = {port.name for port in self._session.get_outputs()}

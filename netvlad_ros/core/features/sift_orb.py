@@ -1,4 +1,4 @@
-"""SIFT and ORB features, found by OpenCV."""
+"""SIFT and ORB extractors, by OpenCV."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from netvlad_ros.core.features.local_features import (
     no_features,
 )
 
-MIN_GREY_SIDE_PX = 8  # below it a shrunken image has room for no keypoint
-# OpenCV's own 0.04 finds 600 keypoints in an image of a kitchen, of which 1000 may be kept.
+MIN_GREY_SIDE_PX = 8  # a smaller image, once shrunk, has no room for keypoints
+# OpenCV's default of 0.04 finds only 600 keypoints in an image of a kitchen; 1000 may be kept.
 SIFT_CONTRAST = 0.02
-ORB_SCALE = 1.2  # from one size of the image to the next
-ORIENTATIONS = 1.15  # keypoints that SIFT finds for each distinct position
+ORB_SCALE = 1.2  # between two levels of the image pyramid
+ORIENTATIONS = 1.15  # keypoints that SIFT finds at each distinct position, on average
 
 
 class SiftExtractor:
-    """SIFT (Lowe, 2004), described as RootSIFT.
+    """SIFT with RootSIFT descriptors.
 
-    A position has one keypoint, the first of its orientations: inliers are counted as evidence,
+    A position has one keypoint, the strongest of its orientations: inliers are counted as evidence,
     and one corner must not count twice.
+
+    Source:
+        Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
@@ -36,7 +39,7 @@ class SiftExtractor:
         self._sift = cv2.SIFT.create(
             nfeatures=int(spec.max_keypoints * ORIENTATIONS),
             contrastThreshold=SIFT_CONTRAST,
-            # Without it every keypoint sits a quarter of a pixel to the right and below.
+            # Otherwise all keypoints are shifted by a quarter of a pixel, right and down.
             enable_precise_upscale=True,
         )
 
@@ -54,7 +57,11 @@ class SiftExtractor:
 
 
 class OrbExtractor:
-    """ORB (Rublee et al., 2011): ten times as fast as SIFT, and matched over smaller changes."""
+    """ORB: ten times as fast as SIFT, but matches only over smaller changes of view.
+
+    Source:
+        Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011.
+    """
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
@@ -67,7 +74,7 @@ class OrbExtractor:
         if not found:
             return no_features(self.spec)
         kept = _strongest(found, self.spec.max_keypoints)
-        # OpenCV scales positions about the centre of pixel 0, 0, images about its corner.
+        # OpenCV scales positions about the centre of pixel 0, 0, but images about its corner.
         shift = [(ORB_SCALE ** found[i].octave - 1) / 2 for i in kept]
         points = np.array([found[i].pt for i in kept]) + np.array(shift)[:, None]
         positions = full_image_positions(points, grey.shape, rgb.shape)
@@ -79,7 +86,7 @@ def shrunken_grey(rgb: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]
     check_rgb(rgb)
     height, width = rgb.shape[:2]
     scale = min(1.0, max_side_px / max(height, width))
-    # Brightness first: averaging pixels and weighing colours give the same in either order.
+    # Grey first, which is faster: both steps are linear, so their order does not matter.
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     if scale < 1.0:
         size = (max(round(width * scale), 1), max(round(height * scale), 1))

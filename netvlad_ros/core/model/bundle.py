@@ -1,4 +1,4 @@
-"""ModelBundle: an ONNX file that knows its preprocessing and identity, and its session."""
+"""ModelBundle: an ONNX file with its preprocessing, its identity and its runtime session."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ from netvlad_ros.core.model.onnx_file import (
 
 
 class ModelBundle:
-    """A place descriptor: images in, unit vectors out.
+    """A network that turns images into place descriptors, unit vectors.
 
-    Attributes: path; metadata; provider, the onnxruntime execution provider that really runs.
+    Attributes:
+        path: the ONNX file.
+        metadata: what the file says about itself.
+        provider: the execution provider of onnxruntime that is in use.
     """
 
     def __init__(self, path: Path, metadata: ModelMetadata, session: ort.InferenceSession) -> None:
@@ -39,12 +42,16 @@ class ModelBundle:
 
     @classmethod
     def load(cls, path: Path | str, *, device: str = 'auto', threads: int = 0) -> ModelBundle:
-        """Load and try out a bundle.
+        """Load a bundle and run it once on noise.
 
-        device: cpu, cuda, tensorrt, or auto (CUDA where it works, else the CPU; read `provider`).
-        threads: of the CPU provider, 0 = one per core. Raises NetvladError if the file is not a
-        sound bundle, if it is not what its model id says, if it answers anything but finite
-        vectors of its stated length, or if the device asked for by name does not come up.
+        Args:
+            path: the ONNX file.
+            device: cpu, cuda, tensorrt, or auto: CUDA where it works, else the CPU; see `provider`.
+            threads: of the CPU provider, 0 = one per core.
+
+        Raises:
+            NetvladError: the file is no valid bundle or was changed since its model id was written,
+                the model does not answer finite vectors of the stated length, or the device fails.
         """
         path = Path(path)
         where = f'model {path}'
@@ -64,7 +71,8 @@ class ModelBundle:
     def describe(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe rgb, uint8 (H, W, 3) RGB, by a unit vector, float32 (D,).
 
-        Raises NetvladError if rgb is no such image or the model does not answer finitely.
+        Raises:
+            NetvladError: rgb is no such image, or the descriptor is not finite.
         """
         image = self.metadata.preprocessing(rgb)
         return self._run([image])[0]
@@ -99,8 +107,8 @@ class ModelBundle:
         return np.asarray(descriptors / norms, dtype=np.float32)
 
     def _try_out(self, where: str) -> None:
-        # Noise, because a blank image may hide a NaN; twice, because the first run on an
-        # accelerator compiles kernels, which must not happen on a robot's first image.
+        # Noise, because a blank image may hide a NaN. On an accelerator the first run compiles
+        # kernels, which must not happen on a robot's first image; hence two runs.
         size = self.metadata.preprocessing
         noise = np.random.default_rng(0).integers(
             0, 256, (size.height, size.width, 3), dtype=np.uint8
@@ -113,10 +121,18 @@ class ModelBundle:
 
 
 def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | str) -> str:
-    """Write model with its metadata as a bundle, whole or not at all; returns the model id.
+    """Write a bundle, completely or not at all.
 
-    metadata: the JSON entries of ModelMetadata; `model_id` is filled in here. Raises NetvladError
-    if graph or metadata would not load again.
+    Args:
+        model: the graph.
+        metadata: the JSON entries of ModelMetadata without `model_id`.
+        path: the ONNX file.
+
+    Returns:
+        The model id.
+
+    Raises:
+        NetvladError: graph or metadata would not load again.
     """
     path = Path(path)
     where = f'model {path}'
@@ -133,7 +149,7 @@ def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | 
 
 
 def _inspect(data: bytes, where: str) -> ModelMetadata:
-    """Check graph, metadata and identity, and let go of the parsed model, as large as its file."""
+    """Check graph, metadata and identity; the parsed model, as large as its file, is freed."""
     model = parse_model(data, where)
     check_graph(model, where)
     properties = {prop.key: prop.value for prop in model.metadata_props}

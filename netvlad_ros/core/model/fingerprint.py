@@ -1,4 +1,4 @@
-"""The identity of a model: a hash of everything that decides its descriptors."""
+"""Identity of a model: a hash of everything that determines its descriptors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from onnx import numpy_helper
 def model_fingerprint(model: onnx.ModelProto, input_metadata: dict[str, Any]) -> str:
     """SHA-256 (hex) over weights, graph and preprocessing of a model.
 
-    Walks the graph itself instead of hashing the file, so that re-saving with another protobuf
-    release, which may order bytes otherwise, leaves the identity alone.
+    The graph is hashed, not the file: another release of protobuf may write the same graph as
+    other bytes.
+
+    Args:
+        model: the graph.
+        input_metadata: the JSON entry `input` of its metadata.
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(input_metadata, sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""Which ONNX graphs are let near the runtime."""
+"""Check of ONNX graphs before the runtime opens them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from netvlad_ros.core.errors import NetvladError
 
 OLDEST_OPSET = 11
 
-# What image networks are made of. Control flow and string operators are absent on purpose: a
-# descriptor needs none, and every operator less is a parser or kernel less that a hostile file
-# can reach (fuzzed graphs have crashed the runtime: microsoft/onnxruntime#4585).
+# Operators of image networks. Operators for control flow and strings are missing on purpose: no
+# descriptor needs them, and each operator is code that a malicious file could attack (fuzzed graphs
+# have crashed the runtime: microsoft/onnxruntime#4585).
 ALLOWED_OPERATORS = frozenset(
     """
     Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Clip Concat
@@ -30,7 +30,7 @@ ALLOWED_OPERATORS = frozenset(
     Unsqueeze Upsample Where Xor
     """.split()  # noqa: SIM905, a list of 120 quoted words reads worse
 )
-# What finds keypoints also picks pixels and samples between them.
+# Networks that find keypoints also select pixels and sample between them.
 KEYPOINT_OPERATORS = ALLOWED_OPERATORS | {'GridSample', 'NonZero'}
 ALLOWED_DOMAINS = ('', 'ai.onnx')
 
@@ -38,7 +38,16 @@ ALLOWED_DOMAINS = ('', 'ai.onnx')
 def check_graph(
     model: onnx.ModelProto, where: str, allowed: frozenset[str] = ALLOWED_OPERATORS
 ) -> None:
-    """Refuse, with NetvladError, graphs that are not one self-contained plain network."""
+    """Refuse graphs that are not one self-contained network of known operators.
+
+    Args:
+        model: the graph.
+        where: name of the file in errors.
+        allowed: names of the operators that the graph may use.
+
+    Raises:
+        NetvladError: the graph has an unknown opset or operator, functions, or external data.
+    """
     for opset in model.opset_import:
         if opset.domain in ALLOWED_DOMAINS and not (
             OLDEST_OPSET <= opset.version <= onnx_opset_version()

@@ -1,4 +1,4 @@
-"""What a model bundle says about itself."""
+"""ModelMetadata: the description of a model inside its bundle."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ MAX_DIM = 65536
 
 @dataclass(frozen=True)
 class SimilarityCalibration:
-    """What a model's cosine similarities mean, on images that it was not trained on.
+    """Probabilities of a model's cosine similarities, on images that it was not trained on.
 
-    P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images; of two
-    places that one image resembles, one is exp(rival_slope (s1 - s2)) times as probable as the
-    other. That is the steeper of the two: what blurs or hides an image lowers both similarities.
-    Its default lies between what separates right from wrong best matches in rendered drives.
+    P(right place | similarity s) = 1 / (1 + exp(-slope (s - midpoint))), over all images. For two
+    places that are similar to one image, the first is exp(rival_slope (s1 - s2)) times as probable
+    as the second. rival_slope is the larger slope: blur and occlusion lower both similarities. Its
+    default separates right from wrong best matches in rendered drives.
+
+    Attributes:
+        midpoint: cosine that is right half the time.
+        slope: log odds per cosine, over all images.
+        rival_slope: log odds per cosine, between two places for one image.
     """
 
     midpoint: float
@@ -38,7 +43,11 @@ class SimilarityCalibration:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> SimilarityCalibration:
-        """Read the metadata entry; raises KeyError, TypeError or ValueError."""
+        """Read the metadata entry.
+
+        Raises:
+            KeyError, TypeError, ValueError: an entry is missing or wrong.
+        """
         calibration = cls(
             float(raw['midpoint']),
             float(raw['slope']),
@@ -53,9 +62,25 @@ class SimilarityCalibration:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """The JSON under the key `netvlad` of a bundle's metadata_props."""
+    """The JSON under the key `netvlad` of a bundle's metadata_props.
 
-    model_id: str  # SHA-256, hex: model_fingerprint()
+    Attributes:
+        model_id: SHA-256, hex, see model_fingerprint.
+        name: name of the model.
+        dim: length of its descriptors.
+        preprocessing: what is done to an image before the graph.
+        input_name: of the graph.
+        output_name: of the graph.
+        backbone: name of the convolutional network.
+        pooling: name of the layer that makes one vector of its features.
+        whitening: name of the last layer, 'none' without one.
+        licence: of the weights.
+        training: how the model was trained, free form.
+        calibration: probabilities of its similarities; None if they were not measured.
+        format_version: of this JSON.
+    """
+
+    model_id: str
     name: str
     dim: int
     preprocessing: Preprocessing

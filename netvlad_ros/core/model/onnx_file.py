@@ -1,4 +1,4 @@
-"""ONNX files: read with care, opened in onnxruntime, written whole or not at all."""
+"""ONNX files: read with checks, opened in onnxruntime, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROVIDERS = {
 
 
 def read_model(path: Path, where: str) -> bytes:
-    """Read a model file of bounded size; `where` names it in errors. Raises NetvladError."""
+    """Read a model file of limited size; `where` names it in errors. Raises NetvladError."""
     try:
         if not path.is_file():
             raise NetvladError(f'{where} does not exist or is no file')
@@ -44,7 +44,7 @@ def parse_model(data: bytes, where: str) -> onnx.ModelProto:
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model, whole or not at all."""
+    """Write a model, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, lambda temporary: temporary.write_bytes(model.SerializeToString()))
 
@@ -52,8 +52,14 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
 def open_session(data: bytes, device: str, threads: int, where: str) -> ort.InferenceSession:
     """Open a model that was checked.
 
-    device: cpu, cuda, tensorrt, or auto (CUDA where it works, else the CPU). threads: of the CPU
-    provider, 0 = one per core. Raises NetvladError, too if a device asked for by name fails.
+    Args:
+        data: the bytes of the ONNX file.
+        device: cpu, cuda, tensorrt, or auto: CUDA where it works, else the CPU.
+        threads: of the CPU provider, 0 = one per core.
+        where: name of the file in errors.
+
+    Raises:
+        NetvladError: the model does not load, or the device is unknown or fails.
     """
     if device not in ('auto', *PROVIDERS):
         raise NetvladError(f"device '{device}' is unknown; choose auto, {', '.join(PROVIDERS)}")
@@ -69,10 +75,10 @@ def open_session(data: bytes, device: str, threads: int, where: str) -> ort.Infe
         asked = 'cpu'
     ort.disable_telemetry_events()  # a robot's runtime reports to nobody
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # what matters is raised or reported below
+    options.log_severity_level = 3  # errors only; a fallback to the CPU is checked below
     options.intra_op_num_threads = threads
-    # Idle threads that spin for the next image cost a robot more CPU than inference itself:
-    # 69 ms an image against 29 ms at 13 Hz on two cores, for the same latency.
+    # Idle threads that spin until the next image cost more CPU time than inference itself. Measured
+    # at 13 Hz on two cores: 69 ms an image with spinning, 29 ms without, at the same latency.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     providers = [PROVIDERS[asked]] + ([cpu] if asked != 'cpu' else [])
     try:
@@ -80,7 +86,7 @@ def open_session(data: bytes, device: str, threads: int, where: str) -> ort.Infe
     except Exception as error:  # onnxruntime raises a dozen unrelated types
         raise NetvladError(f'{where} does not load in onnxruntime: {error_line(error)}') from error
     if device != 'auto' and session.get_providers()[0] != PROVIDERS[device]:
-        # onnxruntime itself only logs this and goes on, many times slower, on the CPU.
+        # onnxruntime itself only logs this and continues on the CPU, many times slower.
         raise NetvladError(
             f"device '{device}' was asked for, but onnxruntime fell back to "
             f'{session.get_providers()[0]}; check its CUDA libraries or choose device cpu'

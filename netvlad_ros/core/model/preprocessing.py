@@ -1,4 +1,4 @@
-"""Resizing and layout of an image for the network: the same in training, mapping and the node."""
+"""Preprocessing of an image for the network: the same in training, mapping and the node."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from netvlad_ros.core.errors import NetvladError
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a model bundle wants done to an image before its graph sees it.
+    """Resizing and layout of an image before it enters the graph of a model bundle.
 
-    height, width: working size [px]. With `stretch` every image gets exactly this size; with
-    `keep_aspect` it keeps its shape and gets this area, both sides rounded to `multiple`.
-    layout, dtype: of the graph's input. mean, std (RGB, of x/255): only for float32 graphs that
-    do not normalise by themselves.
+    Attributes:
+        height: working height [px].
+        width: working width [px].
+        resize: 'stretch' gives every image the working size; 'keep_aspect' keeps its aspect ratio
+            and gives it the area of the working size.
+        multiple: 'keep_aspect' rounds both sides to multiples of this [px].
+        layout: of the graph's input, 'NHWC' or 'NCHW'.
+        dtype: of the graph's input, 'uint8' or 'float32'.
+        mean: RGB, of x/255, subtracted for float32 graphs that do not normalise; else None.
+        std: RGB, of x/255, divided by for float32 graphs that do not normalise; else None.
     """
 
     height: int
@@ -60,7 +66,7 @@ class Preprocessing:
         if self.resize == 'stretch':
             return self.height, self.width
         scale = np.sqrt(self.height * self.width / (height * width))
-        # A sliver of an image must not become a graph input of one pixel by ten thousand.
+        # A very long image must not become a graph input of one pixel by ten thousand.
         limit = 4 * max(self.height, self.width)
 
         def rounded(side: int) -> int:
@@ -71,8 +77,8 @@ class Preprocessing:
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize rgb, uint8 (H, W, 3), to the working size, uint8 (h, w, 3).
 
-        Area averaging when the image shrinks (no aliasing), bilinear when it grows.
-        Raises NetvladError if rgb is not such an image.
+        Raises:
+            NetvladError: rgb is no such image.
         """
         check_rgb(rgb)
         return np.ascontiguousarray(resize(rgb, *self.working_size(*rgb.shape[:2])))
@@ -90,11 +96,18 @@ class Preprocessing:
 
 
 def round_side(side: float, multiple: int, *, least: int, most: int) -> int:
-    """Round a side [px] to a multiple, at least the one that reaches `least`, at most `most`."""
+    """Round a side to a multiple.
+
+    Args:
+        side: [px].
+        multiple: [px].
+        least: the answer is at least the first multiple from here on [px].
+        most: the answer is at most this, multiple or not [px].
+    """
     steps = max(round(side / multiple), -(-least // multiple))
     return min(steps * multiple, most)
 
 
 def in_layout(batch: NDArray[Any], layout: str) -> NDArray[Any]:
-    """Bring images (N, H, W, C) into the layout of a graph's input, NHWC or NCHW."""
+    """Bring images (N, H, W, C) into the layout of a graph's input, 'NHWC' or 'NCHW'."""
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if layout == 'NCHW' else batch)

@@ -83,7 +83,7 @@ WITHIN = {
         'map_loading': set(),
         'shared_localizer': {'inputs', 'outputs'},
         'session': {'inputs', 'outputs', 'shared_localizer'},
-        'camera_stream': {'inputs', 'outputs', 'session', 'shared_localizer'},
+        'camera_stream': {'inputs', 'outputs', 'session'},
         'camera_streams': {'inputs', 'outputs', 'session', 'shared_localizer', 'camera_stream'},
         'services': {'camera_streams', 'map_loading', 'parameters', 'shared_localizer'},
         'diagnostics': {'camera_stream', 'camera_streams', 'session', 'shared_localizer'},

@@ -34,6 +34,7 @@ from netvlad_ros.ros.inputs.camera_rig import Rig
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
 from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
+from netvlad_ros.ros.inputs.odometry_input import OdometryPose
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import publishers
@@ -93,18 +94,18 @@ def test_fix_events():
     assert events.step_s('', 10 * S) == 0
     assert is_event(10)
     assert is_event(11), 'nobody was listening yet'
-    events.told()
+    events.published()
     assert not is_event(12)
     assert not is_event(16)
     assert is_event(22), 'lost for six seconds'
-    events.told()
+    events.published()
     assert not is_event(23, 1.0)
     assert not is_event(24, 50.0), 'it cannot be there: a wrong match?'
     assert not is_event(25, 3.0)
     assert not is_event(26, 50.0)
     assert not is_event(27, 90.0)
-    assert is_event(28, 89.0), 'twice there: carried off'
-    events.told()
+    assert is_event(28, 89.0), 'twice there: kidnapped'
+    events.published()
     assert not is_event(29, 88.0)
     assert events.step_s('', 22 * S) == 12
     assert events.step_s('rear', 3 * S) == 0, 'each camera has a time of its own'
@@ -335,19 +336,20 @@ def test_a_rig_places_each_camera_and_its_motion():
 
     def placed(camera, T=None, child='base_link'):
         header = SimpleNamespace(frame_id=f'{camera}_optical', stamp=Time())
-        shot = FrameContext(header, 0.0, camera, T_odom_child=T, child_frame=child)
-        return rig.place(shot, None, config)
+        context = FrameContext(header, 0.0, camera)
+        odometry = None if T is None else OdometryPose(T, child, 0)
+        return rig.place(rig.mounts(context, None, config), odometry)
 
-    assert 'no image of the reference' in placed('rear').alone, 'of whose frame would TF tell?'
+    assert 'no image of the reference' in placed('rear').why_alone, 'of whose frame would TF tell?'
     mounts.source = 'parameter'
-    assert not placed('rear').alone
+    assert not placed('rear').why_alone
     front = placed('front', pose(x=10.0))
-    assert (front.T_ref_cam, front.alone) == (None, '')
+    assert (front.T_ref_cam, front.why_alone) == (None, '')
     np.testing.assert_allclose(front.T_odom_ref, pose(x=11.0))
     rear = placed('rear', pose(x=10.0))
     np.testing.assert_allclose(rear.T_odom_ref, pose(x=11.0), err_msg='of the reference camera')
     np.testing.assert_allclose(rear.T_ref_cam, pose(x=-3.0, yaw_deg=180.0), atol=1e-12)
-    assert 'side unknown' in placed('side', pose()).alone
+    assert 'side unknown' in placed('side', pose()).why_alone
     np.testing.assert_allclose(placed('front', pose(), 'trailer').T_odom_ref, pose(x=6.0))
     np.testing.assert_allclose(placed('front', pose(x=3.0), 'front_optical').T_odom_ref, pose(x=3))
     assert placed('front', pose(), 'moon').T_odom_ref is None
@@ -357,22 +359,22 @@ def test_a_rig_places_each_camera_and_its_motion():
 
 
 class Listener:
-    """A localizer that only notes which motion it is told of."""
+    """A localizer that only notes which motion it is given."""
 
     place_map = SimpleNamespace(frame_id='map')
     config = LocalizerConfig()
     fails = False
 
     def __init__(self):
-        self.told, self.resets = [], 0
+        self.given, self.resets = [], 0
 
     def step(self, rgb, stamp_ns, *, T_odom_cam, **_):
         if self.fails:
             raise NetvladError('no image')
-        self.told.append(None if T_odom_cam is None else T_odom_cam[0, 3])
+        self.given.append(None if T_odom_cam is None else T_odom_cam[0, 3])
 
     def recognize(self, rgb, stamp_ns, **_):
-        self.told.append('alone')
+        self.given.append('alone')
 
     def reset(self):
         self.resets += 1
@@ -381,16 +383,15 @@ class Listener:
 def test_a_leap_of_the_odometry_is_kept_from_the_belief_whatever_comes_between(monkeypatch):
     mounts, listener = Mounts(), Listener()
     mounts.source = 'parameter'
-    recognizer, config = (
-        SharedLocalizer(listener, Rig(mounts)),
-        NodeConfig(cameras=('front', 'side')),
-    )
-    monkeypatch.setattr(recognizer, '_answer', lambda *_: None)
+    shared_localizer = SharedLocalizer(listener, Rig(mounts))
+    config = NodeConfig(cameras=('front', 'side'))
+    monkeypatch.setattr(shared_localizer, '_answer', lambda *_: None)
 
     def step(camera, x, breaks):
-        shot = FrameContext(SimpleNamespace(frame_id='', stamp=Time()), time.perf_counter(), camera)
-        moved = {'T_odom_child': pose(x=x), 'child_frame': '', 'odometry_breaks': breaks}
-        recognizer.step(None, shot, config, lambda shot: dataclasses.replace(shot, **moved))
+        header = SimpleNamespace(frame_id='', stamp=Time())
+        odometry = SimpleNamespace(at=lambda stamp_ns: OdometryPose(pose(x=x), '', breaks))
+        context = FrameContext(header, time.perf_counter(), camera)
+        shared_localizer.step(None, context, config, odometry)
 
     step('front', 0.0, 0)
     step('front', 1.0, 0)
@@ -401,34 +402,125 @@ def test_a_leap_of_the_odometry_is_kept_from_the_belief_whatever_comes_between(m
     listener.fails = False
     step('front', 52.0, 1)
     step('front', 53.0, 1)
-    assert listener.told == [1.0, 2.0, 'alone', None, 54.0]
+    assert listener.given == [1.0, 2.0, 'alone', None, 54.0]
 
 
-def test_a_run_begins_afresh_and_tells_each_event_once():
-    recognizer, published = Listener(), []
-    recognizer.localizer = recognizer
-    teller = SimpleNamespace(publish_initial_pose=lambda prior: published.append(prior) or True)
-    run = Session(None, recognizer, teller, NodeConfig)
-    assert recognizer.resets == 1, 'activated anew, anywhere'
+def answer_at(stamp_s, x, place_map):
+    """An accepted answer with its prior at x."""
+    prior = PosePrior(pose(x=x), np.eye(6), 'landmarks')
+    message = prior_message(prior, Time(), 'map')
+    match = SimpleNamespace(stamp_ns=stamp_s * S)
+    return publishers.Answer(match, None, prior, message, place_map, ())
 
-    def fix(stamp_s, x):
-        prior = prior_message(PosePrior(pose(x=x), np.eye(6), 'landmarks'), Time(), 'map')
-        match = SimpleNamespace(stamp_ns=stamp_s * S)
-        run.fix(publishers.Answer(match, None, prior, recognizer.place_map, ()))
 
-    def told_at():
-        return [prior.pose.pose.position.x for prior in published]
+class NodeParts:
+    """What a session needs of the node: localizer, publishers, clock, statistics."""
 
-    fix(1, 1.0)
-    fix(2, 2.0)
-    run.forget()
-    fix(3, 3.0)
-    assert (told_at(), recognizer.resets) == ([1.0, 3.0], 2)
-    fix(4, 100.0)
-    fix(5, 101.0)
-    assert told_at() == [1.0, 3.0, 101.0], 'somebody carried it'
-    assert run.tell(publishers.Answer(None, None, 'asked for', None, ()))
-    assert not run.tell(publishers.Answer(None, None, None, None, ()))
+    place_map = SimpleNamespace(frame_id='map')
+
+    def __init__(self):
+        self.localizer = Listener()
+        self.localizer.place_map = self.place_map
+        self.resets, self.initial_poses, self.calls = 0, [], []
+        self.x = 0.0
+
+    def step(self, rgb, context, config, odometry):
+        self.calls.append('step')
+        return answer_at(context.header.stamp.sec, self.x, self.place_map)
+
+    def reset(self):
+        self.resets += 1
+
+    def publish(self, answer):
+        self.calls.append('publish')
+
+    def publish_initial_pose(self, message):
+        self.calls.append('event')
+        self.initial_poses.append(message.pose.pose.position.x)
+        return True
+
+    def publish_visuals(self, answer, rgb):
+        self.calls.append('visuals')
+
+    def count_processed(self, match, *, accepted, latency_ms, processing_ms):
+        self.calls.append('count')
+
+    def get_clock(self):
+        return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0))
+
+    def get_logger(self):
+        return SimpleNamespace(warning=self.calls.append)
+
+
+def test_a_run_begins_afresh_and_publishes_each_event_once():
+    node = NodeParts()
+    session = Session(node, node, node, NodeConfig)
+    assert node.resets == 1, 'activated anew, anywhere'
+
+    def locate(stamp_s, x):
+        node.x = x
+        header = SimpleNamespace(frame_id='camera', stamp=Time(sec=stamp_s))
+        session.locate(None, FrameContext(header, 0.0), node)
+
+    locate(1, 1.0)
+    locate(2, 2.0)
+    session.restart()
+    locate(3, 3.0)
+    assert (node.initial_poses, node.resets) == ([1.0, 3.0], 2)
+    locate(4, 100.0)
+    locate(5, 101.0)
+    assert node.initial_poses == [1.0, 3.0, 101.0], 'the robot was kidnapped'
+    assert session.publish_initial_pose(answer_at(6, 7.0, None))
+    assert not session.publish_initial_pose(publishers.Answer(None, None, None, None, None, ()))
+
+
+def test_an_image_is_counted_once_it_is_published_and_before_pictures_are_drawn():
+    node = NodeParts()
+    session = Session(node, node, node, NodeConfig)
+    for stamp_s in (100, 10):
+        header = SimpleNamespace(frame_id='camera', stamp=Time(sec=stamp_s))
+        session.locate(None, FrameContext(header, 0.0), node)
+    located = ['step', 'publish', 'count', 'event', 'visuals']
+    assert node.calls == [*located, 'image stamps went back: a new run begins', *located]
+    assert (session.time_jumps, node.resets) == (1, 2)
+
+
+def test_the_mount_of_a_camera_is_looked_up_once_for_each_image():
+    class Counted(Mounts):
+        source = 'parameter'
+
+        def __init__(self):
+            self.asked = []
+
+        def T_base_cam(self, config, place_map, camera, camera_frame, stamp):
+            self.asked.append(camera)
+            return super().T_base_cam(config, place_map, camera, camera_frame, stamp)
+
+    counted, config = Counted(), NodeConfig(cameras=('front', 'rear', 'side'))
+    rig = Rig(counted)
+    odometry = OdometryPose(pose(), 'base_link', 0)
+    for camera, asked in (('front', ['front']), ('rear', ['rear', 'front'])):
+        counted.asked = []
+        header = SimpleNamespace(frame_id=f'{camera}_optical', stamp=Time())
+        mounts = rig.mounts(FrameContext(header, 0.0, camera), None, config)
+        rig.place(mounts, odometry)
+        assert camera == 'rear' or camera not in rig.sources, 'no prior has needed it'
+        rig.T_base_cam(mounts)
+        assert (counted.asked, rig.sources[camera]) == (asked, 'parameter')
+    header = SimpleNamespace(frame_id='side_optical', stamp=Time())
+    mounts = rig.mounts(FrameContext(header, 0.0, 'side'), None, config)
+    with pytest.raises(NetvladError):
+        rig.T_base_cam(mounts)
+    assert rig.sources['side'] == 'unknown'
+    mounts.extrinsics = SimpleNamespace(T_base_cam=lambda *_: (pose(x=3.0), 'TF'))
+    assert rig.T_base_cam(mounts)[0, 3] == 3.0, 'TF has come meanwhile'
+
+
+def test_a_fix_has_position_and_sigma_of_the_prior():
+    covariance = np.diag([0.01, 0.09, 0.04, 1.0, 1.0, 1.0])
+    fix = Fix.of_prior(5, PosePrior(pose(x=2.0), covariance, 'landmarks'))
+    assert (fix.stamp_ns, fix.position) == (5, (2.0, 0.0, 0.0))
+    assert fix.sigma_m == pytest.approx(0.3)
 
 
 def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
@@ -438,13 +530,13 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
         drawn.append(1)
 
     monkeypatch.setattr(publishers, 'candidate_markers', draw)
-    monkeypatch.setattr(publishers, 'match_image', draw)
+    monkeypatch.setattr(publishers, 'match_image_message', draw)
     silent = SimpleNamespace(
         get_subscription_count=lambda: listeners['n'], publish=lambda message: None
     )
     node = SimpleNamespace(create_lifecycle_publisher=lambda kind, topic, qos: silent)
     message = SimpleNamespace(header=Header(), camera_frame='camera')
-    answer = publishers.Answer(None, message, None, None, ())
+    answer = publishers.Answer(None, message, None, None, None, ())
     out = publishers.Publishers(node)
     out.publish_visuals(answer, None)
     assert not drawn

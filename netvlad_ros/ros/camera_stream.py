@@ -1,4 +1,4 @@
-"""One camera of an active node: its images come in, answers go out."""
+"""CameraStream: images of one camera in, answers out."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ from sensor_msgs.msg import CameraInfo
 from netvlad_ros.core.camera.camera_info import is_rectified
 from netvlad_ros.core.camera.image_message import rgb_from_compressed, rgb_from_image
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.ros.conversions import stamp_to_ns
 from netvlad_ros.ros.inputs.camera_info_input import CameraInfoInput
 from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.image_input import ImageInput
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs.frame_statistics import FrameStatistics
-from netvlad_ros.ros.outputs.publishers import Answer, Publishers
 from netvlad_ros.ros.session import Session
-from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
-MAX_WARNED_OF = 100
+MAX_WARNINGS = 100
 TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
     'raw': rgb_from_image,
     'compressed': rgb_from_compressed,
@@ -37,37 +34,47 @@ TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
 
 @dataclass(frozen=True)
 class ReceivedImage:
-    """An image message, and time.perf_counter() when it came."""
+    """An image message and the time of its reception.
+
+    Attributes:
+        message: sensor_msgs/Image or CompressedImage.
+        received_s: Value of time.perf_counter() at reception.
+    """
 
     message: Any
     received_s: float
 
 
 class CameraStream:
-    """The image stream of one camera, with a worker of its own; ends with close().
+    """The images of one camera, localized in a worker thread; ends with close().
 
-    name: '' of the only camera, whose topics are `image` and `camera_info`; else they are below the
-    name. config: gives the node's present configuration. newest: the newest image, or None.
+    Attributes:
+        name: '' of the only camera, whose topics are `image` and `camera_info`. The topics of a
+            named camera are below its name.
+        statistics: Counts and latencies of the images.
+        newest: The newest image, or None.
+        calibration: The newest valid camera_info.
+        input: The image subscription.
     """
 
     def __init__(
-        self,
-        ros_node: Node,
-        name: str,
-        recognizer: SharedLocalizer,
-        outputs: Publishers,
-        run: Session,
-        config: Callable[[], NodeConfig],
+        self, ros_node: Node, name: str, session: Session, config: Callable[[], NodeConfig]
     ) -> None:
+        """Subscribe to images and camera_info.
+
+        Args:
+            ros_node: The node that subscribes and logs.
+            name: Name of the camera; '' of the only camera.
+            session: Localizes the images and publishes the answers.
+            config: Returns the present configuration of the node.
+        """
         self.name = name
         self.statistics = FrameStatistics()
         self.newest: ReceivedImage | None = None
         self._ros_node = ros_node
-        self._recognizer = recognizer
-        self._outputs = outputs
-        self._run = run
+        self._session = session
         self._config = config
-        self._warned_of: set[str] = set()
+        self._warned: set[str] = set()
         self._to_rgb = TO_RGB[config().image_transport]
         below = f'{name}/' if name else ''
         image_topic = ros_node.resolve_topic_name(f'{below}image')
@@ -84,15 +91,15 @@ class CameraStream:
         self._info_subscription = ros_node.create_subscription(
             CameraInfo, info_topic, self.calibration.received, qos_profile_sensor_data
         )
-        self.look()
+        self.poll()
 
-    def look(self) -> None:
-        """Follow who publishes the images, and warn of what keeps them away."""
+    def poll(self) -> None:
+        """Adapt the subscription to the publishers, and warn if images cannot arrive."""
         config = self._config()
-        self.input.look(config.image_qos, config.image_timeout_s)
+        self.input.poll(config.image_qos, config.image_timeout_s)
 
     def to_rgb(self, frame: ReceivedImage) -> NDArray[np.uint8]:
-        """Pixels, uint8 (H, W, 3), of a frame of this camera. Raises NetvladError."""
+        """Pixels, uint8 (H, W, 3) RGB, of an image of this camera. Raises NetvladError."""
         return self._to_rgb(frame.message)
 
     def shows_size(self, rgb: NDArray[np.uint8]) -> bool:
@@ -102,14 +109,14 @@ class CameraStream:
         except NetvladError:
             return False
 
-    def shot(self, header: Any, received_s: float, rgb: NDArray[np.uint8]) -> FrameContext:
-        """What is known of an image of this camera, but for the motion."""
+    def context(self, header: Any, received_s: float, rgb: NDArray[np.uint8]) -> FrameContext:
+        """What is known of an image of this camera beside its pixels rgb, uint8 (H, W, 3)."""
         height, width = rgb.shape[:2]
         model, trouble = self.calibration.model(width, height, header.frame_id)
         return FrameContext(header, received_s, self.name, model, trouble)
 
     def close(self) -> None:
-        """Stop listening; the image in work is finished first."""
+        """Stop listening; an image that is being processed is finished first."""
         self.input.close()
         self._ros_node.destroy_subscription(self._info_subscription)
         self._worker.stop()
@@ -120,13 +127,13 @@ class CameraStream:
         self.statistics.count_received(dropped=replaced)
 
     def _process(self, frame: ReceivedImage) -> None:
-        """In the worker thread. Whatever an image does to us, the next one gets its chance."""
+        """Runs in the worker thread. No error of one image may stop the next one."""
         try:
-            self._answer(frame)
+            self._locate(frame)
         except NetvladError as error:
             self._bad(str(error))
         except Exception as error:
-            if rclpy.ok():  # else the context is gone, and publishing with it
+            if rclpy.ok():  # else rclpy was shut down, and nothing can be published
                 self._bad(f'internal error, please report it: {error!r}')
 
     def _bad(self, reason: str) -> None:
@@ -134,42 +141,25 @@ class CameraStream:
             self._ros_node.get_logger().warning(f'image skipped: {reason}')
         self.statistics.count_bad(reason)
 
-    def _answer(self, frame: ReceivedImage) -> None:
-        config = self._config()
-        header = frame.message.header
-        rgb = self._to_rgb(frame.message)
-        self._run.note_stamp(self.name, stamp_to_ns(header.stamp))
-        shot = self.shot(header, frame.received_s, rgb)
-        answer = self._recognizer.step(rgb, shot, config, self._run.with_motion)
-        self._outputs.publish(answer)
-        self._count(frame, answer)
-        self._warn(note for note in answer.notes if note != shot.trouble)
-        self._run.fix(answer)
-        if config.publish_descriptor:
-            self._outputs.publish_descriptor(answer.match, header)
-        self._outputs.publish_visuals(answer, rgb)
+    def _locate(self, frame: ReceivedImage) -> None:
+        rgb = self.to_rgb(frame)
+        context = self.context(frame.message.header, frame.received_s, rgb)
+        answer = self._session.locate(rgb, context, self.statistics)
+        self._warn(note for note in answer.notes if note != context.trouble)
 
     def _warn(self, notes: Iterable[str]) -> None:
         for note in notes:
-            # Each once; words that hold numbers could be new with every image.
-            if note not in self._warned_of and len(self._warned_of) < MAX_WARNED_OF:
-                self._warned_of.add(note)
+            # Each note once. Notes that hold numbers may differ for every image, hence the limit.
+            if note not in self._warned and len(self._warned) < MAX_WARNINGS:
+                self._warned.add(note)
                 self._ros_node.get_logger().warning(note)
-
-    def _count(self, frame: ReceivedImage, answer: Answer) -> None:
-        now_ns = self._ros_node.get_clock().now().nanoseconds
-        self.statistics.count_processed(
-            answer.match,
-            accepted=answer.prior is not None,
-            latency_ms=(now_ns - answer.match.stamp_ns) / 1e6,
-            processing_ms=1e3 * (time.perf_counter() - frame.received_s),
-        )
 
 
 def info_topic_of(ros_node: Node, image_topic: str, name: str) -> str:
-    """Resolved name of the camera_info topic: beside the images, as drivers have it.
+    """Resolved name of the camera_info topic.
 
-    Unless `name` is remapped; who remaps the images alone means the calibration beside them too.
+    It lies beside the images, as camera drivers publish it, unless `name` is remapped. Somebody who
+    remaps the images alone means the camera_info beside them.
     """
     resolved = ros_node.resolve_topic_name(name)
     if resolved != ros_node.resolve_topic_name(name, only_expand=True):

@@ -1,4 +1,4 @@
-"""All that runs while the node is active: the cameras, and the run that they share."""
+"""CameraStreams: all cameras of an active node, and the session that they share."""
 
 from __future__ import annotations
 
@@ -19,65 +19,85 @@ from netvlad_ros.ros.outputs.publishers import Publishers
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
-LOOK_PERIOD_S = 0.2  # how soon a new publisher's QoS is followed
+POLL_PERIOD_S = 0.2  # longest time until the subscription adapts to a new publisher's QoS
 
 
 class CameraStreams:
-    """One CameraStream for each name in `cameras`, or one without a name; ends with close()."""
+    """One CameraStream for each name in `cameras`, or one without a name; ends with close().
+
+    Attributes:
+        session: Localizes the images of all cameras.
+        each: The streams.
+    """
 
     def __init__(
         self,
         ros_node: Node,
-        recognizer: SharedLocalizer,
-        outputs: Publishers,
+        shared_localizer: SharedLocalizer,
+        publishers: Publishers,
         config: Callable[[], NodeConfig],
     ) -> None:
-        self.run = Session(ros_node, recognizer, outputs, config)
-        self.run.look()
+        """Start listening.
+
+        Args:
+            ros_node: The node that subscribes and logs.
+            shared_localizer: Answers the images.
+            publishers: Publish the answers.
+            config: Returns the present configuration of the node.
+        """
+        self.session = Session(ros_node, shared_localizer, publishers, config)
+        self.session.poll()
         self.each = tuple(
-            CameraStream(ros_node, name, recognizer, outputs, self.run, config)
-            for name in config().cameras or ('',)
+            CameraStream(ros_node, name, self.session, config) for name in config().cameras or ('',)
         )
         self._ros_node = ros_node
-        # Steady: publishers come and go also while a simulation is paused.
+        # A steady clock: publishers also come and go while a simulation is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._look_timer = ros_node.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+        self._poll_timer = ros_node.create_timer(POLL_PERIOD_S, self._poll, clock=steady)
 
     def newest(self) -> tuple[NDArray[np.uint8], FrameContext]:
-        """The newest image of all cameras, uint8 (H, W, 3). Raises NetvladError."""
-        had = [(camera.newest.received_s, camera) for camera in self.each if camera.newest]
-        if not had:
+        """The newest image of all cameras, uint8 (H, W, 3) RGB, and what is known of it.
+
+        Raises:
+            NetvladError: No image has come, or the newest one cannot be decoded.
+        """
+        received = [(camera.newest.received_s, camera) for camera in self.each if camera.newest]
+        if not received:
             topics = ', '.join(camera.input.topic for camera in self.each)
             raise NetvladError(f'no image was given, and none has come on {topics}')
-        camera = max(had, key=lambda entry: entry[0])[1]
+        camera = max(received, key=lambda entry: entry[0])[1]
         frame = camera.newest
         assert frame is not None
         rgb = camera.to_rgb(frame)
-        return rgb, camera.shot(frame.message.header, frame.received_s, rgb)
+        return rgb, camera.context(frame.message.header, frame.received_s, rgb)
 
-    def shot_like(self, header: Any, rgb: NDArray[np.uint8]) -> FrameContext:
-        """What is known of an image, uint8 (H, W, 3), that somebody sent.
+    def context_of(self, header: Any, rgb: NDArray[np.uint8]) -> FrameContext:
+        """What is known of an image that was sent with a service call.
 
-        It counts as a live camera's if it has the frame_id and the size of that camera's newest
-        image; a single camera's may lack the frame_id.
+        It counts as an image of a live camera if it has the frame_id and the size of that camera's
+        newest image. If there is one camera only, the frame_id may be empty.
+
+        Args:
+            header: Header of the image.
+            rgb: uint8 (H, W, 3) RGB.
         """
         camera = self._of_frame(header.frame_id)
         now_s = time.perf_counter()
         if camera is not None and camera.shows_size(rgb):
-            return camera.shot(header, now_s, rgb)
+            return camera.context(header, now_s, rgb)
         trouble = ''
         if any(camera.calibration.is_known for camera in self.each):
             trouble = 'no camera_info for this image: it has not the frame and size of a live one'
-        # An image of no camera that we know has no name, and the mount of none.
+        # An image of an unknown camera has no name and no mount.
         single = self.each[0].name if len(self.each) == 1 else ''
         return FrameContext(header, now_s, camera.name if camera else single, None, trouble)
 
     def close(self) -> None:
-        """Stop listening; images in work are finished first."""
-        self._ros_node.destroy_timer(self._look_timer)
+        """Stop listening; images that are being processed are finished first."""
+        self._ros_node.destroy_timer(self._poll_timer)
         for camera in self.each:
             camera.close()
-        self.run.close()
+        self.session.close()
 
     def _of_frame(self, frame_id: str) -> CameraStream | None:
         if len(self.each) == 1 and not frame_id:
@@ -87,7 +107,7 @@ class CameraStreams:
                 return camera
         return None
 
-    def _look(self) -> None:
-        self.run.look()
+    def _poll(self) -> None:
+        self.session.poll()
         for camera in self.each:
-            camera.look()
+            camera.poll()

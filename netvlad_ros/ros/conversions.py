@@ -1,4 +1,4 @@
-"""Between what the core computes and what ROS messages carry."""
+"""Conversions of core types to ROS messages and back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stamp_to_ns(stamp: Any) -> int:
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
-    """builtin_interfaces/Time of nanoseconds; what it cannot hold becomes its nearest value."""
+    """builtin_interfaces/Time of nanoseconds, limited to the range of the message."""
     sec, nanosec = divmod(min(max(stamp_ns, -MAX_STAMP_NS), MAX_STAMP_NS - 1), 10**9)
     return Time(sec=sec, nanosec=nanosec)
 
@@ -50,7 +50,7 @@ def pose_messages(T: Array) -> list[Pose]:
 
 
 def prior_message(prior: PosePrior, stamp: Time, frame_id: str) -> PoseWithCovarianceStamped:
-    """The prior as Nav2's message validator and robot_localization take it."""
+    """The prior as a message that Nav2's validator and robot_localization accept."""
     message = PoseWithCovarianceStamped(header=Header(stamp=stamp, frame_id=frame_id))
     message.pose.pose = pose_messages(prior.T[np.newaxis])[0]
     covariance = np.array(prior.covariance, dtype=np.float64)
@@ -80,7 +80,7 @@ def candidate_messages(candidates: Sequence[Candidate]) -> list[PlaceCandidate]:
 
 
 def inliers_of(match: Match) -> int:
-    """Matches that support the estimated pose, else the best candidate's; -1 = not verified."""
+    """Inliers of the estimated pose, else of the best candidate; -1 = not verified."""
     for pose in match.verification.poses if match.verification is not None else ():
         if pose.method == match.estimate.method and (pose.T_map_cam == match.estimate.T).all():
             return pose.inliers
@@ -88,7 +88,14 @@ def inliers_of(match: Match) -> int:
 
 
 def match_message(match: Match, image_header: Header, frame_id: str, note: str) -> PlaceMatch:
-    """PlaceMatch with the image's own stamp; note is added to the reason."""
+    """The match as message.
+
+    Args:
+        match: The answer for an image.
+        image_header: Header of the image; the message gets its stamp.
+        frame_id: The map frame.
+        note: Added to the reason; may be ''.
+    """
     return PlaceMatch(
         header=Header(stamp=image_header.stamp, frame_id=frame_id),
         camera_frame=image_header.frame_id,
@@ -104,7 +111,7 @@ def match_message(match: Match, image_header: Header, frame_id: str, note: str) 
 
 
 def descriptor_message(match: Match, image_header: Header) -> GlobalDescriptor:
-    """The image's descriptor with the image's own header."""
+    """The descriptor of an image, with the header of the image."""
     return GlobalDescriptor(
         header=image_header, model_id=match.model_id, descriptor=match.descriptor
     )
@@ -125,7 +132,14 @@ def check_camera_info(message: Any) -> None:
 
 
 def path_of_url(url: str) -> Path:
-    """Local path of a path, file:///path or package://package/path. Raises NetvladError."""
+    """Local path.
+
+    Args:
+        url: A path, file:///path or package://package/path.
+
+    Raises:
+        NetvladError: The URL has another form, or names a package that is not installed.
+    """
     if url.startswith('package://'):
         package, _, rest = url.removeprefix('package://').partition('/')
         try:

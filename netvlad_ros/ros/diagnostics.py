@@ -1,4 +1,4 @@
-"""/diagnostics, once a second."""
+"""Diagnostics: what the node reports on /diagnostics, once a second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ PERIOD_S = 1.0
 
 @dataclass
 class Report:
-    """What the node says about itself: the troubles found, and values by name."""
+    """What the node reports about itself.
+
+    Attributes:
+        summary: State of the node in words.
+        errors: Errors found.
+        warnings: Warnings found.
+        values: Values by name.
+    """
 
     summary: str
     errors: list[str] = field(default_factory=list)
@@ -30,18 +37,18 @@ class Report:
 
 
 class Diagnostics:
-    """Publishes report() on /diagnostics at 1 Hz."""
+    """Publishes the report of the node on /diagnostics at 1 Hz."""
 
     def __init__(self, ros_node: Node, report: Callable[[], Report]) -> None:
         self._ros_node = ros_node
         self._report = report
         self._publisher = ros_node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A steady clock: with use_sim_time and a paused simulation, diagnostics still come.
+        # A steady clock: diagnostics are also published while a simulation is paused.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = ros_node.create_timer(PERIOD_S, self.publish, clock=steady)
 
     def publish(self) -> None:
-        """Publish now."""
+        """Publish the report now."""
         report = self._report()
         level, troubles = DiagnosticStatus.OK, report.errors + report.warnings
         if troubles:
@@ -58,29 +65,39 @@ class Diagnostics:
 
 
 def node_report(
-    recognizer: SharedLocalizer | None, live: CameraStreams | None, config: NodeConfig, failure: str
+    shared_localizer: SharedLocalizer | None,
+    streams: CameraStreams | None,
+    config: NodeConfig,
+    failure: str,
 ) -> Report:
-    """recognizer: None unless configured. live: None unless active. failure: of a transition."""
-    if recognizer is None:
+    """The report of a node.
+
+    Args:
+        shared_localizer: None unless the node is configured.
+        streams: None unless the node is active.
+        config: The configuration of the node.
+        failure: Why the last transition failed; '' if it did not fail.
+    """
+    if shared_localizer is None:
         report = Report('not configured')
     else:
-        report = Report('active' if live else 'inactive')
-        _describe(report, recognizer)
+        report = Report('active' if streams else 'inactive')
+        _describe(report, shared_localizer)
     if failure:
         report.errors.append(failure)
-    if recognizer is not None and live is not None:
-        report.values['odometry'] = _odometry(live.run, recognizer, config)
-        report.values['time jumps back'] = str(live.run.time_jumps)
-        if live.run.odometry is not None:
-            report.values.update(live.run.odometry.summary())
-        for camera in live.each:
+    if shared_localizer is not None and streams is not None:
+        report.values['odometry'] = _odometry(streams.session, shared_localizer, config)
+        report.values['time jumps back'] = str(streams.session.time_jumps)
+        if streams.session.odometry is not None:
+            report.values.update(streams.session.odometry.summary())
+        for camera in streams.each:
             _add_camera(report, camera)
     return report
 
 
-def _describe(report: Report, recognizer: SharedLocalizer) -> None:
-    localizer, place_map = recognizer.localizer, recognizer.localizer.place_map
-    sources = dict(recognizer.rig.sources)  # workers add to it
+def _describe(report: Report, shared_localizer: SharedLocalizer) -> None:
+    localizer, place_map = shared_localizer.localizer, shared_localizer.localizer.place_map
+    sources = dict(shared_localizer.rig.sources)  # workers add to it
     report.values = {
         'accelerator': localizer.bundle.provider,
         'model': str(localizer.bundle.path),
@@ -114,14 +131,14 @@ def _verification(localizer: Localizer) -> str:
     return f'on: {features.spec.kind}, {landmarks} landmarks'
 
 
-def _odometry(run: Session, recognizer: SharedLocalizer, config: NodeConfig) -> str:
+def _odometry(session: Session, shared_localizer: SharedLocalizer, config: NodeConfig) -> str:
     if not config.use_odom:
         return 'off: parameter use_odom is false'
-    if run.odometry is None:
+    if session.odometry is None:
         return 'off: only the belief needs it'
-    if not run.odometry.received:
-        return f'none has come on {run.odometry.topic}'
-    return recognizer.rig.motion
+    if not session.odometry.received:
+        return f'none has come on {session.odometry.topic}'
+    return shared_localizer.rig.motion
 
 
 def _add_camera(report: Report, camera: CameraStream) -> None:

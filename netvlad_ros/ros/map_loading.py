@@ -1,4 +1,4 @@
-"""Maps by URL, with Nav2's result codes."""
+"""Maps by URL, with the result codes of Nav2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from netvlad_ros_msgs.srv import LoadMap
 
 
 class MapLoadError(NetvladError):
-    """Why a map cannot be used, with Nav2's result code."""
+    """A map cannot be used.
+
+    Attributes:
+        result: Result code of Nav2.
+    """
 
     def __init__(self, result: int, reason: str) -> None:
         super().__init__(reason)
@@ -26,7 +30,17 @@ class MapLoadError(NetvladError):
 def localizer_on_map(
     bundle: ModelBundle, map_url: str, node: NodeConfig, config: LocalizerConfig
 ) -> Localizer:
-    """A localizer on the map at map_url (see path_of_url). Raises MapLoadError."""
+    """A localizer on a map.
+
+    Args:
+        bundle: The model.
+        map_url: The map folder, see path_of_url.
+        node: The configuration of the node.
+        config: The configuration of the localizer.
+
+    Raises:
+        MapLoadError: The map cannot be used.
+    """
     result = int(LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST)
     try:
         directory = path_of_url(map_url)
@@ -35,12 +49,12 @@ def localizer_on_map(
             read_index(directory, f'map {directory}')
             result = LoadMap.Response.RESULT_INVALID_MAP_DATA
         place_map = load_map(directory)
-        # Sound in itself, but of other models, or without a calibration to go by.
+        # The map itself is valid, but of another model or without a usable calibration.
         result = LoadMap.Response.RESULT_INVALID_MAP_METADATA
         return Localizer(bundle, place_map, config, extractor=_extractor(place_map, node))
     except NetvladError as error:
         raise MapLoadError(result, str(error)) from error
-    except Exception as error:  # one that escapes from a service would end the process
+    except Exception as error:  # an exception that leaves a service ends the process
         undefined = int(LoadMap.Response.RESULT_UNDEFINED_FAILURE)
         raise MapLoadError(undefined, f'map {map_url} cannot be loaded: {error!r}') from error
 

@@ -35,27 +35,31 @@ SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
 
 
 class LocalizeNode(LifecycleNode):
-    """Loads model and map at configure, listens and answers while active.
+    """Lifecycle node: loads model and map at configure, listens and answers while active.
 
-    One thread spins it and stays free for services, TF and time; another one in each CameraStream
-    works on images.
+    One thread spins the node and stays free for services, TF and time. Each CameraStream has a
+    worker thread of its own for images.
+
+    Attributes:
+        parameters: The parameters of the node.
     """
 
     def __init__(self) -> None:
         super().__init__('netvlad')
-        self._recognizer: SharedLocalizer | None = None
-        self._outputs: Publishers | None = None
-        self._services_offered: Services | None = None
-        self._live: CameraStreams | None = None
+        self._shared_localizer: SharedLocalizer | None = None
+        # rclpy.Node has attributes _publishers and _services of its own.
+        self._node_publishers: Publishers | None = None
+        self._node_services: Services | None = None
+        self._streams: CameraStreams | None = None
         self._failure = ''
         self.parameters = Parameters(
-            self, is_configured=lambda: self._recognizer is not None, apply=self._apply
+            self, is_configured=lambda: self._shared_localizer is not None, apply=self._apply
         )
         self._diagnostics = Diagnostics(self, self._report)
         refuse_impossible_transitions(self)
 
     def start(self) -> None:
-        """Configure and activate; what goes wrong is logged, and the node waits for orders."""
+        """Configure and activate; a failure is logged, and the node waits for transitions."""
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
@@ -75,22 +79,22 @@ class LocalizeNode(LifecycleNode):
         return result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of model, map, services and publishers."""
+        """Release model, map, services and publishers."""
         return self._transition(self._cleanup)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything, from any state."""
+        """Release everything, from any state."""
         return self._transition(self.close)
 
     def close(self) -> None:
-        """Stop listening and let go of model and map."""
+        """Stop listening, and release model and map."""
         self._deactivate()
         self._cleanup()
 
     def _transition(
         self, work: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
-        # rclpy turns an exception here into an error state without a word about it.
+        # rclpy turns an exception here into an error state and logs nothing.
         try:
             work()
         except Exception as error:
@@ -116,10 +120,10 @@ class LocalizeNode(LifecycleNode):
         )
         localizer = localizer_on_map(bundle, config.map, config, self.parameters.localizer)
         extrinsics = Extrinsics(self, lambda: self.parameters.mounts)
-        self._recognizer = SharedLocalizer(localizer, Rig(extrinsics))
-        self._outputs = Publishers(self)
-        self._services_offered = Services(
-            self, self._recognizer, self.parameters, lambda: self._live
+        self._shared_localizer = SharedLocalizer(localizer, Rig(extrinsics))
+        self._node_publishers = Publishers(self)
+        self._node_services = Services(
+            self, self._shared_localizer, self.parameters, lambda: self._streams
         )
         place_map = localizer.place_map
         self.get_logger().info(
@@ -128,29 +132,31 @@ class LocalizeNode(LifecycleNode):
         )
 
     def _activate(self) -> None:
-        assert self._recognizer is not None and self._outputs is not None
-        self._live = CameraStreams(
-            self, self._recognizer, self._outputs, lambda: self.parameters.node
+        assert self._shared_localizer is not None and self._node_publishers is not None
+        self._streams = CameraStreams(
+            self, self._shared_localizer, self._node_publishers, lambda: self.parameters.node
         )
 
     def _deactivate(self) -> None:
-        live, self._live = self._live, None
-        if live is not None:
-            live.close()
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.close()
 
     def _cleanup(self) -> None:
-        recognizer, self._recognizer = self._recognizer, None
-        for part in (self._services_offered, self._outputs, recognizer):
+        shared_localizer, self._shared_localizer = self._shared_localizer, None
+        for part in (self._node_services, self._node_publishers, shared_localizer):
             if part is not None:
                 part.close()
-        self._services_offered = self._outputs = None
+        self._node_services = self._node_publishers = None
 
     def _apply(self, localizer: LocalizerConfig) -> None:
-        if self._recognizer is not None:
-            self._recognizer.configure(localizer)
+        if self._shared_localizer is not None:
+            self._shared_localizer.configure(localizer)
 
     def _report(self) -> Report:
-        return node_report(self._recognizer, self._live, self.parameters.node, self._failure)
+        return node_report(
+            self._shared_localizer, self._streams, self.parameters.node, self._failure
+        )
 
 
 def _model_path(model: str) -> Path:
@@ -179,14 +185,15 @@ def main(args: Sequence[str] | None = None) -> int:
         pass
     except RuntimeError as error:
         if not initialised:
-            # A malformed --ros-args or parameter file, in rcl's own words.
+            # Malformed --ros-args or parameter file: print the message of rcl.
             print(f'localize: {" ".join(str(error).split())}', file=sys.stderr)
             return 1
         if rclpy.ok():
             raise
-        # else interrupted while setting up: rcl notices before Python does
+        # else interrupted during setup: rcl notices before Python does
     finally:
-        # A second Ctrl-C, or launch's beside the terminal's, must not tear the clean-up.
+        # A second Ctrl-C must not interrupt the clean-up. With launch, there are always two: the
+        # terminal's and launch's.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.close()
@@ -198,8 +205,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def refuse_impossible_transitions(node: LifecycleNode) -> None:
     """Answer a transition that the present state does not have with success = False.
 
-    rclpy (seen in Jazzy 7.1) raises RCLError out of the service callback instead, which ends the
-    process: anybody asking an unconfigured node to activate would take it down.
+    rclpy (seen in Jazzy 7.1) raises RCLError out of the service callback instead, and that ends the
+    process. A request to activate an unconfigured node would end the node.
     """
     service = node._service_change_state
     change_state = service.callback

@@ -1,4 +1,4 @@
-"""What can be set about the node, beside what can be tuned about localization."""
+"""NodeConfig: the settings of the node that are not about localization itself."""
 
 from __future__ import annotations
 
@@ -19,14 +19,26 @@ MAX_CAMERAS = 16
 def setting(
     default: Any, unit: str, description: str, *, choices: tuple[str, ...] = (), fixed: bool = False
 ) -> Any:
-    """Declare a field without a range. fixed: changes only while the node is unconfigured."""
+    """Declare a field without a range.
+
+    Args:
+        default: The default value.
+        unit: Unit of the value; '' if it has none.
+        description: What the setting does; it is printed.
+        choices: The permitted values; empty: any.
+        fixed: Whether the setting changes only while the node is unconfigured.
+    """
     metadata = {'unit': unit, 'description': description, 'choices': choices, 'fixed': fixed}
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """Raises NetvladError on values that are no choice, out of range or no pose."""
+    """Settings of the node; each field is a ROS parameter.
+
+    Raises:
+        NetvladError: A value is not among the choices, out of range or not a pose.
+    """
 
     model: str = setting(
         '', 'path', 'Model bundle (.onnx); empty = the model shipped with the package.', fixed=True
@@ -127,12 +139,12 @@ class NodeConfig:
 
     @property
     def reference(self) -> str:
-        """Name of the camera whose pose the belief is about, '' of the only one."""
+        """Name of the camera whose pose the belief estimates; '' of the only camera."""
         return self.cameras[0] if self.cameras else ''
 
 
 def check_names(cameras: tuple[str, ...]) -> None:
-    """Raise NetvladError unless names of cameras can be those of topics, each once."""
+    """Raise NetvladError unless the names of cameras are valid topic names without repetition."""
     for name in cameras:
         if not re.fullmatch('[A-Za-z][A-Za-z0-9_]{0,63}', name) or '__' in name:
             raise NetvladError(
@@ -143,7 +155,18 @@ def check_names(cameras: tuple[str, ...]) -> None:
 
 
 def mount(name: str, numbers: tuple[float, ...]) -> Array | None:
-    """T_base_cam (4, 4) of the parameter `name`, or None if not given. Raises NetvladError."""
+    """Mount of a camera from a parameter.
+
+    Args:
+        name: Name of the parameter.
+        numbers: x, y, z [m], qx, qy, qz, qw; all zero: not given.
+
+    Returns:
+        T_base_cam (4, 4), or None if it is not given.
+
+    Raises:
+        NetvladError: The numbers are no pose.
+    """
     if numbers == NOT_GIVEN:
         return None
     if len(numbers) != 7:

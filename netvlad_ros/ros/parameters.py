@@ -1,4 +1,4 @@
-"""ROS parameters, declared once from the dataclasses that hold them."""
+"""Parameters: the ROS parameters, declared from the two dataclasses that hold their values."""
 
 from __future__ import annotations
 
@@ -33,10 +33,15 @@ MOUNT = ParameterDescriptor(
 class Parameters:
     """The node's parameters as two typed configurations that are valid at any moment.
 
-    node, localizer: the configurations. mounts: T_base_cam of the named cameras that have one as
-    parameter. Values from a file or command line that cannot be used are kept out of them and named
-    in `problems` (parameter -> sentence) until they are mended, so that a bad value stops
-    `configure` instead of the process.
+    An invalid value from a file or the command line does not enter a configuration. It stops
+    `configure`, not the process.
+
+    Attributes:
+        node: The configuration of the node.
+        localizer: The configuration of the localizer.
+        mounts: T_base_cam (4, 4) of each named camera, or None if its parameter is not set.
+        problems: By parameter, why its value is invalid; until the value is replaced by a valid
+            one.
     """
 
     def __init__(
@@ -46,9 +51,14 @@ class Parameters:
         is_configured: Callable[[], bool],
         apply: Callable[[LocalizerConfig], None],
     ) -> None:
-        """apply: takes a new configuration into service; raises NetvladError to refuse it.
+        """Declare all parameters.
 
-        The node's own is looked at whenever it matters.
+        Args:
+            ros_node: The node that has the parameters.
+            is_configured: Returns whether the node is configured.
+            apply: Takes a new configuration of the localizer into service; raises NetvladError to
+                refuse it. The configuration of the node needs no such call: it is read when it is
+                used.
         """
         self.node = NodeConfig()
         self.localizer = LocalizerConfig()
@@ -63,9 +73,10 @@ class Parameters:
         self._warn_of_unknown()
 
     def declare_mounts(self) -> None:
-        """Declare NAME.T_base_cam of every camera, once `cameras` is settled.
+        """Declare NAME.T_base_cam of every camera, after `cameras` is known.
 
-        Raises NetvladError if one is no pose.
+        Raises:
+            NetvladError: A value is no pose.
         """
         self.mounts = {}
         for camera in self.node.cameras:
@@ -109,8 +120,8 @@ class Parameters:
         return replace(self.node, **of(NodeConfig)), replace(self.localizer, **of(LocalizerConfig))
 
     def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
-        # The only callback of this node that may refuse, so what it accepts it also applies; the
-        # callback for afterwards does not exist before ROS 2 Iron.
+        # No other callback of this node may refuse, so accepted values are also applied here.
+        # The callback after setting does not exist before ROS 2 Iron.
         values = {entry.name: entry.value for entry in parameters if entry.name in ENTRIES}
         try:
             mounts = {
@@ -143,7 +154,7 @@ class Parameters:
             )
 
     def _warn_of_unknown(self) -> None:
-        # ROS swallows a misspelt name in a parameter file; a robot then runs on defaults.
+        # ROS ignores a misspelt name in a parameter file; the robot would run with defaults.
         given = getattr(self._ros_node, '_parameter_overrides', {})
         known = {*ENTRIES, 'use_sim_time', 'start_type_description_service'}
         known |= {f'{camera}.T_base_cam' for camera in self.node.cameras}

@@ -1,4 +1,4 @@
-"""The node's services: localize, load_map, reset."""
+"""Services of the node: localize, load_map, reset."""
 
 from __future__ import annotations
 
@@ -20,19 +20,27 @@ INACTIVE = 'the node is not active: activate it first'
 
 
 class Services:
-    """Offered from configure to cleanup. live: gives the cameras while the node is active."""
+    """The services of the node, offered from configure to cleanup."""
 
     def __init__(
         self,
         ros_node: Node,
-        recognizer: SharedLocalizer,
+        shared_localizer: SharedLocalizer,
         parameters: Parameters,
-        live: Callable[[], CameraStreams | None],
+        streams: Callable[[], CameraStreams | None],
     ) -> None:
+        """Offer the services.
+
+        Args:
+            ros_node: The node that offers them.
+            shared_localizer: Answers images.
+            parameters: The parameters of the node.
+            streams: Returns the cameras while the node is active, else None.
+        """
         self._ros_node = ros_node
-        self._recognizer = recognizer
+        self._shared_localizer = shared_localizer
         self._parameters = parameters
-        self._live = live
+        self._streams = streams
         self._services: list[Any] = [
             ros_node.create_service(Localize, 'localize', self._localize),
             ros_node.create_service(LoadMap, 'load_map', self._load_map),
@@ -47,35 +55,35 @@ class Services:
     def _localize(
         self, request: Localize.Request, response: Localize.Response
     ) -> Localize.Response:
-        live = self._live()
-        if live is None:
+        streams = self._streams()
+        if streams is None:
             response.message = INACTIVE
             return response
         try:
             if request.image.height or request.image.width or len(request.image.data):
                 rgb = rgb_from_image(request.image)
-                shot = live.shot_like(request.image.header, rgb)
+                context = streams.context_of(request.image.header, rgb)
             else:
-                rgb, shot = live.newest()
-            answer = self._recognizer.recognize(rgb, shot, self._parameters.node)
-        except Exception as error:  # one that escapes from here would end the process
+                rgb, context = streams.newest()
+            answer = self._shared_localizer.recognize(rgb, context, self._parameters.node)
+        except Exception as error:  # an exception that leaves a service ends the process
             expected = isinstance(error, NetvladError)
             response.message = str(error) if expected else f'internal error: {error!r}'
             return response
         response.success = True
         response.match = answer.message
         response.message = '; '.join(answer.notes)
-        if answer.prior is None:
+        if answer.prior_message is None:
             response.message = '; '.join(answer.notes) or f'no prior: {answer.match.reason}'
             return response
         response.has_prior = True
-        response.prior = answer.prior
-        if request.publish_initial_pose and not live.run.tell(answer):
+        response.prior = answer.prior_message
+        if request.publish_initial_pose and not streams.session.publish_initial_pose(answer):
             response.message = '; '.join([*answer.notes, 'nobody listens on initial_pose'])
         return response
 
     def _load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
-        old = self._recognizer.localizer
+        old = self._shared_localizer.localizer
         try:
             new = localizer_on_map(
                 old.bundle, request.map_url, self._parameters.node, self._parameters.localizer
@@ -86,10 +94,10 @@ class Services:
             response.message = str(error)
             response.map_id = old.place_map.map_id
             return response
-        self._recognizer.localizer = new
-        live = self._live()
-        if live is not None:
-            live.run.forget()
+        self._shared_localizer.localizer = new
+        streams = self._streams()
+        if streams is not None:
+            streams.session.restart()
         self._ros_node.get_logger().info(
             f'map {new.place_map.directory} in service, {len(new.place_map)} places'
         )
@@ -98,11 +106,11 @@ class Services:
         return response
 
     def _reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        live = self._live()
-        if live is None:
+        streams = self._streams()
+        if streams is None:
             response.message = INACTIVE
             return response
-        live.run.forget()
+        streams.session.restart()
         response.success = True
         response.message = 'the belief starts afresh, and the next fix goes to initial_pose'
         return response

@@ -1,4 +1,4 @@
-"""What is known about a live camera's optics: its camera_info, as a model of its images."""
+"""CameraInfoInput: the last valid camera_info of a camera, as a camera model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.ros.conversions import check_camera_info
 
-MAX_TOLD = 20
+MAX_WARNINGS = 20
 
 
 class CameraInfoInput:
-    """Keeps the last sound camera_info, and builds a model of it only when it or the image changes.
+    """Keeps the last valid camera_info, and builds a model of it when it or the image size changes.
 
-    state: in words, for diagnostics.
+    Attributes:
+        bad: Number of messages that describe no camera.
+        last_bad: Why the last of them was ignored.
+        state: State in words, for diagnostics.
     """
 
     def __init__(self, topic: str, *, rectified: bool, warn: Callable[[str], None]) -> None:
-        """rectified: of images without distortion, as image_proc makes them: P is their matrix.
+        """Nothing is known yet.
 
-        warn: tells a person, once for each trouble.
+        Args:
+            topic: The topic of the camera_info, for messages.
+            rectified: Whether the images are rectified, as image_proc publishes them; then P is
+                their matrix.
+            warn: Logs a warning; it is called once for each problem.
         """
         self.bad = 0
         self.last_bad = ''
@@ -34,29 +41,36 @@ class CameraInfoInput:
         self._key: tuple[Any, ...] = ()
         self._model: CameraModel | None = None
         self._trouble = ''
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     @property
     def is_known(self) -> bool:
-        """Whether a sound camera_info has come."""
+        """Whether a valid camera_info has come."""
         return self._message is not None
 
     def received(self, message: Any) -> None:
-        """Take a sensor_msgs/CameraInfo; one that describes no camera is counted, not kept."""
+        """Keep a sensor_msgs/CameraInfo; one that describes no camera is counted and ignored."""
         try:
             check_camera_info(message)
         except NetvladError as error:
             self.bad += 1
             self.last_bad = str(error)
-            self._tell(f'camera_info ignored: {error}')
+            self._warn_once(f'camera_info ignored: {error}')
             return
         self._message = message
 
     def model(self, width: int, height: int, frame_id: str) -> tuple[CameraModel | None, str]:
-        """Model of an image of width x height [px] in frame_id, or None and why there is none.
+        """The camera model of an image.
 
-        No reason where no camera_info came at all: that is no trouble.
+        Args:
+            width: Width of the image [px].
+            height: Height of the image [px].
+            frame_id: frame_id of the image.
+
+        Returns:
+            The model and '', or None and why there is no model. The reason is '' if no camera_info
+            has come at all, because that is no error.
         """
         message = self._message
         if message is None:
@@ -73,18 +87,18 @@ class CameraInfoInput:
                 except NetvladError as error:
                     self._trouble = f'camera_info of no use: {error}'
                     self.state = self._trouble
-                    self._tell(self._trouble)
+                    self._warn_once(self._trouble)
             if frame_id and message.header.frame_id not in ('', frame_id):
-                self._tell(
+                self._warn_once(
                     f"camera_info is of the frame '{message.header.frame_id}', the images are of "
                     f"'{frame_id}': is it of the same camera?",
                 )
             return self._model, self._trouble
 
-    def _tell(self, words: str) -> None:
-        # Each once, and not without end where they hold numbers that change.
-        if words not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(words)
+    def _warn_once(self, words: str) -> None:
+        # Each warning once. Warnings that hold numbers may differ each time, hence the limit.
+        if words not in self._warned and len(self._warned) < MAX_WARNINGS:
+            self._warned.add(words)
             self._warn(words)
 
 

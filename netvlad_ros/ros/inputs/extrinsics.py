@@ -1,4 +1,4 @@
-"""Where a camera sits on the robot: from its parameter, TF or the map, and never a guess."""
+"""Extrinsics: T_base_cam from the parameter, TF or the map."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ from netvlad_ros.ros.node_config import NodeConfig, mount
 
 
 class Extrinsics:
-    """Finds T_base_cam. TF is asked only where tf2_ros is installed.
+    """Finds the mount of a camera on the robot; a mount that is not known is never guessed.
 
-    mounts: gives the parameters NAME.T_base_cam of the named cameras.
+    TF is used only if tf2_ros is installed.
     """
 
     def __init__(self, ros_node: Node, mounts: Callable[[], Mapping[str, Array | None]]) -> None:
+        """Listen to TF.
+
+        Args:
+            ros_node: The node that listens.
+            mounts: Returns the parameters NAME.T_base_cam of the named cameras.
+        """
         self._mounts = mounts
         self._buffer: Any = None
         self._listener: Any = None
@@ -35,10 +41,20 @@ class Extrinsics:
     def T_base_cam(
         self, config: NodeConfig, place_map: PlaceMap, camera: str, camera_frame: str, stamp: Any
     ) -> tuple[Array, str]:
-        """T_base_cam (4, 4) and where it is from. stamp: builtin_interfaces/Time of the image.
+        """Find the mount of a camera.
 
-        camera: its name in the parameter `cameras`, '' of the only one. Raises NetvladError if the
-        mount is not known.
+        Args:
+            config: The configuration of the node.
+            place_map: The map in service.
+            camera: Name of the camera in the parameter `cameras`; '' of the only camera.
+            camera_frame: frame_id of its images.
+            stamp: builtin_interfaces/Time of the image.
+
+        Returns:
+            T_base_cam (4, 4), and its source: 'parameter', 'TF' or 'map'.
+
+        Raises:
+            NetvladError: The mount is not known.
         """
         given = self._mounts().get(camera) if camera else mount('T_base_cam', config.T_base_cam)
         if given is not None:
@@ -49,7 +65,7 @@ class Extrinsics:
         of_map = place_map.camera_frame
         parameter = f'{camera}.T_base_cam' if camera else 'T_base_cam'
         if place_map.T_base_cam is not None and camera == config.reference:
-            # The mapping camera's mount says nothing about another camera.
+            # The mount of the mapping camera is not the mount of another camera.
             if not of_map or not camera_frame or of_map == camera_frame:
                 return place_map.T_base_cam, 'map'
             raise NetvladError(
@@ -67,14 +83,24 @@ class Extrinsics:
             self._listener.unregister()
 
     def from_tf(self, target: str, source: str, stamp: Any) -> Array | None:
-        """T_target_source (4, 4) at a builtin_interfaces/Time, else the newest; None: not known."""
+        """Look up a transform in TF.
+
+        Args:
+            target: The target frame.
+            source: The source frame.
+            stamp: builtin_interfaces/Time; if TF does not reach it, the newest transform is used.
+
+        Returns:
+            T_target_source (4, 4), or None if it is not known.
+        """
         if self._buffer is None or not source:
             return None
-        # At the image's time for a camera that pans; the newest one where TF lags behind the image.
+        # The image's own time is right for a camera that pans.
+        # The newest transform is used if TF lags behind the image.
         for when in (stamp, Time().to_msg()):
             try:
                 found = self._buffer.lookup_transform(target, source, Time.from_msg(when))
-            except Exception:  # of tf2 a family, of rclpy for stamps below 0: "not known then"
+            except Exception:  # several of tf2; of rclpy for stamps below 0: "not known then"
                 continue
             t, q = found.transform.translation, found.transform.rotation
             return pose_matrix(np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w]))

@@ -1,22 +1,25 @@
-"""An image that came in, and what is known about it beside its pixels."""
+"""FrameContext: what is known of an image beside its pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from netvlad_ros.core.camera.camera_model import CameraModel
-from netvlad_ros.core.geometry import Array
+from netvlad_ros.ros.conversions import stamp_to_ns
 
 
 @dataclass(frozen=True)
 class FrameContext:
-    """header: the image's (std_msgs/Header). received_s: time.perf_counter() at reception.
+    """What is known of an image beside its pixels.
 
-    camera: name in the parameter `cameras`, '' of the only one. model: its optics, or None and in
-    `trouble` why a camera_info cannot be used. T_odom_child: pose (4, 4) in the odometry frame of
-    the frame child_frame at the image's stamp, or None; odometry_breaks: how often odometry had
-    gone on from elsewhere by then.
+    Attributes:
+        header: The header of the image (std_msgs/Header).
+        received_s: Value of time.perf_counter() when the image was received.
+        camera: Name of its camera in the parameter `cameras`; '' of the only camera.
+        model: Intrinsics of the camera, or None if they are not known.
+        trouble: Why camera_info cannot be used; '' if there is no such problem.
     """
 
     header: Any
@@ -24,6 +27,8 @@ class FrameContext:
     camera: str = ''
     model: CameraModel | None = None
     trouble: str = ''
-    T_odom_child: Array | None = None
-    child_frame: str = ''
-    odometry_breaks: int = 0
+
+    @cached_property
+    def stamp_ns(self) -> int:
+        """Stamp of the image [ns]."""
+        return stamp_to_ns(self.header.stamp)

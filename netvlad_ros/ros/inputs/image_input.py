@@ -1,4 +1,4 @@
-"""The image subscription, which follows what the publishers on its topic offer."""
+"""ImageInput: the image subscription, which follows the QoS of the publishers on its topic."""
 
 from __future__ import annotations
 
@@ -11,32 +11,42 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-# Newest only is what NewestFrame sees to, where dropped frames are counted. Here a depth of 1 would
-# drop them uncounted whenever this process is not scheduled for one frame's time; a depth of 5
-# bridges 160 ms at 30 Hz, and as the worker is never waited for, nothing older piles up.
+# NewestFrame keeps only the newest frame, and counts the frames that it drops. A depth of 1 here
+# would drop frames uncounted whenever this process is not scheduled for one frame's time. A depth
+# of 5 bridges 160 ms at 30 Hz. The callback never waits for the worker, so old frames cannot
+# accumulate.
 DEPTH = 5
-# How long a subscription that is replaced stays beside its successor, which needs this to be found
-# by the publishers; without it the images in between are lost.
+# How long a replaced subscription stays beside its successor. The publishers need this time to
+# discover the successor; without the overlap, the images in between are lost.
 OVERLAP_S = 1.0
 TYPES = {'raw': Image, 'compressed': CompressedImage}
 TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
 class ImageInput:
-    """Subscribes to the image topic as `image_qos` says; `look()` keeps it in step.
+    """Subscribes to the image topic as `image_qos` says; poll() adapts the subscription.
 
-    A best-effort subscription loses large images of a reliable publisher that a reliable one would
-    get; a reliable subscription gets nothing of a best-effort publisher. So `auto` looks at who
-    publishes: all reliable -> reliable, else best effort.
+    A best-effort subscription may lose large images of a reliable publisher; a reliable
+    subscription would get them. A reliable subscription gets nothing from a best-effort publisher.
+    Therefore `auto` subscribes reliably if all publishers are reliable, else with best effort.
 
-    topic: resolved name. qos: what the present subscription asks for. problem: why images cannot be
-    expected, in words that name the topic, or ''.
+    Attributes:
+        topic: Resolved name.
+        qos: Reliability of the present subscription.
+        problem: Why images cannot be expected, in words that name the topic; '' if they can.
     """
 
     def __init__(
         self, ros_node: Node, topic: str, *, transport: str, on_image: Callable[[Any], None]
     ) -> None:
-        """topic: resolved name, for either transport."""
+        """Nothing is subscribed before the first poll().
+
+        Args:
+            ros_node: The node that subscribes and logs.
+            topic: Resolved name of the raw image topic, for either transport.
+            transport: 'raw' or 'compressed'.
+            on_image: Takes each image message.
+        """
         self._ros_node = ros_node
         self._transport = transport
         self._on_image = on_image
@@ -51,14 +61,19 @@ class ImageInput:
         self._recent: deque[tuple[int, int]] = deque(maxlen=128)  # stamps; 1 s at 60 Hz and more
         self._last_image_s = time.monotonic()
 
-    def look(self, image_qos: str, timeout_s: float) -> None:
-        """Look who publishes, subscribe to suit, and warn once of what keeps images away."""
+    def poll(self, image_qos: str, timeout_s: float) -> None:
+        """Adapt the subscription to the publishers, and warn once if images cannot arrive.
+
+        Args:
+            image_qos: The parameter: 'auto', 'sensor_data' or 'reliable'.
+            timeout_s: Warn if no image has come for longer than this [s].
+        """
         publishers = self._ros_node.get_publishers_info_by_topic(self.topic)
         ours = [entry for entry in publishers if entry.topic_type == TYPE_NAMES[self._transport]]
         reliable = [e.qos_profile.reliability is ReliabilityPolicy.RELIABLE for e in ours]
         wanted = {'sensor_data': 'best_effort', 'reliable': 'reliable'}.get(image_qos)
         if wanted is None:
-            # Nobody there yet: best effort hears everybody, and the next look corrects it.
+            # Without a publisher: best effort receives from all, and the next poll corrects it.
             wanted = 'reliable' if reliable and all(reliable) else 'best_effort'
         if wanted != self.qos:
             self._subscribe(wanted)
@@ -104,7 +119,7 @@ class ImageInput:
         self._last_image_s = time.monotonic()
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
         if self._retiring is not None and stamp != (0, 0) and stamp in self._recent:
-            return  # heard through both subscriptions
+            return  # it came through both subscriptions
         self._recent.append(stamp)
         self._on_image(message)
 
@@ -124,7 +139,7 @@ class ImageInput:
             )
         silent_s = time.monotonic() - self._last_image_s
         if silent_s > timeout_s:
-            # Without the seconds: one warning for one silence.
+            # The text does not count seconds, so that one silence makes one warning.
             who = f'though {len(ours)} publish there' if ours else 'and nobody publishes there'
             return f'no image has come on {self.topic} for more than {timeout_s:g} s, {who}'
         if self.qos == 'best_effort' and any(reliable):

@@ -1,4 +1,4 @@
-"""A worker that always works on the newest frame."""
+"""NewestFrame: a worker thread that always works on the newest frame."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ Frame = TypeVar('Frame')
 
 
 class NewestFrame(Generic[Frame]):
-    """Hands frames to `work` in a thread of its own; a frame that comes while it is busy replaces
-    the one that waits.
+    """Hands frames to `work` in a thread of its own.
 
-    Why a thread: an executor that describes images itself answers no service and hears no clock
-    meanwhile, and cannot tell how many images the middleware dropped behind its back. Inference and
-    OpenCV let go of the interpreter lock, so receiving goes on beside them.
+    A frame that comes while the worker is busy replaces the frame that waits.
+
+    Why a thread: while an executor describes images itself, it answers no service and receives no
+    clock. It also does not know how many images the middleware dropped in that time. Inference and
+    OpenCV release the interpreter lock, so images are received meanwhile.
     """
 
     def __init__(self, work: Callable[[Frame], None]) -> None:
-        """work: must not raise; it runs in the worker thread, one frame at a time."""
+        """Start the thread.
+
+        Args:
+            work: Runs in the worker thread, one frame at a time; it must not raise.
+        """
         self._work = work
         self._ready = threading.Condition()
         self._waiting: Frame | None = None
@@ -28,7 +33,7 @@ class NewestFrame(Generic[Frame]):
         self._thread.start()
 
     def put(self, frame: Frame) -> bool:
-        """Offer a frame; True if it replaces one that was never worked on."""
+        """Offer a frame; True if it replaces a frame that was not processed."""
         with self._ready:
             replaced = self._waiting is not None
             self._waiting = frame
@@ -36,7 +41,7 @@ class NewestFrame(Generic[Frame]):
         return replaced
 
     def stop(self) -> None:
-        """Finish the frame in work, forget the one that waits, end the thread."""
+        """Finish the present frame, discard the one that waits, and end the thread."""
         with self._ready:
             self._stopped = True
             self._waiting = None

@@ -1,8 +1,9 @@
-"""The odometry subscription, read in batches."""
+"""OdometryInput: the odometry subscription, read in batches."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from nav_msgs.msg import Odometry
@@ -14,13 +15,29 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.ros.conversions import stamp_to_ns
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
 
-DEPTH = 256  # what the middleware keeps between two readings, LOOK_PERIOD_S apart at most
+DEPTH = 256  # messages kept by the middleware between two polls, at most POLL_PERIOD_S apart
+
+
+@dataclass(frozen=True)
+class OdometryPose:
+    """Odometry at one stamp.
+
+    Attributes:
+        T_odom_child: Pose (4, 4) of the child frame in the odometry frame.
+        child_frame: Name of the child frame.
+        breaks: Number of jumps of the odometry so far. Poses before and after a jump do not
+            determine the motion between them.
+    """
+
+    T_odom_child: Array
+    child_frame: str
+    breaks: int
 
 
 class Polled(CallbackGroup):
-    """Entities that the executor leaves alone.
+    """Callback group of entities that the executor does not execute.
 
-    An executor that wakes up for each odometry message spends more on waking than on the message.
+    If the executor woke up for each odometry message, waking would cost more than the message.
     """
 
     def can_execute(self, entity: Any) -> bool:
@@ -32,13 +49,16 @@ class Polled(CallbackGroup):
         return False
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing was begun."""
+        """Do nothing: no execution begins."""
 
 
 class OdometryInput:
-    """Reads `odom` in whichever thread asks for a pose. topic: resolved name.
+    """Reads `odom` in whichever thread asks for a pose.
 
-    frames: the names (header.frame_id, child_frame_id) of the newest message, '' before it.
+    Attributes:
+        topic: Resolved name.
+        frames: header.frame_id and child_frame_id of the newest message; '' before the first.
+        received: Number of messages.
     """
 
     def __init__(self, ros_node: Node, time_jump_s: float) -> None:
@@ -48,7 +68,7 @@ class OdometryInput:
         self._ros_node = ros_node
         self._track = OdometryTrack(time_jump_s)
         self._lock = threading.Lock()
-        # Sensor data: best effort hears everybody.
+        # Best effort receives from reliable and best-effort publishers alike.
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
         )
@@ -56,23 +76,20 @@ class OdometryInput:
             Odometry, 'odom', self._received, profile, callback_group=Polled()
         )
 
-    def at(self, stamp_ns: int) -> tuple[Array, str, int] | None:
-        """T_odom_child (4, 4) at a stamp, or None, see OdometryTrack.at; the child's frame; breaks.
-
-        Poses between which there was a break tell nothing about the motion.
-        """
+    def at(self, stamp_ns: int) -> OdometryPose | None:
+        """Odometry at a stamp [ns], or None if it is not known; see OdometryTrack.at."""
         with self._lock:
             self._drain()
             T = self._track.at(stamp_ns)
-            return None if T is None else (T, self.frames[1], self._track.breaks)
+            return None if T is None else OdometryPose(T, self.frames[1], self._track.breaks)
 
     def poll(self) -> None:
-        """Take what has come, before the middleware's queue runs over."""
+        """Read what has come, before the queue of the middleware overflows."""
         with self._lock:
             self._drain()
 
     def summary(self) -> dict[str, str]:
-        """Counts as diagnostics show them."""
+        """Counts by the names that they have in diagnostics."""
         with self._lock:
             return {
                 'odometry received': str(self.received),
@@ -93,14 +110,14 @@ class OdometryInput:
             return
         handle = self._subscription.handle
         with handle:
-            for _ in range(DEPTH):  # and no more, however fast they come
+            for _ in range(DEPTH):  # a limit, in case messages come faster than they are read
                 taken = handle.take_message(Odometry, False)
                 if taken is None:
                     return
                 self._add(taken[0])
 
     def _received(self, message: Odometry) -> None:
-        # Of an executor that does not ask callback groups.
+        # Called by an executor that ignores callback groups.
         with self._lock:
             self._add(message)
 

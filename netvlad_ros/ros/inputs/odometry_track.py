@@ -1,4 +1,4 @@
-"""The last half minute of odometry, asked for at an image's stamp."""
+"""OdometryTrack: the last half minute of odometry, interpolated at the stamp of an image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from netvlad_ros.core.geometry import Array, check_pose, interpolate, pose_matri
 
 KEEP_S = 30.0
 MAX_POSES = 12_000  # 400 Hz for as long
-MAX_GAP_S = 0.5  # poses further apart than this say nothing about what was in between
-MAX_LEAD_S = 0.2  # images that come before the odometry of their time: so far it is carried on
-PACE_S = 0.1  # carried on with the motion of this long, as neighbouring poses differ by noise
-# No robot moves like this; odometry that was reset does.
+MAX_GAP_S = 0.5  # no interpolation between poses further apart than this
+MAX_LEAD_S = 0.2  # longest extrapolation, for images that come before their odometry
+PACE_S = 0.1  # extrapolation uses the motion over this time; shorter differences are noise
+# Above these limits, odometry was reset: no robot moves so fast.
 MAX_SPEED_MPS, MAX_TURN_DPS = 100.0, 2000.0
 MIN_LEAP_M, MIN_LEAP_DEG = 0.5, 20.0
 
@@ -26,8 +26,11 @@ Stamped = tuple[int, Sequence[float]]
 class OdometryTrack:
     """Poses T_odom_child in order of time, bounded in number and in time.
 
-    bad: poses that were none, and ignored. breaks: how often they went on from elsewhere; poses
-    from before and after a break tell nothing about the motion between them.
+    Attributes:
+        bad: Number of poses that were invalid and ignored.
+        last_bad: Why the last of them was invalid.
+        breaks: Number of jumps of the odometry. Poses before and after a jump do not determine the
+            motion between them.
     """
 
     def __init__(self, time_jump_s: float = 1.0) -> None:
@@ -42,9 +45,14 @@ class OdometryTrack:
         return len(self._poses)
 
     def add(self, stamp_ns: int, numbers: Sequence[float]) -> None:
-        """Append x, y, z [m], qx, qy, qz, qw. What is no pose is counted, and ignored.
+        """Append a pose.
 
-        So is a late one, uncounted: it says nothing that its neighbours do not say.
+        An invalid pose is counted and ignored. A late pose is ignored without being counted: its
+        neighbours already cover its time.
+
+        Args:
+            stamp_ns: Stamp of the pose [ns].
+            numbers: x, y, z [m], qx, qy, qz, qw.
         """
         try:
             check_pose(numbers)
@@ -63,17 +71,17 @@ class OdometryTrack:
             self._poses.popleft()
 
     def cut(self) -> None:
-        """Forget all poses: what comes now goes on from elsewhere."""
+        """Forget all poses, because the odometry jumped."""
         if self._poses:
             self.breaks += 1
             self._poses.clear()
 
     def at(self, stamp_ns: int) -> Array | None:
-        """T_odom_child (4, 4) at a stamp, or None where no odometry tells.
+        """T_odom_child (4, 4) at a stamp [ns], or None if it is not known.
 
-        Between two poses it is interpolated; they are at most MAX_GAP_S apart. Up to MAX_LEAD_S
-        after the newest one it is carried on at the pace of the last PACE_S, as odometry comes a
-        little late.
+        The pose is interpolated between two poses that are at most MAX_GAP_S apart. Odometry may
+        come later than the image: up to MAX_LEAD_S after the newest pose, it is extrapolated with
+        the motion of the last PACE_S.
         """
         after: Stamped | None = None
         for pose in reversed(self._poses):
@@ -96,7 +104,7 @@ class OdometryTrack:
 
 
 def _leaps(before: Stamped, numbers: Sequence[float], step_ns: int) -> bool:
-    """Whether a robot cannot have come from one pose to the next so fast."""
+    """Whether the motion from one pose to the next is faster than any robot's."""
     moved_m = math.dist(before[1][:3], numbers[:3])
     cosine = abs(sum(a * b for a, b in zip(before[1][3:], numbers[3:], strict=True)))
     turned_deg = math.degrees(2.0 * math.acos(min(cosine, 1.0)))

@@ -1,20 +1,35 @@
-"""When an accepted match is an event: the first fix, or one after being lost or carried off."""
+"""FixEvents: which accepted matches are also published on initial_pose."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-SIGMAS = 3.0  # by which each of two positions may be off
+from netvlad_ros.core.pose.prior import PosePrior
+
+SIGMAS = 3.0  # largest error of each of two positions, in standard deviations
 
 
 @dataclass(frozen=True)
 class Fix:
-    """Where the robot was found: position x, y, z [m] and its largest standard deviation [m]."""
+    """A position at which the robot was localized.
+
+    Attributes:
+        stamp_ns: Stamp of the image [ns].
+        position: x, y, z in the map frame [m].
+        sigma_m: The largest of the three standard deviations [m].
+    """
 
     stamp_ns: int
     position: tuple[float, float, float]
     sigma_m: float
+
+    @classmethod
+    def of_prior(cls, stamp_ns: int, prior: PosePrior) -> Fix:
+        """The fix of a pose prior at a stamp [ns]."""
+        x, y, z = prior.T[:3, 3].tolist()
+        sigma_m = math.sqrt(max(prior.covariance.diagonal()[:3].tolist()))
+        return cls(stamp_ns, (x, y, z), sigma_m)
 
     def can_follow(self, before: Fix, max_speed_mps: float) -> bool:
         """Whether a robot of such speed [m/s] can have been at both."""
@@ -24,30 +39,51 @@ class Fix:
 
 
 class FixEvents:
-    """Decides which priors also go to initial_pose. Every message there re-initialises AMCL, so a
-    prior is an event only at the first fix after start or reset, at the first after being lost, and
-    where the robot turns out to have been carried off: two fixes that can follow each other, but
-    not the one before. A single such fix may be a wrong match, and is none.
+    """Decides which priors are also published on initial_pose.
+
+    Every message on initial_pose re-initialises AMCL. A prior is therefore an event in three cases:
+
+    - It is the first fix after start or reset.
+    - It is the first fix after the robot was lost.
+    - The robot was kidnapped: this fix and the one before can follow each other, but neither can
+      follow the fixes before them. A single such fix may be a wrong match and is no event.
     """
 
     def __init__(self) -> None:
         self._pending = True
-        self._last_ns: int | None = None  # stamp of the last fix, wherever
+        self._last_ns: int | None = None  # stamp of the last fix, at any position
         self._last: Fix | None = None
         self._elsewhere: Fix | None = None  # one that cannot follow the last
         self._last_stamp_ns: dict[str, int] = {}
 
     def step_s(self, camera: str, stamp_ns: int) -> float:
-        """Note an image's stamp; seconds since that camera's one before, 0 of its first.
+        """Note the stamp of an image.
 
-        Each camera has a time of its own: a slow machine answers one long after the other.
+        Each camera has its own sequence of stamps, because a slow machine may answer images of
+        several cameras out of order.
+
+        Args:
+            camera: Name of the camera.
+            stamp_ns: Stamp of the image [ns].
+
+        Returns:
+            Seconds since the camera's previous image; 0 for its first image.
         """
         last = self._last_stamp_ns.get(camera, stamp_ns)
         self._last_stamp_ns[camera] = stamp_ns
         return (stamp_ns - last) / 1e9
 
     def is_event(self, fix: Fix, lost_after_s: float, max_speed_mps: float) -> bool:
-        """Note a fix; True if it is an event that nobody has been told of yet."""
+        """Note a fix.
+
+        Args:
+            fix: The fix.
+            lost_after_s: Without a fix for longer than this, the robot is lost [s].
+            max_speed_mps: Largest speed of the robot [m/s].
+
+        Returns:
+            Whether the fix is an event, or an earlier event has not been published yet.
+        """
         last_ns, self._last_ns = self._last_ns, fix.stamp_ns
         elsewhere, self._elsewhere = self._elsewhere, None
         is_lost = last_ns is not None and fix.stamp_ns - last_ns > lost_after_s * 1e9
@@ -60,6 +96,6 @@ class FixEvents:
         self._pending |= is_lost
         return self._pending
 
-    def told(self) -> None:
-        """The event was published to somebody; until then every fix is one."""
+    def published(self) -> None:
+        """Note that the event was published to a subscriber; until then every fix is an event."""
         self._pending = False

@@ -1,4 +1,4 @@
-"""What happened to the frames: counts, latencies, the last trouble."""
+"""FrameStatistics: counts, latencies and the last error of a camera stream."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ import numpy as np
 
 from netvlad_ros.core.decision.match import Match
 
-WINDOW = 500  # frames over which latencies are judged
+WINDOW = 500  # frames over which percentiles of latencies are computed
 
 
 @dataclass
 class FrameStatistics:
-    """Counts since activation. Written by two threads, hence the lock in each method."""
+    """Counts since activation; two threads write them.
+
+    Attributes:
+        received: Images that came.
+        dropped: Images that were replaced by a newer one before they were processed.
+        processed: Images that were answered.
+        accepted: Answers with a prior.
+        bad: Images that could not be used.
+        unverified: Answers whose verification was skipped.
+        last_bad: Why the last bad image could not be used.
+        last_verification_note: What the last verification reported.
+        last_elsewhere: The last probability of "elsewhere".
+    """
 
     received: int = 0
     dropped: int = 0
@@ -26,35 +38,40 @@ class FrameStatistics:
     last_bad: str = ''
     last_verification_note: str = ''
     last_elsewhere: str = ''
-    _bad_told: int = 0
+    _bad_reported: int = 0
     _latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _processing_ms: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _timings_ms: dict[str, deque[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_received(self, dropped: bool) -> None:
-        """A frame came in; dropped: it replaced one that was never worked on."""
+        """Count a received frame; dropped: it replaced one that was not processed."""
         with self._lock:
             self.received += 1
             self.dropped += dropped
 
     def count_bad(self, reason: str) -> None:
-        """A frame could not be used."""
+        """Count a frame that could not be used, and why."""
         with self._lock:
             self.bad += 1
             self.last_bad = reason
 
     def take_new_bad(self) -> int:
-        """How many bad frames came since the last call."""
+        """Number of bad frames since the last call."""
         with self._lock:
-            new, self._bad_told = self.bad - self._bad_told, self.bad
+            new, self._bad_reported = self.bad - self._bad_reported, self.bad
             return new
 
     def count_processed(
         self, match: Match, *, accepted: bool, latency_ms: float, processing_ms: float
     ) -> None:
-        """A frame was answered. latency: from image stamp, processing: from reception, both to
-        publication.
+        """Count an answered frame.
+
+        Args:
+            match: The answer.
+            accepted: Whether a prior was published.
+            latency_ms: From the image's stamp to publication [ms].
+            processing_ms: From reception to publication [ms].
         """
         note = match.verification.note if match.verification is not None else ''
         with self._lock:
@@ -69,7 +86,7 @@ class FrameStatistics:
                 self._timings_ms.setdefault(stage, deque(maxlen=WINDOW)).append(value)
 
     def summary(self) -> dict[str, str]:
-        """Counts and percentiles as diagnostics show them."""
+        """Counts and percentiles by the names that they have in diagnostics."""
         with self._lock:
             rows = {
                 'images received': str(self.received),

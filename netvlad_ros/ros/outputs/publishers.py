@@ -1,4 +1,4 @@
-"""All publishers of the node, and what goes out for one answered image."""
+"""All publishers of the node, and Answer: what is published for one answered image."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from visualization_msgs.msg import MarkerArray
 
 from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros.ros.conversions import descriptor_message
-from netvlad_ros.ros.outputs.visuals import candidate_markers, match_image
+from netvlad_ros.ros.outputs.visuals import candidate_markers, match_image_message
 from netvlad_ros_msgs.msg import GlobalDescriptor, PlaceMatch
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -25,25 +26,33 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 @dataclass(frozen=True)
 class Answer:
-    """One answered image, ready to go out.
+    """One answered image, with the messages that are published for it.
 
-    prior: None if there is nothing to believe, or the last of `notes` says why the pose is not
-    known. notes: what was amiss, in words; they are part of the message's reason.
+    Attributes:
+        match: The answer of the localizer.
+        message: The match as message.
+        prior: Pose of base or camera as `pose_of` says. None if the match is not accepted, or if
+            the mount is not known; then the last of `notes` says why.
+        prior_message: The prior as message; None without prior.
+        place_map: The map that the image was localized on.
+        notes: What went wrong, in words; they are part of the message's reason.
     """
 
     match: Match
     message: PlaceMatch
-    prior: PoseWithCovarianceStamped | None
+    prior: PosePrior | None
+    prior_message: PoseWithCovarianceStamped | None
     place_map: PlaceMap
     notes: tuple[str, ...]
 
 
 class Publishers:
-    """Lifecycle publishers: silent unless the node is active."""
+    """Lifecycle publishers: they publish only while the node is active."""
 
     def __init__(self, ros_node: LifecycleNode) -> None:
         def publisher(kind: type, topic: str) -> Any:
-            # Reliable: it serves subscribers of either kind, and these messages are small or few.
+            # Reliable publishers serve reliable and best-effort subscribers alike.
+            # These messages are small or few.
             return ros_node.create_lifecycle_publisher(kind, topic, RELIABLE)
 
         self._ros_node = ros_node
@@ -55,19 +64,19 @@ class Publishers:
         self._match_image = publisher(Image, 'match_image')
 
     def publish(self, answer: Answer) -> None:
-        """The match always; the prior if there is one."""
-        if answer.prior is not None:
-            self._pose_prior.publish(answer.prior)
+        """Publish the match, and the prior if there is one."""
+        if answer.prior_message is not None:
+            self._pose_prior.publish(answer.prior_message)
         self._place_match.publish(answer.message)
 
     def publish_descriptor(self, match: Match, image_header: Header) -> None:
-        """The descriptor with the image's header."""
+        """Publish the descriptor of an image with the image's header."""
         self._descriptor.publish(descriptor_message(match, image_header))
 
     def publish_initial_pose(self, prior: PoseWithCovarianceStamped) -> bool:
-        """Tell the listeners of initial_pose; False if there is none yet, so that it is told again.
+        """Publish on initial_pose; False if nobody subscribes yet.
 
-        AMCL often comes up after the first fix; it must get the next one.
+        AMCL often starts after the first fix. In that case it must receive the next one.
         """
         if self._initial_pose.get_subscription_count() == 0:
             return False
@@ -75,12 +84,14 @@ class Publishers:
         return True
 
     def publish_visuals(self, answer: Answer, rgb: NDArray[np.uint8]) -> None:
-        """Pictures for people, drawn only when someone looks."""
+        """Draw and publish candidate markers and match image, each only if it has a subscriber."""
         if self._candidates.get_subscription_count():
             self._candidates.publish(candidate_markers(answer.match, answer.message.header))
         if self._match_image.get_subscription_count():
             header = Header(stamp=answer.message.header.stamp, frame_id=answer.message.camera_frame)
-            self._match_image.publish(match_image(answer.match, rgb, answer.place_map, header))
+            self._match_image.publish(
+                match_image_message(answer.match, rgb, answer.place_map, header)
+            )
 
     def close(self) -> None:
         """Destroy the publishers."""

@@ -1,4 +1,4 @@
-"""Candidate markers, and the query beside its match."""
+"""Candidate markers, and the match image: the query beside the best map image."""
 
 from __future__ import annotations
 
@@ -26,13 +26,38 @@ COLOURS = {
     Status.AMBIGUOUS: (0.95, 0.6, 0.0),
     Status.NO_MATCH: (0.8, 0.1, 0.1),
 }
-# An arrow points along x, a camera along z: its axes (x, y, z) are turned to (z, -x, -y).
+# An arrow points along x, a camera along z. The axes (x, y, z) become (z, -x, -y).
 R_CAM_ARROW = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+HEIGHT_PX = 240  # of the match image
+INLIER = (90, 255, 90)
+SAME_ASPECT = 0.02  # aspect ratios that differ by less than this are taken to be equal
+MAX_LINES = 40
+
+
+@dataclass(frozen=True)
+class MatchImage:
+    """The query image, and right of it the best map image, if the map has its thumbnail.
+
+    All sizes are width and height [px].
+
+    Attributes:
+        image: uint8 (HEIGHT_PX, W, 3) RGB.
+        query: Size of the query in `image`.
+        query_full: Size of the query itself.
+        mapped: Size of the map image in `image`; None without map image.
+    """
+
+    image: NDArray[np.uint8]
+    query: tuple[int, int]
+    query_full: tuple[int, int]
+    mapped: tuple[int, int] | None
 
 
 def candidate_markers(match: Match, header: Header) -> MarkerArray:
-    """An arrow along the optical axis of every candidate, the less similar, the fainter, and one of
-    the estimated pose, which is large if it is accepted.
+    """Arrows along the optical axes of all candidates and of the estimated pose.
+
+    Arrows of less similar candidates are more transparent. The arrow of the estimated pose is
+    larger if the match is accepted.
     """
     red, green, blue = COLOURS[match.status]
     markers = [Marker(header=header, ns='candidates', action=Marker.DELETEALL)]
@@ -45,18 +70,26 @@ def candidate_markers(match: Match, header: Header) -> MarkerArray:
     return MarkerArray(markers=markers)
 
 
-def match_image(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap, header: Header) -> Image:
-    """rgb8 picture: the query, and right of it the best candidate's thumbnail if the map has one.
+def match_image_message(
+    match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap, header: Header
+) -> Image:
+    """The match image as message (rgb8).
 
-    Lines join features that agree geometrically. A frame in the verdict's colour, and the
-    verdict in words below.
+    Lines connect features that agree geometrically. The frame has the colour of the verdict, and
+    the verdict stands below in words.
+
+    Args:
+        match: The answer for the image.
+        rgb: The image, uint8 (H, W, 3) RGB.
+        place_map: The map that it was localized on.
+        header: Header of the message.
     """
-    picture = panels(match, rgb, place_map)
+    picture = match_image(match, rgb, place_map)
     draw_inliers(picture, match, place_map)
     colour = tuple(round(255 * part) for part in COLOURS[match.status])
     framed = cv2.copyMakeBorder(picture.image, 4, 24, 4, 4, cv2.BORDER_CONSTANT, value=colour)
     origin = (8, framed.shape[0] - 8)
-    cv2.putText(framed, _words(match), origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
+    cv2.putText(framed, _caption(match), origin, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
     height, width = framed.shape[:2]
     return Image(
         header=header,
@@ -68,7 +101,7 @@ def match_image(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap, heade
     )
 
 
-def _words(match: Match) -> str:
+def _caption(match: Match) -> str:
     words = [match.status.value]
     if match.candidates:
         best = match.candidates[0]
@@ -96,28 +129,10 @@ def _arrow(
     )
 
 
-HEIGHT_PX = 240
-INLIER = (90, 255, 90)
-SAME_ASPECT = 0.02
-MAX_LINES = 40
-
-
-@dataclass(frozen=True)
-class MatchImage:
-    """image: uint8 (HEIGHT_PX, W, 3). Sizes are width and height [px]: of the query panel on the
-    left, of the query image in full, of the map image's panel (None where there is none).
-    """
-
-    image: NDArray[np.uint8]
-    query: tuple[int, int]
-    query_full: tuple[int, int]
-    mapped: tuple[int, int] | None
-
-
-def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> MatchImage:
-    """rgb (H, W, 3) and, right of it, the best candidate's thumbnail if the map has one."""
+def match_image(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> MatchImage:
+    """The image rgb (H, W, 3) beside the thumbnail of the best candidate, without lines."""
     left, thumbnail = _fit(rgb), None
-    # It may have been deleted behind our back; the match itself does not depend on it.
+    # The thumbnail may have been deleted meanwhile; the match does not depend on it.
     with suppress(NetvladError):
         if match.candidates:
             thumbnail = read_thumbnail(place_map, match.candidates[0].index)
@@ -129,7 +144,10 @@ def panels(match: Match, rgb: NDArray[np.uint8], place_map: PlaceMap) -> MatchIm
 
 
 def draw_inliers(picture: MatchImage, match: Match, place_map: PlaceMap) -> None:
-    """Mark the features of query and best candidate that agree geometrically, and join some."""
+    """Mark the features of query and best candidate that agree geometrically.
+
+    At most MAX_LINES of them are connected by lines.
+    """
     verification, store = match.verification, place_map.features
     if verification is None or store is None or picture.mapped is None:
         return
@@ -150,7 +168,7 @@ def draw_inliers(picture: MatchImage, match: Match, place_map: PlaceMap) -> None
     ends[:, 0] += picture.query[0]
     for spot in np.vstack([starts, ends]).round().astype(int).tolist():
         cv2.circle(picture.image, spot, 2, INLIER, 1, cv2.LINE_AA)
-    # More lines than this hide what they join; half transparent for the same reason.
+    # More lines hide the features that they connect. They are transparent for the same reason.
     some = np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_LINES)).astype(int)
     lines = picture.image.copy()
     for i in some:
@@ -162,10 +180,10 @@ def draw_inliers(picture: MatchImage, match: Match, place_map: PlaceMap) -> None
 def _full_size(
     picture: MatchImage, keypoints: NDArray[np.float32], place_map: PlaceMap
 ) -> tuple[float, float]:
-    """Width and height of the map image in full, where its keypoints are.
+    """Full size of the map image, width and height [px], to which its keypoints refer.
 
-    Without the mapping camera it is taken to be that of the query if the keypoints fit into it,
-    else as large as the outermost keypoints.
+    If the map has no camera, the size is estimated. It is the size of the query if the keypoints
+    fit into it, else the extent of the keypoints.
     """
     assert picture.mapped is not None
     if place_map.camera is not None:
@@ -182,7 +200,7 @@ def _full_size(
 def _scaled(
     pixels: NDArray[np.float32], full: tuple[float, float], panel: tuple[int, int]
 ) -> NDArray[np.float64]:
-    # Pixel centres sit at whole numbers.
+    # Pixel centres have integer coordinates.
     return (pixels + 0.5) * (np.array(panel) / np.array(full)) - 0.5
 
 

@@ -12,7 +12,8 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 SHARE = Path(get_package_share_directory('netvlad_ros'))
 PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
-# Names of Nav2's launch files first. Those without a default here leave the parameter file its say.
+# Arguments that Nav2's launch files also have come first.
+# An argument with an empty default does not override the parameter file.
 ARGUMENTS = {
     'namespace': ('', 'namespace of the node and its topics'),
     'map': ('', 'map folder: a path, file:// or package:// (overrides params_file)'),
@@ -29,7 +30,7 @@ ARGUMENTS = {
 
 
 def localize_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The node, with the arguments that were given on top of the parameter file."""
+    """The node; arguments that were given override the parameter file."""
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
     overrides: dict[str, str | bool] = {
         name: given[name] for name in ('map', 'model') if given[name]
@@ -54,9 +55,10 @@ def localize_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; the node brings itself up (its parameter autostart).
+    """Declare the arguments and start the node.
 
-    Doing that in the node rather than with launch events also covers a respawn and `ros2 run`.
+    The node activates itself (its parameter autostart). Launch events could do that too, but not
+    after a respawn and not with `ros2 run`.
     """
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
@@ -64,7 +66,7 @@ def generate_launch_description() -> LaunchDescription:
     ]
     profiles = []
     if PROFILES not in os.environ:
-        # Without it Fast DDS loses most large best-effort images: see the file.
+        # Without this file, Fast DDS loses most large best-effort images; the file says why.
         path = str(SHARE / 'config' / 'fastdds.xml')
         profiles = [SetEnvironmentVariable(PROFILES, path)]
     return LaunchDescription([*arguments, *profiles, OpaqueFunction(function=localize_node)])

@@ -144,7 +144,7 @@ class NodeProcess:
 
 
 class Client:
-    """Publishes images into a node's namespace and keeps all that comes out."""
+    """Publishes images into a node's namespace and keeps everything that the node publishes."""
 
     def __init__(self, node: NodeProcess) -> None:
         self.process = node
@@ -183,7 +183,7 @@ class Client:
             if value:
                 return value
             said = self.process.said()
-            assert time.monotonic() < end, f'waited in vain {what}; the node said:\n{said}'
+            assert time.monotonic() < end, f'timed out waiting {what}; the node said:\n{said}'
             assert self.process.process.poll() is None, f'the node died:\n{said}'
             self.executor.spin_once(timeout_sec=0.05)
 
@@ -236,7 +236,7 @@ class Client:
         return self.call(Trigger, 'reset')
 
     def match_of(self, publisher, message, timeout_s: float = 15.0) -> PlaceMatch:
-        """Publish until the node's answer with this stamp arrives: discovery takes its time."""
+        """Publish until the answer with this stamp arrives, because discovery takes some time."""
         wanted = (message.header.stamp.sec, message.header.stamp.nanosec)
 
         def answers():
@@ -254,7 +254,7 @@ class Client:
         return answers()[0]
 
     def heard_as(self, topic: str = 'image') -> list[ReliabilityPolicy]:
-        """Reliability of each image subscription that is not ours."""
+        """Reliability of each image subscription of the node."""
         return [e.qos_profile.reliability for e in self.ros.get_subscriptions_info_by_topic(topic)]
 
     def close(self) -> None:
@@ -271,12 +271,12 @@ class Client:
 
 @pytest.fixture
 def bench(tiny_world, tmp_path):
-    """Start nodes on the tiny world's model and map; all are interrupted in the end."""
+    """Starts nodes on the tiny world's model and map; all are interrupted at the end."""
     started = []
 
     def start(*arguments, **parameters):
         defaults = {'model': tiny_world / 'model.onnx', 'map': tiny_world / 'map'}
-        # One place makes the prior: then its pose is known exactly.
+        # With one place in the prior, its pose is known exactly.
         merged = {**defaults, 'autostart': True, 'prior_places': 1, **parameters}
         node = NodeProcess(tmp_path / f'{len(started)}.log', *arguments, **merged)
         client = Client(node)
@@ -296,7 +296,7 @@ def xyz_quat(message) -> np.ndarray:
 
 
 def passes_nav2_validator(message) -> bool:
-    """What nav2's validateMsg asks of a PoseWithCovarianceStamped."""
+    """Whether nav2's validateMsg accepts a PoseWithCovarianceStamped."""
     values = xyz_quat(message)
     covariance = np.array(message.pose.covariance)
     return bool(

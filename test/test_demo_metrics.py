@@ -1,4 +1,4 @@
-"""The demo judges what came back: truth, stamps, and when it has to fail."""
+"""Metrics of the demonstration: true poses, stamps, and when it has to fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 pytest.importorskip('netvlad_ros_msgs', reason='the messages are not built: run make setup')
 
 from netvlad_ros.demo.collector import ReceivedMatch, ReceivedPrior
-from netvlad_ros.demo.demo_metrics import judge
+from netvlad_ros.demo.demo_metrics import score_answers
 
 
 def at(x: float) -> np.ndarray:
@@ -57,22 +57,22 @@ def answers(truth: dict[int, float], *, best: dict[int, int], priors: dict[int, 
     )
 
 
-def judged(place_map, truth, **kwargs):
+def scored(place_map, truth, **kwargs):
     published = [(i, 100 + i) for i in truth]
-    return judge(
+    return score_answers(
         published, {i: at(x) for i, x in truth.items()}, place_map, answers(truth, **kwargs)
     )
 
 
 def test_a_good_drive_passes_with_the_error_of_the_base(place_map):
     truth = {0: 2.1, 1: 5.0, 2: 30.0}
-    metrics = judged(place_map, truth, best={0: 2, 1: 5, 2: 7}, priors={0: 1.8, 1: 4.5})
+    metrics = scored(place_map, truth, best={0: 2, 1: 5, 2: 7}, priors={0: 1.8, 1: 4.5})
     metrics.check_answers()
     metrics.check_localization()
-    figures = metrics.metrics
-    assert (figures['answerable'], figures['recall_at_1'], figures['never_mapped']) == (2, 1.0, 1)
-    assert figures['pose_error_m']['median'] == pytest.approx(0.1)  # 0.2 m and 0 m
-    assert figures['accepted_wrong'] == 0
+    values = metrics.values
+    assert (values['answerable'], values['recall_at_1'], values['never_mapped']) == (2, 1.0, 1)
+    assert values['pose_error_m']['median'] == pytest.approx(0.1)  # 0.2 m and 0 m
+    assert values['accepted_wrong'] == 0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_good_drive_passes_with_the_error_of_the_base(place_map):
     ],
 )
 def test_a_drive_that_is_not_localized_fails_with_the_reason(place_map, best, priors, complaint):
-    metrics = judged(place_map, {0: 2.1, 1: 5.0, 2: 30.0}, best=best, priors=priors)
+    metrics = scored(place_map, {0: 2.1, 1: 5.0, 2: 30.0}, best=best, priors=priors)
     with pytest.raises(NetvladError, match=complaint):
         metrics.check_localization()
 
@@ -95,10 +95,10 @@ def test_answers_must_carry_the_stamps_of_published_images(place_map):
     collected = answers({0: 2.0}, best={0: 2}, priors={})
     collected.matches[55] = collected.matches[100]
     with pytest.raises(NetvladError, match='1 answers carry a stamp'):
-        judge([(0, 100)], {0: at(2.0)}, place_map, collected).check_answers()
+        score_answers([(0, 100)], {0: at(2.0)}, place_map, collected).check_answers()
 
 
 def test_silence_is_a_failure_even_without_truth(place_map):
     collected = answers({}, best={}, priors={})
     with pytest.raises(NetvladError, match='not one was answered'):
-        judge([(0, 100)], {}, place_map, collected).check_answers()
+        score_answers([(0, 100)], {}, place_map, collected).check_answers()

@@ -1,4 +1,4 @@
-"""The node as a real process over DDS: images in, matches and priors out, orders obeyed."""
+"""The node as a process over DDS: images in, matches and priors out, services and lifecycle."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_images_become_matches_and_priors(bench, tiny_world):  # noqa: F811
         np.testing.assert_allclose(xyz_quat(prior), pose_vector(T_map_base), atol=1e-6)
         assert prior.header.stamp == match.header.stamp
         assert passes_nav2_validator(prior)
-    # A stream of priors, one event.
+    # Many priors are one event.
     assert len(client.initial_poses) == 1
 
     match = client.match_of(camera, image_message(picture(999), 110.0))
@@ -85,7 +85,7 @@ def test_images_become_matches_and_priors(bench, tiny_world):  # noqa: F811
     assert int(found['images received']) >= 5
 
     node.process.send_signal(signal.SIGINT)
-    assert node.stop() == 0, 'a second interrupt does not tear the clean-up'
+    assert node.stop() == 0, 'a second interrupt does not stop the clean-up'
 
 
 def test_bad_messages_are_counted_and_survived(bench):  # noqa: F811
@@ -230,7 +230,7 @@ def test_bad_model_stops_configure_and_not_the_node(bench, tiny_world):  # noqa:
     node, client = bench(model='/nowhere/model.onnx', top_k=0)
     assert client.state() == 'unconfigured'
     assert 'top_k' in node.said()
-    assert not client.change_state('activate'), 'an impossible order is refused, and survived'
+    assert not client.change_state('activate'), 'an impossible transition is refused, and the node survives'
     assert client.set_parameter('top_k', 4).successful
     assert not client.change_state('configure')
     assert node.said().count('/nowhere/model.onnx does not exist') == 1
@@ -280,7 +280,7 @@ def test_no_image_is_lost_while_the_subscription_changes(bench):  # noqa: F811
     client.spin(0.5)
     assert client.heard_as() == [RELIABLE]
     answered = [round(stamp_s(m), 3) for m in client.matches]
-    # What is published before both sides have found each other may be lost, nothing after it.
+    # Images that are published before both sides have discovered each other may be lost.
     assert len(answered) >= len(stamps) - 2
     assert answered == [round(stamp, 3) for stamp in stamps[-len(answered) :]]  # each once
     assert 'reliable' in node.said()

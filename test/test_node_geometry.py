@@ -1,4 +1,4 @@
-"""The node over DDS with what geometry needs: camera_info, odometry, several cameras, pictures."""
+"""The node over DDS with camera_info, odometry, several cameras, and the match image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def odometry(at_s, x, *, qw=1.0, child='base_link'):
     return message
 
 
-def test_camera_info_of_no_use_weakens_the_answer_and_says_so(bench):  # noqa: F811
+def test_unusable_camera_info_weakens_the_answer_and_the_reason_names_it(bench):  # noqa: F811
     node, client = bench()
     camera, info = client.publisher(), client.publisher(CameraInfo, 'camera_info')
 
@@ -68,12 +68,12 @@ def test_camera_info_of_no_use_weakens_the_answer_and_says_so(bench):  # noqa: F
     for message, stamp, words in (
         (camera_info(WIDTH, WIDTH), 2.0, 'its shape differs'),
         (camera_info(model='crystal_ball'), 4.0, "'crystal_ball' is unknown"),
-        (camera_info(focal=0.0), 5.0, 'crystal_ball'),  # not even looked at: the last sound one
+        (camera_info(focal=0.0), 5.0, 'crystal_ball'),  # ignored: the last valid one is used
     ):
         assert words in answer_with(message, stamp, words)
     for stamp, message in (
         (6.0, camera_info()),
-        (7.0, camera_info(10 * WIDTH, 10 * HEIGHT, frame='other_camera')),  # resized on the way
+        (7.0, camera_info(10 * WIDTH, 10 * HEIGHT, frame='other_camera')),  # the images were resized
     ):
         state = f'in use: plumb_bob, {WIDTH}x{HEIGHT}'
         assert 'camera_info' not in answer_with(message, stamp, state)
@@ -106,7 +106,7 @@ def test_odometry_is_used_where_it_can_be(bench):  # noqa: F811
         (50.0, 'camera', 'in use'),
     ):
         poses = [odometry(at_s + 0.1 * i, 1.0, child=child) for i in range(3)]
-        moves(at_s, 'of no use', *poses)  # it went on from elsewhere: no motion between
+        moves(at_s, 'of no use', *poses)  # it jumped: no motion is known
         moves(at_s + 0.1, words)
     assert client.set_parameter('use_odom', False).successful
     client.wait(lambda: not odom.get_subscription_count(), what='for the subscription to end')
@@ -118,7 +118,7 @@ def numbers(T) -> str:
 
 
 def test_two_cameras_make_one_answer(bench):  # noqa: F811
-    """A rear camera looks at place 3 while the front one looks at place 2: mounts that fit that."""
+    """The mounts are such that the rear camera shows place 3 while the front one shows place 2."""
     T_ref_cam = invert(pose(x=2 * STEP_M, yaw_deg=20)) @ pose(x=3 * STEP_M, yaw_deg=30)
     mounts = {'front': T_BASE_CAM, 'rear': T_BASE_CAM @ T_ref_cam}
     parameters = {f'{name}.T_base_cam': numbers(T) for name, T in mounts.items()}

@@ -63,7 +63,7 @@ def test_the_file_lists_every_parameter_with_its_default_and_unit():
         assert ('(fixed)' in line[1]) == entry.metadata.get('fixed', False), name
 
 
-def test_no_parameter_has_two_homes():
+def test_no_parameter_is_in_both_configurations():
     names = [f.name for c in (NodeConfig, LocalizerConfig) for f in dataclasses.fields(c)]
     assert len(names) == len(set(names))
 
@@ -266,7 +266,7 @@ def turn(yaw_deg, x=0.0):
     return pose_vector(pose(x=x, yaw_deg=yaw_deg)).tolist()
 
 
-def test_odometry_is_interpolated_and_never_far():
+def test_odometry_is_interpolated_and_extrapolated_a_little():
     track = OdometryTrack(time_jump_s=1.0)
     assert track.at(0) is None
     for i in range(11):
@@ -277,9 +277,9 @@ def test_odometry_is_interpolated_and_never_far():
     assert track.at(11 * S + S // 2) is None, 'too far ahead of the odometry'
     assert track.at(10 * S - 1) is None
     track.add(13 * S, turn(0.0))
-    assert track.at(12 * S) is None, 'a gap says nothing'
+    assert track.at(12 * S) is None, 'a gap is not interpolated'
     track.add(12 * S + S // 2, turn(0.0))
-    assert len(track) == 1, 'late ones are left out'
+    assert len(track) == 1, 'late poses are ignored'
 
 
 def test_odometry_is_bounded_counted_and_begins_again():
@@ -291,26 +291,26 @@ def test_odometry_is_bounded_counted_and_begins_again():
     for numbers in ([0.0] * 7, [float('nan')] + [0.0] * 5 + [1.0], [1e12] + [0.0] * 5 + [1.0]):
         track.add(last, numbers)
     assert track.bad == 3
-    assert track.at(last) is not None, 'from the ones before'
+    assert track.at(last) is not None, 'from the poses before'
     track.add(5 * S, turn(0.0))
     assert (len(track), track.breaks) == (1, 1)
 
 
-def test_odometry_that_goes_on_from_elsewhere_is_cut():
+def test_odometry_that_jumps_is_cut():
     track = OdometryTrack(time_jump_s=1.0)
     track.cut()
-    assert not track.breaks, 'nothing was before'
+    assert not track.breaks, 'there was no pose before'
 
     def breaks_after(stamp_s, numbers):
         track.add(int(stamp_s * S), numbers)
         return track.breaks
 
     assert breaks_after(1.0, turn(0.0)) == 0
-    assert breaks_after(1.02, turn(10.0, x=0.4)) == 0, 'fast, but robots are'
+    assert breaks_after(1.02, turn(10.0, x=0.4)) == 0, 'fast, but possible'
     assert breaks_after(1.04, turn(10.0, x=9.0)) == 1, 'reset'
     assert track.at(int(1.03 * S)) is None
     assert breaks_after(1.06, turn(170.0, x=9.0)) == 2
-    assert breaks_after(3.0, turn(170.0, x=9.0)) == 3, 'who knows what was meanwhile'
+    assert breaks_after(3.0, turn(170.0, x=9.0)) == 3, 'a gap of two seconds'
     assert breaks_after(3.1, turn(170.0, x=9.1)) == 3
     assert track.at(int(3.1 * S)) is not None
 
@@ -340,7 +340,7 @@ def test_a_rig_places_each_camera_and_its_motion():
         odometry = None if T is None else OdometryPose(T, child, 0)
         return rig.place(rig.mounts(context, None, config), odometry)
 
-    assert 'no image of the reference' in placed('rear').why_alone, 'of whose frame would TF tell?'
+    assert 'no image of the reference' in placed('rear').why_alone, 'TF needs its frame_id'
     mounts.source = 'parameter'
     assert not placed('rear').why_alone
     front = placed('front', pose(x=10.0))
@@ -380,7 +380,7 @@ class Listener:
         self.resets += 1
 
 
-def test_a_leap_of_the_odometry_is_kept_from_the_belief_whatever_comes_between(monkeypatch):
+def test_a_jump_of_the_odometry_never_moves_the_belief(monkeypatch):
     mounts, listener = Mounts(), Listener()
     mounts.source = 'parameter'
     shared_localizer = SharedLocalizer(listener, Rig(mounts))
@@ -455,7 +455,7 @@ class NodeParts:
 def test_a_run_begins_afresh_and_publishes_each_event_once():
     node = NodeParts()
     session = Session(node, node, node, NodeConfig)
-    assert node.resets == 1, 'activated anew, anywhere'
+    assert node.resets == 1, 'it may have been moved while inactive'
 
     def locate(stamp_s, x):
         node.x = x
@@ -523,7 +523,7 @@ def test_a_fix_has_position_and_sigma_of_the_prior():
     assert fix.sigma_m == pytest.approx(0.3)
 
 
-def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
+def test_nothing_is_drawn_without_a_subscriber(monkeypatch):
     drawn, listeners = [], {'n': 0}
 
     def draw(*_):
@@ -549,13 +549,13 @@ def test_nothing_is_drawn_while_nobody_looks(monkeypatch):
     ('camera', 'width', 'outermost'),
     [
         (SimpleNamespace(width=320, height=240), 320, (200, 150)),  # the map says how large
-        (None, 640, (600, 440)),  # of the query's size, it seems
+        (None, 640, (600, 440)),  # estimated: of the query's size
         (None, 1280, (1279, 900)),  # beyond the query: a larger camera
         (None, 160, (159, 119)),  # well within: a smaller one
     ],
 )
 def test_inliers_are_drawn_where_they_are(camera, width, outermost):
-    """A feature in the middle of the query, and one in that of a map image of some width."""
+    """A feature in the middle of the query, and one in the middle of a map image."""
     middle = np.array([[width / 2, width * 3 / 8], outermost], np.float32)
     features = SimpleNamespace(keypoints=np.array([[320, 240]], np.float32))
     evidence = SimpleNamespace(rank=3, matches=np.array([[0, 0]]), inliers=np.array([True]))

@@ -12,7 +12,7 @@ from netvlad_ros.core.errors import NetvladError
 
 
 def main() -> int:
-    """Exit code 0 when the second drive was localized."""
+    """Run the demonstration; the exit code is 0 if the second drive was localized."""
     parser = argparse.ArgumentParser(prog='python -m netvlad_ros.demo', description=__doc__)
     parser.add_argument('--drive', type=Path, help='map this drive (folder or bag) of your own')
     parser.add_argument('--query', type=Path, help='and localize this one on it')
@@ -24,9 +24,9 @@ def main() -> int:
         parser.error('--drive and --query go together: one is mapped, the other localized')
     if not 0 < options.rate <= 1000:
         parser.error('--rate must lie above 0 and not above 1000 images per second')
-    signal.signal(signal.SIGTERM, _interrupt)  # so that no child is left behind either
+    signal.signal(signal.SIGTERM, _interrupt)  # so that child processes are stopped, too
     try:
-        # Here, not above: the processes that render import this module and need none of ROS.
+        # Imported here: the processes that render import this module, too, and need no ROS.
         from rich.console import Console
 
         from netvlad_ros.demo.run import Demo, keep_dds_local

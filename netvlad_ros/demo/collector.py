@@ -1,4 +1,4 @@
-"""What comes back on the topics, kept by the stamp of the image it answers."""
+"""Collector: what the node publishes, by the stamp of the image that it answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,16 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class ReceivedMatch:
-    """A PlaceMatch: verdict, most similar places first, and its age at arrival."""
+    """A PlaceMatch.
+
+    Attributes:
+        status: 'accepted', 'ambiguous' or 'no_match'.
+        reason: The reason in words.
+        place_ids: place_id of the candidates, best first.
+        similarity: Cosine similarity of the first candidate; nan without candidate.
+        pose_method: How the pose was estimated.
+        latency_ms: From the image's stamp to arrival [ms].
+    """
 
     status: str
     reason: str
@@ -37,7 +46,13 @@ class ReceivedMatch:
 
 @dataclass(frozen=True)
 class ReceivedPrior:
-    """A pose prior, T (4, 4) in `frame`, and its age at arrival."""
+    """A pose prior.
+
+    Attributes:
+        T: Pose (4, 4) in `frame`.
+        frame: frame_id of the message.
+        latency_ms: From the image's stamp to arrival [ms].
+    """
 
     T: NDArray[np.float64]
     frame: str
@@ -45,7 +60,14 @@ class ReceivedPrior:
 
 
 class Collector(Node):
-    """Subscribes to everything that the localizer says."""
+    """Subscribes to everything that the node publishes.
+
+    Attributes:
+        matches: Matches by the stamp of their image [ns].
+        priors: Pose priors by stamp [ns].
+        initial_poses: Messages on initial_pose by stamp [ns].
+        diagnostics: Values of the newest diagnostics by name.
+    """
 
     def __init__(self) -> None:
         super().__init__('demo')

@@ -1,4 +1,4 @@
-"""The lifecycle node as a process of its own, started and managed as a user would."""
+"""The lifecycle node as a process of its own, started and managed as a user would do it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ _STOP_S = 5.0
 
 
 class ChildProcess:
-    """A Python module run as a process, its output in a log file; stopped when its block ends."""
+    """A Python module run as a process; it is stopped when its `with` block ends.
+
+    Attributes:
+        name: Name of the module.
+        log: File of its output.
+    """
 
     def __init__(self, module: str, arguments: list[str], log: Path) -> None:
         self.name, self.log = module.rpartition('.')[2], log
@@ -33,7 +38,7 @@ class ChildProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Interrupt, then terminate, then kill: nothing stays behind."""
+        """Interrupt, then terminate, then kill the process: none stays behind."""
         for order in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self._process.poll() is None:
                 self._process.send_signal(order)
@@ -44,11 +49,11 @@ class ChildProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the process has not ended yet."""
         return self._process.poll() is None
 
     def check(self) -> None:
-        """Raise NetvladError with its last words if it ended in failure."""
+        """Raise NetvladError with the last line of the log if the process failed."""
         if self._process.poll():
             raise self.failure(f'ended with exit code {self._process.returncode}')
 
@@ -62,7 +67,16 @@ class ChildProcess:
 def start_node(
     *, map_folder: Path, model: Path, image_topic: str, info_topic: str, pose_of: str, log: Path
 ) -> ChildProcess:
-    """Start `localize`; it waits unconfigured for its lifecycle services to be called."""
+    """Start `localize`; it waits, unconfigured, for calls of its lifecycle services.
+
+    Args:
+        map_folder: The map.
+        model: Model bundle (.onnx).
+        image_topic: Topic of the images.
+        info_topic: Topic of the camera_info.
+        pose_of: 'base' or 'camera'.
+        log: File of its output.
+    """
     parameters = {'map': map_folder.resolve(), 'model': model.resolve(), 'pose_of': pose_of}
     arguments = ['--ros-args', '-r', f'image:={image_topic}', '-r', f'camera_info:={info_topic}']
     for name, value in parameters.items():
@@ -73,7 +87,13 @@ def start_node(
 def bring_up(process: ChildProcess, caller: Node, timeout_s: float = 30.0) -> None:
     """Configure and activate the node through its lifecycle services.
 
-    Raises NetvladError, with the node's own reason, if it refuses, ends or does not answer.
+    Args:
+        process: The process of the node.
+        caller: The node that calls.
+        timeout_s: Longest time until the node is active [s].
+
+    Raises:
+        NetvladError: The node refuses, ends or does not answer; with the node's own reason.
     """
     client = caller.create_client(ChangeState, f'/{NAME}/change_state')
     deadline = time.monotonic() + timeout_s

@@ -29,15 +29,21 @@ from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros_msgs.msg import PlaceMatch
 
 _SUBSCRIBER_S = 60.0
-_ANSWER_S = 2.0  # longer than this no image is waited for
-LINGER_S = 1.0  # for the last image to be delivered before the publisher goes
+_ANSWER_S = 2.0  # longest wait for the answer to an image
+LINGER_S = 1.0  # time to deliver the last image before the publisher ends
 
 
 class Replay(Node):
-    """A camera whose pictures were taken before."""
+    """A camera that publishes recorded images."""
 
     def __init__(self, image_topic: str, info_topic: str, camera: CameraModel | None) -> None:
-        """camera: what camera_info tells; None tells nothing."""
+        """Make the publishers.
+
+        Args:
+            image_topic: Topic of the images.
+            info_topic: Topic of the camera_info.
+            camera: Content of the camera_info; None: no camera_info is published.
+        """
         super().__init__('camera')
         self._camera = camera
         self._images = self.create_publisher(Image, image_topic, qos_profile_sensor_data)
@@ -46,16 +52,24 @@ class Replay(Node):
         self.create_subscription(PlaceMatch, '/place_match', self._note_answer, 10)
 
     def wait_for_subscriber(self) -> None:
-        """Raises NetvladError if nobody listens."""
+        """Wait for a subscriber of the images. Raises NetvladError if there is none."""
         deadline = time.monotonic() + _SUBSCRIBER_S
         while not self._images.get_subscription_count():
             if time.monotonic() > deadline:
                 raise NetvladError(f'nobody subscribes to {self._images.topic_name}')
             time.sleep(0.05)
-        time.sleep(0.5)  # both sides have to know of each other
+        time.sleep(0.5)  # until both sides have discovered each other
 
     def publish(self, rgb: NDArray[np.uint8], frame: str) -> int:
-        """Publish uint8 (H, W, 3) RGB with camera_info, stamped now; the stamp [ns]."""
+        """Publish an image, stamped now, with camera_info.
+
+        Args:
+            rgb: uint8 (H, W, 3) RGB.
+            frame: frame_id of the messages.
+
+        Returns:
+            The stamp [ns].
+        """
         height, width = rgb.shape[:2]
         message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
         message.data = array('B', rgb.tobytes())  # several times faster than assigning bytes
@@ -67,7 +81,7 @@ class Replay(Node):
         return int(now.nanoseconds)
 
     def wait_for_answer(self, stamp_ns: int) -> None:
-        """Let the image of this stamp be answered, or go on after a while without."""
+        """Wait for the answer to the image of this stamp [ns], but not longer than _ANSWER_S."""
         deadline = time.monotonic() + _ANSWER_S
         while self._answered_ns < stamp_ns and (left := deadline - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
@@ -91,7 +105,17 @@ class Replay(Node):
 
 
 def replay(drive: Drive, log: Path, rate_hz: float, node: Replay) -> None:
-    """Publish every readable image, at most rate_hz; log lines `index,stamp_ns`."""
+    """Publish every readable image of a drive.
+
+    Args:
+        drive: The drive.
+        log: File of lines `index,stamp_ns`, one for each published image.
+        rate_hz: Images per second, at most.
+        node: The camera.
+
+    Raises:
+        NetvladError: Nobody subscribes to the images.
+    """
     node.wait_for_subscriber()
     due, stamp_ns = time.monotonic(), 0
     with log.open('w', encoding='utf-8', buffering=1) as lines:
@@ -103,7 +127,7 @@ def replay(drive: Drive, log: Path, rate_hz: float, node: Replay) -> None:
                 continue
             node.wait_for_answer(stamp_ns)
             time.sleep(max(0.0, due - time.monotonic()))
-            # What was lost is not caught up: no camera sends faster than its rate.
+            # Lost time is not made up: no camera publishes faster than its rate.
             due = max(due, time.monotonic() - 0.5 / rate_hz) + 1.0 / rate_hz
             stamp_ns = node.publish(rgb, drive.camera_frame or 'camera')
             lines.write(f'{frame.index},{stamp_ns}\n')
@@ -111,7 +135,7 @@ def replay(drive: Drive, log: Path, rate_hz: float, node: Replay) -> None:
 
 
 def main() -> int:
-    """Exit code 0 when all was published."""
+    """Publish a drive; the exit code is 0 if all images were published."""
     parser = argparse.ArgumentParser(prog='replay', description=__doc__)
     parser.add_argument('source', type=Path)
     parser.add_argument('--log', type=Path, required=True)

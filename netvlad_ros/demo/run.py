@@ -1,4 +1,4 @@
-"""The demonstration from end to end: drives, map, node, replay over DDS, metrics."""
+"""Demo: the demonstration from start to end (drives, map, node, replay over DDS, metrics)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
-from netvlad_ros.demo.demo_metrics import DemoMetrics, judge
+from netvlad_ros.demo.demo_metrics import DemoMetrics, score_answers
 from netvlad_ros.demo.node_process import ChildProcess, bring_up, start_node
 from netvlad_ros.demo.summary_plot import draw
 from netvlad_ros.demo.table import table
@@ -38,9 +38,20 @@ _AFTER_LAST_S = 1.0  # for the last answer to arrive
 
 
 class Demo:
-    """One run; what it makes lies in the folder `out`."""
+    """One demonstration; what it writes lies in the folder `out`."""
 
     def __init__(self, out: Path, model: Path, rate_hz: float, console: Console) -> None:
+        """Load the model and make the folder.
+
+        Args:
+            out: Folder of everything that is written.
+            model: Model bundle (.onnx).
+            rate_hz: Images per second of the replay, at most.
+            console: Where progress and results are printed.
+
+        Raises:
+            NetvladError: The model cannot be loaded, or the folder cannot be made.
+        """
         self._out, self._model, self._rate_hz, self._console = out, model, rate_hz, console
         self._seconds: dict[str, float] = {}
         self._bundle = ModelBundle.load(model, device='cpu')
@@ -50,9 +61,15 @@ class Demo:
             raise NetvladError(f'{out} cannot be made: {error.strerror}') from error
 
     def run(self, drive: Path | None, query: Path | None) -> None:
-        """Render both drives, or take two of the user's own, of which nothing is expected.
+        """Map one drive and localize the other.
 
-        Raises NetvladError if the node failed, or did not localize the rendered drive.
+        Args:
+            drive: A drive of the user, to map; None: two drives are rendered.
+            query: A drive of the user, to localize; None: two drives are rendered.
+
+        Raises:
+            NetvladError: The node failed, or it did not localize the rendered drive. Nothing is
+                required of drives of the user.
         """
         rendered = drive is None or query is None
         if drive is None or query is None:
@@ -61,15 +78,15 @@ class Demo:
         place_map = self._build(mapped)
         metrics = self._localize(place_map, query, driven)
         metrics.check_answers()
-        figures = {**metrics.metrics, 'seconds': self._seconds}
-        (self._out / 'metrics.json').write_text(json.dumps(figures, indent=1), encoding='utf-8')
+        values = {**metrics.values, 'seconds': self._seconds}
+        (self._out / 'metrics.json').write_text(json.dumps(values, indent=1), encoding='utf-8')
         town = Town.build(SEED, DRIVE_TWO.day) if rendered else None
         draw(metrics, place_map, driven, self._out / 'demo.png', town)
-        self._console.print(table(metrics.metrics, has_truth=metrics.has_truth, demanding=rendered))
+        self._console.print(table(metrics.values, has_truth=metrics.has_truth, demanding=rendered))
         self._console.print(f'picture: {self._out / "demo.png"}   figures: metrics.json beside it')
         if rendered:
             metrics.check_localization()
-        elif not metrics.metrics['accepted']:
+        elif not metrics.values['accepted']:
             self._console.print('[yellow]no image of this drive was recognized for sure')
 
     def _render(self) -> tuple[Path, Path]:
@@ -94,8 +111,8 @@ class Demo:
                 landmark_progress=progress,
             )
 
-    def _localize(self, place_map: PlaceMap, query: Path, traverse: Drive) -> DemoMetrics:
-        truth = _truth(traverse, place_map)
+    def _localize(self, place_map: PlaceMap, query: Path, drive: Drive) -> DemoMetrics:
+        truth = _truth(drive, place_map)
         sent = self._out / 'published.csv'
         sent.unlink(missing_ok=True)
         arguments = [str(query), '--log', str(sent), '--rate', str(self._rate_hz)]
@@ -116,7 +133,7 @@ class Demo:
                         log=self._out / 'node.log',
                     )
                 )
-                # The camera is switched on meanwhile; it waits until somebody looks at it.
+                # The camera starts meanwhile; it waits for a subscriber.
                 replay = stack.enter_context(
                     ChildProcess('netvlad_ros.demo.replay', arguments, self._out / 'replay.log')
                 )
@@ -126,13 +143,13 @@ class Demo:
                 last = float('inf')
                 while time.monotonic() < last + _AFTER_LAST_S:
                     rclpy.spin_once(collector, timeout_sec=0.1)
-                    progress(len(collector.matches), len(traverse))
+                    progress(len(collector.matches), len(drive))
                     replay.check()
                     if not node.is_running:
                         raise node.failure('ended in the middle of the drive')
                     if not replay.is_running:
                         last = min(last, time.monotonic())
-            return judge(_published(sent), truth, place_map, collector)
+            return score_answers(_published(sent), truth, place_map, collector)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[_Advance]:
@@ -154,10 +171,10 @@ class _Advance:
         self._progress.update(self._task, completed=done, total=total)
 
 
-def _truth(traverse: Drive, place_map: PlaceMap) -> dict[int, NDArray[np.float64]]:
-    if traverse.frame_id != place_map.frame_id:
+def _truth(drive: Drive, place_map: PlaceMap) -> dict[int, NDArray[np.float64]]:
+    if drive.frame_id != place_map.frame_id:
         return {}
-    return {f.index: f.T_map_cam for f in traverse.frames() if f.T_map_cam is not None}
+    return {f.index: f.T_map_cam for f in drive.frames() if f.T_map_cam is not None}
 
 
 def _published(log: Path) -> list[tuple[int, int]]:
@@ -168,7 +185,7 @@ def _published(log: Path) -> list[tuple[int, int]]:
 
 
 def _remove(folder: Path, marker: str) -> None:
-    """Remove what an earlier run left; a folder without the marker is not ours."""
+    """Remove a drive of an earlier demonstration; a folder without the marker is not one."""
     if (folder / marker).is_file():
         shutil.rmtree(folder)
     elif folder.exists():
@@ -176,7 +193,10 @@ def _remove(folder: Path, marker: str) -> None:
 
 
 def keep_dds_local() -> None:
-    """Nothing of the demo leaves this machine or meets another run; large images get through."""
+    """Set the environment of DDS.
+
+    No message leaves this machine, no other demonstration is met, and large images are not lost.
+    """
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
     profile = Path(__file__).resolve().parents[2] / 'config' / 'fastdds.xml'

@@ -1,4 +1,4 @@
-"""One picture of a demonstration: the plan with both drives, errors over time, image pairs."""
+"""The picture of a demonstration: plan of both drives, similarities, errors, image pairs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,16 @@ def draw(
     town: Town | None,
     dpi: int = 125,
 ) -> None:
-    """Write the picture as PNG. town: what to draw beneath the drives, where it is known."""
+    """Write the picture as PNG.
+
+    Args:
+        metrics: The metrics of the demonstration.
+        place_map: The map of the first drive.
+        query: The second drive.
+        path: The file.
+        town: What is drawn beneath the drives; None if it is not known.
+        dpi: Dots per inch.
+    """
     figure = Figure(figsize=(12, 9.2))
     bar = figure.add_axes((0.475, 0.5, 0.01, 0.36))
     _plan(figure.add_axes((0.045, 0.425, 0.42, 0.54)), bar, metrics, place_map, town)
@@ -61,49 +70,51 @@ def _plan(
     place_map: PlaceMap,
     town: Town | None,
 ) -> None:
-    bar.set_axis_off()  # until there is something to measure
+    bar.set_axis_off()  # until an error is drawn
     if town is not None:
         _town(ax, town)
     mapped = _position(place_map.T_map_cam)
     ax.plot(*mapped.T, '-', color='#4a69bd', lw=6, alpha=0.45, label='drive one: the map')
-    known = [o for o in metrics.observations if o.T_map_cam is not None]
+    known = [image for image in metrics.images if image.T_map_cam is not None]
     if known:
-        truth = np.array([_position(o.T_map_cam) for o in known if o.T_map_cam is not None])
+        truth = np.array(
+            [_position(image.T_map_cam) for image in known if image.T_map_cam is not None]
+        )
         ax.plot(*truth.T, '-', color='#2f3640', lw=1, label='drive two: the truth')
         _matches(ax, bar, known, place_map)
         for status, (colour, marker, label) in _REFUSED.items():
             at = [
-                t for t, o in zip(truth, known, strict=True) if o.match and o.match.status == status
+                t
+                for t, image in zip(truth, known, strict=True)
+                if image.match and image.match.status == status
             ]
             if at:
                 ax.scatter(
                     *_columns(at), c=colour, marker=marker, s=22, lw=1, label=label, zorder=3
                 )
-        unmapped = [t for t, o in zip(truth, known, strict=True) if o.is_unmapped]
+        unmapped = [t for t, image in zip(truth, known, strict=True) if image.is_unmapped]
         if unmapped:
             x, y = np.array(unmapped).mean(0)
             ax.annotate(
                 'never mapped', (x, y), ha='center', va='center', fontsize=9, style='italic'
             )
     else:
-        priors = [_position(o.prior.T) for o in metrics.observations if o.prior]
+        priors = [_position(image.prior.T) for image in metrics.images if image.prior]
         if priors:
             ax.scatter(*_columns(priors), s=10, c='#20639b', label='pose priors of drive two')
     ax.set_aspect('equal')
     ax.margins(0.04)
     ax.set_xlabel('x [m]')
     ax.set_ylabel('y [m]')
-    figures = metrics.metrics
-    recall = figures['recall_at_1']
-    mapped_too = '' if recall is None else f' ({figures["answerable"]} show a mapped place)'
-    ax.set_title(
-        f'{figures["accepted"]} of {len(metrics.observations)} images localized{mapped_too}'
-    )
+    values = metrics.values
+    recall = values['recall_at_1']
+    mapped_too = '' if recall is None else f' ({values["answerable"]} show a mapped place)'
+    ax.set_title(f'{values["accepted"]} of {len(metrics.images)} images localized{mapped_too}')
     ax.legend(loc='lower left', fontsize=7.5, framealpha=0.9)
 
 
 def _town(ax: Axes, town: Town) -> None:
-    """The ground as it was driven on, pale, with the houses on it."""
+    """The ground in pale colours, and the houses on it."""
     ground = town.quads[0].texture[::6, ::6]
     pale = (255 - 0.45 * (255.0 - ground)).astype(np.uint8)
     ax.imshow(pale, extent=(AREA[0], AREA[2], AREA[1], AREA[3]), interpolation='bilinear', zorder=0)
@@ -113,15 +124,15 @@ def _town(ax: Axes, town: Town) -> None:
 
 
 def _matches(ax: Axes, bar: Axes, known: list[PublishedImage], place_map: PlaceMap) -> None:
-    """A line from each accepted image to its place, a dot in the colour of the prior's error."""
+    """A line from each accepted image to its place, and a dot in the colour of its error."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
     lines, at, errors = [], [], []
-    for o in known:
-        if o.is_accepted and o.match and o.T_map_cam is not None:
-            here = _position(o.T_map_cam)
-            lines.append([here, _position(place_map.T_map_cam[rows[o.match.place_ids[0]]])])
+    for image in known:
+        if image.is_accepted and image.match and image.T_map_cam is not None:
+            here = _position(image.T_map_cam)
+            lines.append([here, _position(place_map.T_map_cam[rows[image.match.place_ids[0]]])])
             at.append(here)
-            errors.append(o.error_m)
+            errors.append(image.error_m)
     if not lines:
         return
     ax.add_collection(
@@ -136,19 +147,19 @@ def _matches(ax: Axes, bar: Axes, known: list[PublishedImage], place_map: PlaceM
 
 
 def _similarity(ax: Axes, metrics: DemoMetrics) -> None:
-    """How alike the best place is, where there is one to find and where there is none."""
+    """Histograms of the best similarity, of mapped places and where nothing is mapped."""
     groups = {
         'mapped (a place within 1 m)': (
             '#20639b',
-            [o for o in metrics.observations if o.positives],
+            [image for image in metrics.images if image.positives],
         ),
-        'never mapped': ('#d62728', [o for o in metrics.observations if o.is_unmapped]),
+        'never mapped': ('#d62728', [image for image in metrics.images if image.is_unmapped]),
     }
     if not metrics.has_truth:
-        groups = {'all images': ('#20639b', metrics.observations)}
+        groups = {'all images': ('#20639b', metrics.images)}
     bins = np.linspace(0.0, 1.0, 51)
     for label, (colour, members) in groups.items():
-        values = [o.match.similarity for o in members if o.match]
+        values = [image.match.similarity for image in members if image.match]
         if values:
             ax.hist(values, bins=list(bins), color=colour, alpha=0.65, label=label)
     ax.set_xlabel('cosine similarity of the best place')
@@ -158,15 +169,15 @@ def _similarity(ax: Axes, metrics: DemoMetrics) -> None:
 
 
 def _errors(ax: Axes, metrics: DemoMetrics) -> None:
-    start = metrics.observations[0].stamp_ns
-    seconds = np.array([(o.stamp_ns - start) * 1e-9 for o in metrics.observations])
-    unmapped = np.array([o.is_unmapped for o in metrics.observations])
+    start = metrics.images[0].stamp_ns
+    seconds = np.array([(image.stamp_ns - start) * 1e-9 for image in metrics.images])
+    unmapped = np.array([image.is_unmapped for image in metrics.images])
     ax.fill_between(seconds, 0, 1, where=unmapped.tolist(), color='#d62728', alpha=0.12,
                     transform=ax.get_xaxis_transform(), label='never mapped')  # fmt: skip
-    errors = np.array([o.error_m for o in metrics.observations])
+    errors = np.array([image.error_m for image in metrics.images])
     ax.scatter(seconds, errors, c=errors, cmap=_COLOURS, norm=_ERROR, s=9)
     for status, (colour, marker, _) in _REFUSED.items():
-        chosen = [bool(o.match and o.match.status == status) for o in metrics.observations]
+        chosen = [bool(image.match and image.match.status == status) for image in metrics.images]
         ax.scatter(
             seconds[chosen], np.full(sum(chosen), -0.05), c=colour, marker=marker, s=16, lw=0.8
         )
@@ -178,27 +189,29 @@ def _errors(ax: Axes, metrics: DemoMetrics) -> None:
 
 
 def _pairs(axes: list[Axes], metrics: DemoMetrics, place_map: PlaceMap, query: Drive) -> None:
-    """Queries above, what the map answers below."""
+    """Queries above, images of the map below."""
     rows = {int(place): row for row, place in enumerate(place_map.place_ids)}
-    for ax, o in zip(axes, _chosen(metrics), strict=False):
-        frame = next(iter(query.frames(slice(o.index, o.index + 1))))
-        image = frame.read()
-        below = read_thumbnail(place_map, rows[o.match.place_ids[0]]) if o.match else None
-        stack = [image]
+    for ax, image in zip(axes, _chosen(metrics), strict=False):
+        frame = next(iter(query.frames(slice(image.index, image.index + 1))))
+        pixels = frame.read()
+        below = read_thumbnail(place_map, rows[image.match.place_ids[0]]) if image.match else None
+        stack = [pixels]
         if below is not None:
-            size = (image.shape[1], image.shape[0])
+            size = (pixels.shape[1], pixels.shape[0])
             stack.append(
                 np.asarray(cv2.resize(below, size, interpolation=cv2.INTER_LINEAR), np.uint8)
             )
         ax.imshow(np.vstack(stack), interpolation='lanczos')
-        error = '' if np.isnan(o.error_m) else f', {o.error_m:.2f} m'
-        similarity = f' {o.match.similarity:.2f}' if o.match else ''
-        status = 'accepted' if o.is_accepted else _REFUSED[o.match.status][2] if o.match else 'lost'
-        colour = '#2e7d32' if o.is_accepted else '#c62828'
+        error = '' if np.isnan(image.error_m) else f', {image.error_m:.2f} m'
+        similarity = f' {image.match.similarity:.2f}' if image.match else ''
+        status = 'accepted' if image.is_accepted else 'lost'
+        if image.match and not image.is_accepted:
+            status = _REFUSED[image.match.status][2]
+        colour = '#2e7d32' if image.is_accepted else '#c62828'
         ax.set_title(f'{status}{error}\nsimilarity{similarity}', fontsize=8.5, color=colour)
     for ax in axes:
         ax.set_axis_off()
-    for row, words in enumerate(('map', 'drive two')):  # whose images they are, at the left
+    for row, words in enumerate(('map', 'drive two')):  # at the left: whose images they are
         style = {'facecolor': 'black', 'alpha': 0.6, 'edgecolor': 'none', 'pad': 2}
         axes[0].text(
             0.02,
@@ -212,11 +225,11 @@ def _pairs(axes: list[Axes], metrics: DemoMetrics, place_map: PlaceMap, query: D
 
 
 def _chosen(metrics: DemoMetrics) -> list[PublishedImage]:
-    """Spread over the drive: accepted ones, the last of them refused where nothing was mapped."""
-    answered = [o for o in metrics.observations if o.match]
-    accepted = [o for o in answered if o.is_accepted] or answered
-    refused = [o for o in answered if not o.is_accepted]
-    unmapped = [o for o in refused if o.is_unmapped] or refused
+    """Accepted images spread over the drive, and at the end two refused ones, if there are any."""
+    answered = [image for image in metrics.images if image.match]
+    accepted = [image for image in answered if image.is_accepted] or answered
+    refused = [image for image in answered if not image.is_accepted]
+    unmapped = [image for image in refused if image.is_unmapped] or refused
 
     def spread(members: list[PublishedImage], count: int) -> list[PublishedImage]:
         count = min(count, len(members))

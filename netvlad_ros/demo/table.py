@@ -1,4 +1,4 @@
-"""The metrics of a demonstration as a table for people."""
+"""The metrics of a demonstration as a table on the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from netvlad_ros.demo.demo_metrics import ANGLE_DEG, RADIUS_M, RECALL_NEEDED, UN
 
 
 def table(metrics: dict[str, Any], *, has_truth: bool, demanding: bool) -> Table:
-    """demanding: the rendered drive, of which something is expected."""
+    """The metrics as a table.
+
+    Args:
+        metrics: Metrics by name.
+        has_truth: Whether the second drive has true poses.
+        demanding: Whether good and bad values are coloured: of the rendered drive, something is
+            required.
+    """
     out = Table(title='Drive two, localized on the map of drive one', title_justify='left')
     out.add_column('figure')
     out.add_column('value', justify='right')

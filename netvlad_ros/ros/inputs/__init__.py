@@ -1,1 +1,1 @@
-"""What the node hears: images, camera_info, odometry, TF."""
+"""Inputs of the node: images, camera_info, odometry, TF."""

@@ -24,7 +24,7 @@ class CameraInfoInput:
     """
 
     def __init__(self, topic: str, *, rectified: bool, warn: Callable[[str], None]) -> None:
-        """Nothing is known yet.
+        """Begin without camera_info.
 
         Args:
             topic: The topic of the camera_info, for messages.

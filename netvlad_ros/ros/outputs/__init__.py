@@ -1,1 +1,1 @@
-"""What the node says: topics, pictures, fix events, statistics."""
+"""Outputs of the node: topics, pictures, fix events, statistics."""

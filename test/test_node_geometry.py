@@ -73,7 +73,7 @@ def test_unusable_camera_info_weakens_the_answer_and_the_reason_names_it(bench):
         assert words in answer_with(message, stamp, words)
     for stamp, message in (
         (6.0, camera_info()),
-        (7.0, camera_info(10 * WIDTH, 10 * HEIGHT, frame='other_camera')),  # the images were resized
+        (7.0, camera_info(10 * WIDTH, 10 * HEIGHT, frame='other_camera')),  # of the full size
     ):
         state = f'in use: plumb_bob, {WIDTH}x{HEIGHT}'
         assert 'camera_info' not in answer_with(message, stamp, state)

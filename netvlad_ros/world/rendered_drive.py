@@ -1,4 +1,4 @@
-"""Two drives through the town, rendered into bags."""
+"""RenderedDrive: the demo's two drives through the town, rendered into bags."""
 
 from __future__ import annotations
 
@@ -36,12 +36,24 @@ from netvlad_ros.world.trajectory import (
     Trajectory,
 )
 
-SEED = 4
+SEED = 4  # of the town
+ODOM_FRAME = 'odom'
+TF_HZ = 25.0
+SPEED_OVER_S = 0.02  # interval of the finite difference that gives the speed
 
 
 @dataclass(frozen=True)
 class RenderedDrive:
-    """A route driven on a day: everything that decides its images."""
+    """A route driven on a day: everything that determines the images.
+
+    Attributes:
+        name: of the drive and of its bag.
+        route: where it leads.
+        style: how it is driven.
+        daylight: sun, sky and sensor.
+        day: places the movable things of the town.
+        compressed: whether the images are stored as JPEG.
+    """
 
     name: str
     route: Route
@@ -52,11 +64,11 @@ class RenderedDrive:
 
     @property
     def trajectory(self) -> Trajectory:
-        """Where the vehicle is at each instant."""
+        """Pose of the vehicle over time."""
         return Trajectory(self.route, self.style)
 
     def images(self, camera: Camera) -> Iterator[NDArray[np.uint8]]:
-        """Render what the camera sees at each stamp: uint8 (H, W, 3) RGB."""
+        """Render the image of each stamp: uint8 (H, W, 3) RGB."""
         trajectory = self.trajectory
         town = Town.build(SEED, self.day)
         quads = self.daylight.lit(town.quads, town.boxes)
@@ -74,9 +86,18 @@ DRIVE_TWO = RenderedDrive('drive_two', DETOUR, SECOND_DRIVE, SECOND_DAY, day=2, 
 def record(
     drives: list[RenderedDrive], folder: Path, progress: Callable[[int, int], None]
 ) -> list[Path]:
-    """Render drives side by side, one process each, into rosbag2 folders.
+    """Render drives in parallel, one process each, into rosbag2 folders.
 
-    progress: called with the images done and in all. Raises NetvladError if a drive failed.
+    Args:
+        drives: what to render.
+        folder: where each drive gets a folder of its name.
+        progress: called with the number of images done and the total.
+
+    Returns:
+        The folders of the drives.
+
+    Raises:
+        NetvladError: rendering failed.
     """
     context = multiprocessing.get_context('spawn')
     paths = [folder / drive.name for drive in drives]
@@ -105,24 +126,6 @@ def record(
     return paths
 
 
-def _record(name: str, path: Path, done: Synchronized[int]) -> None:
-    cv2.setNumThreads(1)  # one drive a core
-    drive = {d.name: d for d in (DRIVE_ONE, DRIVE_TWO)}[name]
-
-    def counted() -> Iterator[NDArray[np.uint8]]:
-        for image in drive.images(Camera()):
-            yield image
-            with done.get_lock():
-                done.value += 1
-
-    write_drive_bag(path, drive.trajectory, Camera(), counted(), compressed=drive.compressed)
-
-
-ODOM_FRAME = 'odom'
-TF_HZ = 25.0
-SPEED_OVER_S = 0.02
-
-
 def write_drive_bag(
     path: Path,
     trajectory: Trajectory,
@@ -131,9 +134,14 @@ def write_drive_bag(
     *,
     compressed: bool,
 ) -> None:
-    """Write an image, uint8 (H, W, 3) RGB, for each stamp of the trajectory, and TF between them.
+    """Write one image for each stamp of the trajectory, and TF and odometry at TF_HZ.
 
-    compressed: JPEG images in an mcap file; else raw rgb8 images in an sqlite3 file.
+    Args:
+        path: of the rosbag2 folder.
+        trajectory: of the vehicle.
+        camera: of the images.
+        images: uint8 (H, W, 3) RGB, one a stamp.
+        compressed: JPEG images in an mcap file; else raw rgb8 images in an sqlite3 file.
     """
     K = camera.K
     calibration = CameraFile(
@@ -158,8 +166,21 @@ def write_drive_bag(
                 _write_motion(writer, trajectory, next_tf)
                 next_tf += period
             writer.write_image(stamp_ns, image)
-        # One more, so that the last image lies between two poses.
+        # One more, so that the last image is between two poses.
         _write_motion(writer, trajectory, next_tf)
+
+
+def _record(name: str, path: Path, done: Synchronized[int]) -> None:
+    cv2.setNumThreads(1)  # each drive has one core
+    drive = {d.name: d for d in (DRIVE_ONE, DRIVE_TWO)}[name]
+
+    def counted() -> Iterator[NDArray[np.uint8]]:
+        for image in drive.images(Camera()):
+            yield image
+            with done.get_lock():
+                done.value += 1
+
+    write_drive_bag(path, drive.trajectory, Camera(), counted(), compressed=drive.compressed)
 
 
 def _write_motion(writer: BagWriter, trajectory: Trajectory, stamp_ns: int) -> None:

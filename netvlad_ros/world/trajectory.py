@@ -1,4 +1,4 @@
-"""Where a vehicle is at every instant: a rounded route, a speed, a driver's unsteadiness."""
+"""Route, DriveStyle and Trajectory: the pose of a vehicle over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ _CORNER_RADIUS_M = 3.0
 
 
 class Route:
-    """Straights joined by arcs: position and heading along the way."""
+    """Straights joined by arcs of 3 m radius, sampled every 2 cm.
+
+    Attributes:
+        length_m: of the route.
+        distance_m: (N,) from the start, along the route.
+        xy: (N, 2) positions [m], map frame.
+        heading: (N,) [rad], unwrapped.
+        turning: (N,) bool, in an arc.
+    """
 
     def __init__(self, corners: list[Point]) -> None:
         points = [np.array(c, np.float64) for c in corners]
@@ -28,10 +36,12 @@ class Route:
                 line.append(centre - _CORNER_RADIUS_M * (np.cos(angle) * two + np.sin(angle) * one))
         line.append(points[-1])
         vertices = np.array(line)
-        way = np.concatenate([[0.0], np.linalg.norm(np.diff(vertices, axis=0), axis=1).cumsum()])
-        self.length_m = float(way[-1])
-        self.way_m = np.arange(0.0, self.length_m, _STEP_M)
-        self.xy = np.stack([np.interp(self.way_m, way, vertices[:, k]) for k in (0, 1)], axis=1)
+        along = np.concatenate([[0.0], np.linalg.norm(np.diff(vertices, axis=0), axis=1).cumsum()])
+        self.length_m = float(along[-1])
+        self.distance_m = np.arange(0.0, self.length_m, _STEP_M)
+        self.xy = np.stack(
+            [np.interp(self.distance_m, along, vertices[:, k]) for k in (0, 1)], axis=1
+        )
         step = np.gradient(self.xy, _STEP_M, axis=0)
         self.heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
         self.turning = np.abs(np.gradient(self.heading, _STEP_M)) > 0.05
@@ -39,40 +49,55 @@ class Route:
 
 @dataclass(frozen=True)
 class DriveStyle:
-    """How a route is driven."""
+    """How a route is driven.
+
+    Attributes:
+        speed_mps: on straights.
+        camera_hz: image rate.
+        lateral_m: mean offset to the left of the route.
+        sway_m: slow deviation from this offset.
+        start_ns: stamp of the start.
+        seed: of all deviations.
+    """
 
     speed_mps: float
     camera_hz: float
-    lateral_m: float  # mean offset to the left of the route
-    sway_m: float  # slow wandering about it
+    lateral_m: float
+    sway_m: float
     start_ns: int
     seed: int
 
 
 class Trajectory:
-    """T_map_base(t), T_map_odom(t), t in seconds since the start; `stamps_ns`: the camera's."""
+    """Poses of vehicle and odometry over time.
+
+    Attributes:
+        start_ns: stamp of the start.
+        duration_s: of the drive.
+        stamps_ns: (N,) int64, of the images.
+    """
 
     def __init__(self, route: Route, style: DriveStyle) -> None:
         rng = np.random.default_rng(style.seed)
         speed = np.where(route.turning, 0.62, 1.0) * style.speed_mps
-        kernel = np.ones(101) / 101  # brakes over two metres
+        kernel = np.ones(101) / 101  # the speed changes over two metres
         speed = np.convolve(np.pad(speed, 50, mode='edge'), kernel, mode='valid')
         self._time_s = np.concatenate([[0.0], np.cumsum(_STEP_M / speed)[:-1]])
         self.duration_s = float(self._time_s[-1])
-        way = route.way_m
-        lateral = style.lateral_m + style.sway_m * _sway(rng, way, 14.0)
+        distance_m = route.distance_m
+        lateral = style.lateral_m + style.sway_m * _sway(rng, distance_m, 14.0)
         left = np.stack([-np.sin(route.heading), np.cos(route.heading)], axis=1)
         xy = route.xy + lateral[:, None] * left
         yaw = (
             route.heading
             + np.arctan(np.gradient(lateral, _STEP_M))
-            + np.radians(1.5) * _sway(rng, way, 6.0)
+            + np.radians(1.5) * _sway(rng, distance_m, 6.0)
         )
-        pitch, roll = (np.radians(0.5) * _sway(rng, way, 2.5) for _ in range(2))
-        self._position = np.column_stack([xy, 0.008 * _sway(rng, way, 2.0)])
+        pitch, roll = (np.radians(0.5) * _sway(rng, distance_m, 2.5) for _ in range(2))
+        self._position = np.column_stack([xy, 0.008 * _sway(rng, distance_m, 2.0)])
         self._angles = np.column_stack([yaw, pitch, roll])
         self._drift = rng.normal(size=3) * (0.25, 0.25, np.radians(1.0))
-        # the margin lets every image's stamp lie between two transforms
+        # The margin puts the stamp of every image between two transforms.
         count = int((self.duration_s - 0.4) * style.camera_hz)
         self.stamps_ns = style.start_ns + np.round(
             (0.2 + np.arange(count) / style.camera_hz) * 1e9
@@ -91,7 +116,7 @@ class Trajectory:
         return T
 
     def T_map_odom(self, t: float) -> NDArray[np.float64]:
-        """Pose of the odometry's frame, which drifts: odom began where the drive did, (4, 4)."""
+        """Pose of the odometry frame at t [s], (4, 4); it drifts from the start of the drive on."""
         x, y, yaw = self._drift * (t / self.duration_s)
         drift = np.eye(4)
         drift[:3, :3] = Rotation.from_euler('z', yaw).as_matrix()
@@ -104,13 +129,14 @@ class Trajectory:
 
 
 def _sway(
-    rng: np.random.Generator, way: NDArray[np.float64], wavelength: float
+    rng: np.random.Generator, distance_m: NDArray[np.float64], wavelength_m: float
 ) -> NDArray[np.float64]:
-    """Smooth unsteadiness along the way, amplitude about 1."""
-    total = np.zeros_like(way)
+    """Smooth random deviation along the route, with amplitude about 1."""
+    total = np.zeros_like(distance_m)
     for stretch in (1.0, 0.57, 0.31):
         total += (
-            np.sin(2 * np.pi * way / (wavelength * stretch) + rng.uniform(0, 2 * np.pi)) * stretch
+            np.sin(2 * np.pi * distance_m / (wavelength_m * stretch) + rng.uniform(0, 2 * np.pi))
+            * stretch
         )
     return total / 1.2
 

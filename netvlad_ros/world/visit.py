@@ -1,4 +1,4 @@
-"""One visit to a place: when, in which light and season, and how it is driven."""
+"""Visit: light, season and camera of one visit to a place; and plans of several visits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ _DAY_NS = 86_400_000_000_000
 
 @dataclass(frozen=True)
 class Visit:
-    """What differs from visit to visit of the same place; everything else stays.
+    """What differs between visits to the same place.
 
-    lateral_m: offset to the left of the route; yaw_deg, pitch_deg, lift_m: of the camera against
-    its usual mounting; zoom: factor of the focal length.
+    Attributes:
+        number: of the visit, from 0.
+        seed: of the place, and of the visit.
+        light: name of the time of day or weather.
+        daylight: drawn for this light.
+        season: one of SEASONS.
+        wet: whether the ground is wet.
+        lateral_m: offset to the left of the route.
+        yaw_deg: of the camera, against its usual mounting.
+        pitch_deg: of the camera, against its usual mounting.
+        lift_m: of the camera, against its usual mounting.
+        zoom: factor of the focal length.
     """
 
     number: int
@@ -36,16 +46,16 @@ class Visit:
 
     @property
     def start_ns(self) -> int:
-        """When it begins: two months after the visit before."""
+        """Stamp of the start: two months after the previous visit."""
         return _FIRST_NS + (61 * self.number + 1000 * (self.seed[0] % 4)) * _DAY_NS // 4
 
     def rng(self, purpose: int) -> np.random.Generator:
-        """Randomness of this visit alone, a stream for each purpose."""
+        """A random generator of this visit, one for each purpose."""
         return np.random.default_rng((*self.seed, purpose))
 
 
 def plan_visits(seed: int, count: int) -> list[Visit]:
-    """Plan visits to the place of a seed: every light and season comes before one comes again."""
+    """Plan visits to the place of a seed; no light or season repeats before all were used."""
     rng = np.random.default_rng((seed, 9000))
     lights = _shuffled(rng, list(_LIGHTS), count)
     seasons = _shuffled(rng, list(SEASONS), count)

@@ -1,4 +1,4 @@
-"""A place, rendered into one folder drive for each visit."""
+"""render_place(): a place, rendered into one folder drive for each visit."""
 
 from __future__ import annotations
 
@@ -24,16 +24,24 @@ from netvlad_ros.world.scenes.visited_rooms import VisitedRooms
 from netvlad_ros.world.scenes.visited_town import VisitedTown
 from netvlad_ros.world.visit import Visit, plan_visits
 
-_SUPERSAMPLING = 1.5  # a third faster than the demo's 2, and as smooth after the sensor's noise
+_SUPERSAMPLING = 1.5  # a third faster than 2 of the demo; as smooth after the sensor's noise
+_EDGE = 0.35  # gradient of an edge pixel, as a share of the mean brightness
+_STRUCTURED = 0.15  # share of edge pixels in a view that can be recognised
+_JPEG_QUALITY = 92
+_PERIOD_NS = 500_000_000
 
 
 class Place(Protocol):
-    """A world to come back to. view_deg: how wide the camera sees."""
+    """A world that is visited several times.
+
+    Attributes:
+        view_deg: horizontal field of view of the camera.
+    """
 
     view_deg: float
 
     def quads(self, visit: Visit) -> list[Quad]:
-        """What is seen on a visit, lit."""
+        """The surfaces of a visit, with its light."""
         ...
 
     def poses(self, visit: Visit, spacing_m: float) -> list[NDArray[np.float64]]:
@@ -41,8 +49,6 @@ class Place(Protocol):
         ...
 
 
-_EDGE = 0.35  # slope of a pixel's edge, of the mean brightness
-_STRUCTURED = 0.15  # share of such pixels in a view that one could recognize
 KINDS: dict[str, Callable[[int, PhotoShelf | None], Place]] = {
     'town': VisitedTown,
     'rooms': VisitedRooms,
@@ -61,44 +67,92 @@ def render_place(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> int:
-    """Render one place into folder/visit0, folder/visit1, ...; returns the number of images.
+    """Render one place into folder/visit0, folder/visit1, ...
 
-    kind: town or rooms; size: width, height [px]. Views of a bare wall are left out. The same
-    arguments and photographs give the same pixels. The folder appears whole or not at all. Raises
-    NetvladError if it exists already (unless overwrite), cannot be written, or a photograph is
-    unreadable.
+    Views of a bare wall are left out. The same arguments and photographs give the same pixels. The
+    folder is written completely or not at all.
+
+    Args:
+        kind: town or rooms.
+        seed: of the place and its visits.
+        folder: where the visits are written.
+        visits: how many there are.
+        size: width, height [px].
+        spacing_m: between two images.
+        shelf: photographs for the walls; None = painted walls.
+        overwrite: whether an existing folder is replaced.
+        progress: called with the number of images done and the total.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        NetvladError: the folder exists already and overwrite is not set, it cannot be written, or a
+            photograph is unreadable.
     """
     with atomic_directory(folder, overwrite=overwrite) as temporary:
         place = KINDS[kind](seed, shelf)
         planned = plan_visits(seed, visits)
-        ways = [place.poses(visit, spacing_m) for visit in planned]
-        total, before, written = sum(map(len, ways)), 0, 0
-        for visit, way in zip(planned, ways, strict=True):
+        trajectories = [place.poses(visit, spacing_m) for visit in planned]
+        total, before, written = sum(map(len, trajectories)), 0, 0
+        for visit, poses in zip(planned, trajectories, strict=True):
             focal = visit.zoom * size[0] / 2 / math.tan(math.radians(place.view_deg) / 2)
             camera = Camera(*size, focal_px=focal)
-            images = _images(place, visit, way, camera)
+            images = _images(place, visit, poses, camera)
             frames = _counted(images, before, total, progress)
             written += write_visit(
                 temporary / f'visit{visit.number}', camera, visit.start_ns, frames
             )
-            before += len(way)
+            before += len(poses)
         progress(total, total)
     return written
 
 
+def write_visit(
+    folder: Path,
+    camera: Camera,
+    start_ns: int,
+    frames: Iterable[tuple[NDArray[np.float64], NDArray[np.uint8]]],
+) -> int:
+    """Write a folder drive: images/, poses.csv and camera.yaml.
+
+    Args:
+        folder: that is created.
+        camera: of all images.
+        start_ns: stamp of the first image.
+        frames: pose T_map_cam (4, 4) and image uint8 (H, W, 3) RGB of each.
+
+    Returns:
+        The number of images.
+    """
+    (folder / 'images').mkdir(parents=True)
+    rows = [','.join(HEADER)]
+    for number, (T_map_cam, rgb) in enumerate(frames):
+        name = f'images/{number:05d}.jpg'
+        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        _, data = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), quality)
+        (folder / name).write_bytes(data.tobytes())
+        stamp_ns = start_ns + number * _PERIOD_NS
+        pose = ','.join(f'{value:.6f}' for value in pose_vector(T_map_cam))
+        rows.append(f'{name},{stamp_ns // 10**9}.{stamp_ns % 10**9:09d},{pose}')
+    (folder / 'poses.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
+    (folder / 'camera.yaml').write_text(_calibration(camera), encoding='utf-8')
+    return len(rows) - 1
+
+
 def _images(
-    place: Place, visit: Visit, way: list[NDArray[np.float64]], camera: Camera
+    place: Place, visit: Visit, poses: list[NDArray[np.float64]], camera: Camera
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint8]]]:
     light, rng = visit.daylight, visit.rng(4)
     renderer = Renderer(place.quads(visit), light.sky(), camera, _SUPERSAMPLING)
-    for T_map_cam in way:
+    for T_map_cam in poses:
         image = renderer.render(T_map_cam)
         if _structured(image):
             yield T_map_cam, light.develop(image, rng)
 
 
 def _structured(image: NDArray[np.uint8]) -> bool:
-    """Whether there is more to see than a bare wall, which nobody could recognize."""
+    """Whether a view shows more than a bare wall, which cannot be recognised."""
     small = cv2.resize(image, (116, 88), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     slope = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
@@ -114,35 +168,6 @@ def _counted(
     for done, frame in enumerate(frames, start=before + 1):
         yield frame
         progress(done, total)
-
-
-_JPEG_QUALITY = 92
-_PERIOD_NS = 500_000_000
-
-
-def write_visit(
-    folder: Path,
-    camera: Camera,
-    start_ns: int,
-    frames: Iterable[tuple[NDArray[np.float64], NDArray[np.uint8]]],
-) -> int:
-    """Write frames (T_map_cam (4, 4), uint8 (H, W, 3) RGB) as images/, poses.csv, camera.yaml.
-
-    Returns the number of images.
-    """
-    (folder / 'images').mkdir(parents=True)
-    rows = [','.join(HEADER)]
-    for number, (T_map_cam, rgb) in enumerate(frames):
-        name = f'images/{number:05d}.jpg'
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        _, data = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), quality)
-        (folder / name).write_bytes(data.tobytes())
-        stamp_ns = start_ns + number * _PERIOD_NS
-        pose = ','.join(f'{value:.6f}' for value in pose_vector(T_map_cam))
-        rows.append(f'{name},{stamp_ns // 10**9}.{stamp_ns % 10**9:09d},{pose}')
-    (folder / 'poses.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
-    (folder / 'camera.yaml').write_text(_calibration(camera), encoding='utf-8')
-    return len(rows) - 1
 
 
 def _calibration(camera: Camera) -> str:

@@ -1,4 +1,4 @@
-"""The demo's pinhole camera and where it sits on the vehicle."""
+"""Camera, a pinhole, and its pose on the demo's vehicle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ R_BODY_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole without distortion, principal point in the middle; sizes and focal length [px]."""
+    """Pinhole without distortion, with the principal point in the middle.
+
+    Attributes:
+        width: of the image [px].
+        height: of the image [px].
+        focal_px: focal length [px].
+    """
 
     width: int = 320
     height: int = 240
@@ -50,6 +56,5 @@ def _mounting() -> NDArray[np.float64]:
     return T
 
 
-T_BASE_CAM = (
-    _mounting()
-)  # ahead of and above base_link, turned 34 degrees to the right, a little down
+# Ahead of base_link and above it, turned 34 degrees to the right and 2 degrees down.
+T_BASE_CAM = _mounting()

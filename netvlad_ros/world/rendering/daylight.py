@@ -1,4 +1,4 @@
-"""One day's light: the sun, what it leaves in shadow, and what the camera makes of it."""
+"""Daylight: sun, shadows, sky and sensor of one day."""
 
 from __future__ import annotations
 
@@ -13,12 +13,27 @@ from netvlad_ros.world.rendering.sky import Sky
 
 Colour = tuple[float, float, float]
 _LIGHT_CELL_M = 0.25
-_BLOCK = 24  # cells a side whose shadows are looked for together
+_BLOCK = 24  # cells a side of the blocks whose shadows are computed together
 
 
 @dataclass(frozen=True)
 class Daylight:
-    """Sun, sky and sensor of one day; colours are RGB factors (light) or 0..255 (sky)."""
+    """Sun, sky and sensor of one day.
+
+    Attributes:
+        sun_azimuth_deg: direction of the sun, from x to y of the map frame.
+        sun_elevation_deg: above the horizon.
+        sun: RGB factors of direct light.
+        ambient: RGB factors of light in the shadow.
+        zenith: RGB 0..255 of the sky above.
+        horizon: RGB 0..255 of the sky at the horizon.
+        cloud: share of the sky that is covered, 0..1.
+        exposure: factor of the sensor's signal.
+        gamma: exponent of the sensor's curve.
+        noise: standard deviation of the sensor's noise, of 255.
+        vignette: darkening at the corners, 0..1.
+        seed: of the clouds.
+    """
 
     sun_azimuth_deg: float
     sun_elevation_deg: float
@@ -26,11 +41,11 @@ class Daylight:
     ambient: Colour
     zenith: Colour
     horizon: Colour
-    cloud: float  # share of the sky covered, 0..1
+    cloud: float
     exposure: float = 1.0
     gamma: float = 1.0
-    noise: float = 2.0  # standard deviation of the sensor's noise, of 255
-    vignette: float = 0.15  # darkening at the corners, 0..1
+    noise: float = 2.0
+    vignette: float = 0.15
     seed: int = 0
 
     @property
@@ -41,11 +56,11 @@ class Daylight:
         return np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
 
     def sky(self) -> Sky:
-        """This day's panorama."""
+        """The panorama of the day."""
         return Sky(np.random.default_rng(self.seed), self.zenith, self.horizon, self.cloud)
 
     def lit(self, quads: list[Quad], boxes: list[Box]) -> list[Quad]:
-        """The quads with this day's light and shadows in their textures."""
+        """The quads with light and shadows of the day in their textures."""
         low = np.array([b.low for b in boxes]).reshape(-1, 3)
         high = np.array([b.high for b in boxes]).reshape(-1, 3)
         return [replace(q, texture=self._light(q, low, high)) for q in quads]
@@ -96,7 +111,7 @@ def _shadows(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """(rows, cols) 1.0 where a box stands between points (rows, cols, 3) and the sun, else 0.0."""
+    """(rows, cols): 1.0 if a box is between a point (rows, cols, 3) and the sun, else 0.0."""
     shadow = np.zeros(points.shape[:2])
     reach = sun * (high[:, 2].max() / sun[2])  # beyond it, no box is high enough
     for row in range(0, points.shape[0], _BLOCK):

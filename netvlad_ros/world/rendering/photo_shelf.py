@@ -1,4 +1,4 @@
-"""Real photographs that walls of a rendered world are papered with."""
+"""PhotoShelf: real photographs as textures for the walls of a rendered world."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT = 64  # decoded photographs that stay in memory
 
 
 class Shelf(Protocol):
-    """Where pictures for walls come from."""
+    """A source of pictures for walls."""
 
     def crop(self, rng: np.random.Generator, height: int, width: int) -> Rgb:
         """Give a picture, uint8 (height, width, 3) RGB."""
@@ -26,10 +26,14 @@ class Shelf(Protocol):
 
 
 class PhotoShelf:
-    """A folder of photographs, of which pieces are cut: the statistics of real images."""
+    """A folder of photographs. Pieces of them give walls the statistics of real images."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises NetvladError if the folder holds no image; which are readable is seen later."""
+        """Open a folder; its images are read later.
+
+        Raises:
+            NetvladError: the folder holds no image.
+        """
         if not folder.is_dir():
             raise NetvladError(f'--textures: {folder} is no folder')
         self._folder = folder
@@ -41,7 +45,8 @@ class PhotoShelf:
     def crop(self, rng: np.random.Generator, height: int, width: int) -> Rgb:
         """Cut a piece of a photograph, scaled to uint8 (height, width, 3) RGB, perhaps mirrored.
 
-        Raises NetvladError if the photograph is unreadable.
+        Raises:
+            NetvladError: the photograph is unreadable.
         """
         photo = self._read(self._names[int(rng.integers(len(self._names)))])
         high, wide = photo.shape[:2]
@@ -59,7 +64,7 @@ class PhotoShelf:
 
 
 class MaterialShelf:
-    """Painted materials in place of photographs."""
+    """Painted materials instead of photographs."""
 
     def crop(self, rng: np.random.Generator, height: int, width: int) -> Rgb:
         """Paint a random material, uint8 (height, width, 3) RGB."""
@@ -69,7 +74,7 @@ class MaterialShelf:
 def hang(
     rng: np.random.Generator, wall: Rgb, shelf: Shelf, px_per_m: float, size_m: float = 2.2
 ) -> None:
-    """Hang a framed photograph on a wall, in place, at a random spot where one sees it well."""
+    """Draw a framed photograph on a wall, in place, at a random position near eye level."""
     height, width = wall.shape[:2]
     h = int(min(rng.uniform(0.4, 1.0) * size_m * px_per_m, 0.7 * height))
     w = int(min(h * rng.uniform(0.7, 1.6), 0.8 * width))

@@ -1,4 +1,4 @@
-"""A flat, textured piece of the world, and the tiles it is drawn in."""
+"""Quad, a flat textured surface, and Box, a solid that casts shadow."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Quad:
     """A parallelogram `origin + s*u + t*v`, s and t in 0..1, seen from the side of u x v.
 
-    origin: its texture's top left corner, u: along the texture's rows, v: down its columns; all
-    (3,) [m], map frame.
-    texture: uint8 (H, W, 3) RGB, or (H, W, 4) where alpha below 128 is not there.
-    two_sided: seen from behind too (billboards).
-    tile_m: it is drawn in parts no larger than this, each at its own scale.
+    Attributes:
+        origin: top left corner of the texture, (3,) [m], map frame.
+        u: along the rows of the texture, (3,) [m].
+        v: down the columns of the texture, (3,) [m].
+        texture: uint8 (H, W, 3) RGB, or (H, W, 4), transparent where alpha is below 128.
+        two_sided: whether it is seen from behind too (billboards).
+        tile_m: largest side of the parts that are drawn, each at its own scale.
     """
 
     origin: Vector
@@ -45,27 +48,29 @@ class Quad:
                 yield col / cols, row / rows, (col + 1) / cols, (row + 1) / rows
 
 
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned solid that casts shadow.
+
+    Attributes:
+        low: lowest corner [m], map frame.
+        high: highest corner [m], map frame.
+    """
+
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+
 def upright(
-    left: tuple[float, float],
-    right: tuple[float, float],
+    left: Point,
+    right: Point,
     bottom: float,
     top: float,
     texture: NDArray[np.uint8],
     *,
     two_sided: bool = False,
 ) -> Quad:
-    """A vertical quad between two ground points, named as seen from in front of it."""
+    """A vertical quad between two ground points; left and right as seen from its front."""
     origin = np.array([*left, top], np.float64)
     u = np.array([right[0] - left[0], right[1] - left[1], 0.0])
     return Quad(origin, u, np.array([0.0, 0.0, bottom - top]), texture, two_sided)
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-aligned solid that casts shadow: low and high corner [m], map frame."""
-
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-
-
-Point = tuple[float, float]

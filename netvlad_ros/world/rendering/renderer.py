@@ -1,4 +1,4 @@
-"""Draws a world through a pinhole: a homography a tile, a z-buffer, mipmaps, supersampling."""
+"""Renderer: quads to images by homographies, a z-buffer, mipmaps and supersampling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netvlad_ros.world.rendering.quad import Quad
 from netvlad_ros.world.rendering.sky import Sky
 
 NEAR_M = 0.12
-_EDGE_ON_M = 1e-4  # seen from its own plane, a tile has no inside
+_EDGE_ON_M = 1e-4  # distance to its own plane below which a tile is not drawn
 SUPERSAMPLING = 2
 
 
@@ -25,12 +25,19 @@ class _Tile:
 
 
 class Renderer:
-    """render(T_map_cam) -> uint8 (H, W, 3) RGB. Holds the textures of one world under one light."""
+    """Renders images of one world under one light."""
 
     def __init__(
         self, quads: list[Quad], sky: Sky, camera: Camera, supersampling: float = SUPERSAMPLING
     ) -> None:
-        """supersampling: drawn pixels per pixel of the image, along a side."""
+        """Prepare tiles and mipmaps.
+
+        Args:
+            quads: the lit surfaces.
+            sky: behind them.
+            camera: of all images.
+            supersampling: drawn pixels per pixel of the image, along a side.
+        """
         self._sky, self._camera = sky, camera
         self._K = camera.supersampled(supersampling)
         self._size = (round(camera.width * supersampling), round(camera.height * supersampling))
@@ -54,7 +61,7 @@ class Renderer:
         self._frames = np.array(frames)
 
     def render(self, T_map_cam: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """One image from the camera's pose (optical frame in the map frame)."""
+        """One image, uint8 (H, W, 3) RGB, from a camera pose T_map_cam (4, 4), optical frame."""
         R, eye = T_map_cam[:3, :3], T_map_cam[:3, 3]
         canvas = self._sky.draw(self._K, self._size, R)
         nearness = np.zeros(canvas.shape[:2], np.float32)  # 1 / depth [1/m]; 0 is the sky
@@ -70,7 +77,7 @@ class Renderer:
         return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _visible(self, corners: NDArray[np.float64], eye: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Tiles that face the camera within its view, nearest first: many others they hide."""
+        """Tiles that face the camera within its view, nearest first, because they hide many."""
         x, y, z = corners[..., 0], corners[..., 1], corners[..., 2]
         wide = self._size[0] / 2 / self._K[0, 0]
         high = self._size[1] / 2 / self._K[1, 1]
@@ -97,7 +104,7 @@ class Renderer:
         if x0 >= x1 or y0 >= y1:
             return
         behind = nearness[y0:y1, x0:x1]
-        if behind.min() * polygon[:, 2].min() > 1.0:  # hidden altogether
+        if behind.min() * polygon[:, 2].min() > 1.0:  # hidden completely
             return
         xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
         near = (M[2, 0] * xs + M[2, 2]).astype(np.float32) + (M[2, 1] * ys).astype(np.float32)[
@@ -133,7 +140,7 @@ class Renderer:
         cv2.copyTo(near, mask, behind)
 
     def _level(self, tile: _Tile, outline: NDArray[np.float64]) -> int:
-        """Mipmap whose texels are about as large as pixels, by the tile's area on the screen."""
+        """Mipmap level whose texels are about as large as pixels, by the tile's area in the image."""
         seen = cv2.contourArea(outline.astype(np.float32))
         texels = tile.texels[0] * tile.texels[1]
         level = 0.5 * np.log2(max(texels / max(seen, 1.0), 1.0)) + 0.35
@@ -151,7 +158,7 @@ def _pyramid(texture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
 
 
 def _clip(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The polygon (4, 3) in the optical frame, cut at the near plane."""
+    """The polygon (4, 3) in the optical frame, clipped at the near plane."""
     if (corners[:, 2] >= NEAR_M).all():
         return corners
     out = []

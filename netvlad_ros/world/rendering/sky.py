@@ -1,4 +1,4 @@
-"""The sky and the far skyline: a panorama looked up by direction."""
+"""Sky: a panorama of clouds and skyline, sampled by direction."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from numpy.typing import NDArray
 
 from netvlad_ros.world.rendering.texture import noise
 
-_WIDTH, _HEIGHT = 1440, 360  # 4 px a degree; from -20 to 70 degrees of elevation
-_TOP_DEG, _BOTTOM_DEG = 70.0, -20.0
-
-
-def _around(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same without a seam where east meets east: the second half mirrors the first."""
-    half = image[:, : image.shape[1] // 2]
-    return np.concatenate([half, half[:, ::-1]], axis=1)
+_WIDTH, _HEIGHT = 1440, 360  # 4 px a degree
+_TOP_DEG, _BOTTOM_DEG = 70.0, -20.0  # elevation
 
 
 class Sky:
-    """One day's panorama: clouds over a gradient, hills and roofs of the town at the horizon."""
+    """The panorama of one day: clouds over a gradient, hills and roofs at the horizon."""
 
     def __init__(
         self,
@@ -28,7 +22,14 @@ class Sky:
         horizon: tuple[float, float, float],
         cloud: float,
     ) -> None:
-        """zenith, horizon: RGB 0..255; cloud: share of the sky covered, 0..1."""
+        """Draw the panorama.
+
+        Args:
+            rng: of the clouds.
+            zenith: RGB 0..255.
+            horizon: RGB 0..255.
+            cloud: share of the sky that is covered, 0..1.
+        """
         elevation = np.linspace(_TOP_DEG, _BOTTOM_DEG, _HEIGHT, dtype=np.float32)[:, None]
         mix = np.clip(elevation / 60.0, 0, 1)[..., None] ** 0.7
         image = mix * np.array(zenith, np.float32) + (1 - mix) * np.array(horizon, np.float32)
@@ -36,7 +37,7 @@ class Sky:
         clouds = _around(noise(rng, _HEIGHT, _WIDTH, 130.0, 4))
         puffs = np.clip(0.9 * clouds + 2.4 * cloud - 1.6, 0, 1)[..., None]
         image += puffs * (np.array([236, 236, 238], np.float32) - image) * 0.85
-        # the skyline is the town's own, the same on every day: a seed of its own
+        # The skyline is the same on every day: it has its own seed.
         skyline = np.random.default_rng(7)
         hills = 4.0 + 2.2 * _around(noise(skyline, 2, _WIDTH, 200.0))[0]
         image[elevation[:, 0][:, None] < hills[None]] = np.array(horizon, np.float32) * np.array(
@@ -53,7 +54,7 @@ class Sky:
     def draw(
         self, K: NDArray[np.float64], size: tuple[int, int], R_map_cam: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
-        """Draw the sky alone, (h, w, 3) for size (w, h); directions are interpolated on a grid."""
+        """The sky alone, uint8 (h, w, 3) for size (w, h); directions are interpolated on a grid."""
         w, h = size
         cols, rows = max(1, w // 16), max(1, h // 16)
         xs = (np.arange(cols) + 0.5) * (w / cols) - 0.5
@@ -71,3 +72,9 @@ class Sky:
             self._panorama, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         return np.asarray(image, np.uint8)
+
+
+def _around(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The panorama without a seam at its ends: the second half mirrors the first."""
+    half = image[:, : image.shape[1] // 2]
+    return np.concatenate([half, half[:, ::-1]], axis=1)

@@ -1,4 +1,4 @@
-"""Building materials as images: brick, plaster, stone, boards, panels, tiles. Seeded, no files."""
+"""Building materials as generated images: brick, plaster, stone, boards, panels, tiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Rgb = NDArray[np.uint8]
 Material = Callable[[np.random.Generator, int, int], Rgb]
 
-PX_PER_M = 72  # resolution of everything that stands upright [px/m]
+PX_PER_M = 72  # resolution of upright surfaces [px/m]
 
 
 def hue(
@@ -21,7 +21,7 @@ def hue(
     around: float | None = None,
     spread: float = 0.06,
 ) -> NDArray[np.float32]:
-    """A random colour, float32 (3,) RGB 0..255; hue near `around` (0..1) where given."""
+    """A random colour, float32 (3,) RGB 0..255; its hue is near `around` (0..1) if given."""
     h = rng.uniform() if around is None else (around + rng.normal() * spread) % 1.0
     hsv = np.array([[[h * 360.0, rng.uniform(*saturation), rng.uniform(*value)]]], np.float32)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0] * np.float32(255.0)
@@ -69,7 +69,7 @@ def courses(
     mortar: NDArray[np.float32],
     spread: float,
 ) -> Rgb:
-    """Bricks or blocks of size (w, h) [px] in running bond, each with a tone of its own."""
+    """Bricks or blocks of size (w, h) [px] in running bond, each with its own tone."""
     w, h = size
     row = (np.arange(height) / h).astype(np.int64)
     joint = max(1.0, 0.09 * h)
@@ -168,4 +168,4 @@ MATERIALS: dict[str, Material] = {
     'brick': brick, 'stone': stone, 'plaster': plaster, 'boards': boards,
     'panels': panels, 'glazed': glazed, 'timber': timber,
 }  # fmt: skip
-SHARES = (0.26, 0.14, 0.28, 0.12, 0.08, 0.04, 0.08)  # how often each clads a street front
+SHARES = (0.26, 0.14, 0.28, 0.12, 0.08, 0.04, 0.08)  # how often each covers a street front

@@ -1,4 +1,4 @@
-"""One house on its plot: street fronts, plain backs, roof, and what juts out of its front."""
+"""building(): a house on its plot, with street fronts, plain backs, roof, sign and balconies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def building(
 
 def _roof(rng: np.random.Generator, plot: Footprint, height: float) -> list[Quad]:
     x0, y0, x1, y1 = plot
-    if rng.uniform() < 0.3:  # flat: nothing of it is seen from the street
+    if rng.uniform() < 0.3:  # flat: invisible from the street
         return []
     rise = rng.uniform(0.5, 0.9) * min(x1 - x0, y1 - y0) / 2
     eaves, ridge = height, height + rise

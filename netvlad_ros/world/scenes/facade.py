@@ -1,4 +1,4 @@
-"""The front of a building as one image: wall, windows, doors, shop, sign, mural, ivy. Seeded."""
+"""facade(): the front of a building as one image, with windows, doors, shop, mural and ivy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def facade(
 
 
 def plain_wall(rng: np.random.Generator, width_m: float, height_m: float) -> Rgb:
-    """A wall nobody decorated: backs, sides, low walls."""
+    """A plain wall: backs, sides, low walls."""
     name = str(rng.choice(['brick', 'plaster', 'boards', 'panels', 'stone']))
     return weathering(rng, MATERIALS[name](rng, _m(height_m), _m(width_m)))
 

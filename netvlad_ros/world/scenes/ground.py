@@ -1,4 +1,4 @@
-"""The ground of the town as one image: pavement, carriageways, kerbs, patches, manholes."""
+"""ground(): the ground of the town as one image, with pavements, carriageways and manholes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands about in a street: parked cars, crates, trees, lamp posts, road signs."""
+"""Objects in a street: parked cars, crates, trees, lamp posts, road signs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A floor of a building: a corridor, rooms on both sides, doors, windows, pictures, furniture."""
+"""build_floor(): a corridor with rooms on both sides, doors, windows, pictures and furniture."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CEILING_M = 2.7
 _PX_PER_M = 90
 _DOOR_M = (1.1, 2.1)  # width, height
 _HALF_WALL_M = 0.02
-_CLEARANCE_M = 0.75  # of the way from the middle of what is put down
+_CLEARANCE_M = 0.75  # between the walked path and the middle of an object
 Opening = tuple[float, float, float, float]  # from, to along the wall, from, to above the floor
 
 
 @dataclass(frozen=True)
 class Zone:
-    """A corridor or room: x0, y0, x1, y1 [m], what stands in it, and where one walks in it."""
+    """A corridor or room, and what is in it."""
 
     low: Point
     high: Point
@@ -61,16 +61,19 @@ def build_floor(seed: int, shelf: Shelf) -> list[Zone]:
     return [corridor, *rooms]
 
 
-def clutter(rng: np.random.Generator, zone: Zone, way: NDArray[np.float64]) -> list[prop.Prop]:
-    """Bins, boxes and plants that stand elsewhere at every visit, along the walls.
+def clutter(rng: np.random.Generator, zone: Zone, path: NDArray[np.float64]) -> list[prop.Prop]:
+    """Bins, boxes and plants along the walls, at other positions on every visit.
 
-    way: (N, 2) [m], which stays free.
+    Args:
+        rng: of the visit.
+        zone: where they stand.
+        path: (N, 2) [m], which stays free.
     """
     placed = []
     for _ in range(int(rng.integers(1, 4)) if zone.door else int(rng.integers(2, 5))):
         x = float(rng.uniform(zone.low[0] + 0.5, zone.high[0] - 0.5))
         y = float(zone.low[1] + 0.2 if rng.uniform() < 0.5 else zone.high[1] - 0.2)
-        if np.hypot(*(way - (x, y)).T).min() > _CLEARANCE_M:
+        if np.hypot(*(path - (x, y)).T).min() > _CLEARANCE_M:
             placed.append(prop.crate(rng, (x, y)))
     return placed
 
@@ -191,7 +194,7 @@ def _floor_and_ceiling(rng: np.random.Generator, zone: Zone) -> None:
 
 
 def _furniture(rng: np.random.Generator, zone: Zone, shelf: Shelf) -> None:
-    """Cupboards, shelves and desks along the walls: fixed."""
+    """Cupboards, shelves and desks along the walls, which stay on every visit."""
     (x0, y0), (x1, y1) = zone.low, zone.high
     assert zone.door is not None
     far = y1 if zone.door[1] == y0 else y0

@@ -1,4 +1,4 @@
-"""What a season does to a town: leaves turn and fall, snow lies, rain darkens the ground."""
+"""dress(): the look of a town in a season, with leaves, snow and wet ground."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ _LEAF = np.array([[30, 60, 20], [95, 255, 255]], np.uint8)  # HSV of OpenCV: gre
 def dress(
     quads: list[Quad], season: str, *, wet: bool, sky: tuple[float, float, float], seed: int
 ) -> list[Quad]:
-    """The quads as they look in a season (summer, autumn, winter, spring) and after rain.
+    """The quads as they look in a season and after rain.
 
-    sky: RGB 0..255 that puddles mirror. Leaves are the green of cut-outs; ground is what lies at
-    z = 0.
+    Green parts of quads with alpha are leaves. Horizontal quads at z = 0 are ground.
+
+    Args:
+        quads: as they look in summer.
+        season: summer, autumn, winter or spring.
+        wet: whether the ground is wet.
+        sky: RGB 0..255 that puddles reflect.
+        seed: of leaves, snow and puddles.
     """
     rng = np.random.default_rng(seed)
     dressed = []
@@ -85,7 +91,7 @@ def _floor(
 def _patches(
     rng: np.random.Generator, height: int, width: int, above: float
 ) -> NDArray[np.float32]:
-    """Share (height, width) of each texel that is covered: 0 to 0.8, soft at its edges."""
+    """Share (height, width) of each texel that is covered: 0 to 0.8, with soft edges."""
     relief = noise(rng, height // 8, width // 8, 30.0, 4)
     share = np.clip((relief - above) * 2.0, 0.0, 0.8)
     return np.asarray(cv2.resize(share, (width, height)), np.float32)

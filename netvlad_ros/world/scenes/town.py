@@ -1,4 +1,4 @@
-"""The demo's town: a block with a road round it, and side streets that drive one leaves out."""
+"""Town: a block with a road around it, and side streets that the demo's first drive leaves out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ ROWS: list[tuple[Point, Point, Point, float]] = [
 
 @dataclass(frozen=True, eq=False)
 class Town:
-    """What is seen, what casts shadow, and where the houses stand."""
+    """A town.
+
+    Attributes:
+        quads: its surfaces.
+        boxes: the solids that cast shadow.
+        houses: the plots of the houses.
+    """
 
     quads: list[Quad]
     boxes: list[Box]
@@ -43,16 +49,16 @@ class Town:
 
     @classmethod
     def build(cls, seed: int, day: int) -> Town:
-        """The town of a seed; cars and crates stand elsewhere on another day."""
+        """The town of a seed on a day; cars and crates move from day to day."""
         return cls.standing(seed).on_day(np.random.default_rng((seed, day)))
 
     @classmethod
     def standing(cls, seed: int) -> Town:
-        """What of the town of a seed stays: ground, houses, trees, lamps, signs."""
+        """The fixed parts of the town of a seed: ground, houses, trees, lamps, signs."""
         rng = np.random.default_rng(seed)
         quads, boxes, houses = [ground(rng, AREA, STREETS)], [], []
         for row in ROWS:
-            character = rng.dirichlet(6.0 * np.array(SHARES))  # neighbours build alike
+            character = rng.dirichlet(6.0 * np.array(SHARES))  # houses of a row are similar
             for plot in _plots(rng, *row):
                 height = float(
                     rng.choice([3.4, 5.8, 6.6, 8.4, 9.5], p=[0.12, 0.25, 0.3, 0.23, 0.1])
@@ -66,7 +72,7 @@ class Town:
         return cls(quads, boxes, houses)._with(_fixtures(rng))
 
     def on_day(self, rng: np.random.Generator) -> Town:
-        """This town with cars parked and crates put down as `rng` has it."""
+        """This town with cars and crates at positions drawn from `rng`."""
         return self._with(_movables(rng))
 
     def _with(self, placed: list[prop.Prop]) -> Town:
@@ -76,14 +82,14 @@ class Town:
 
 
 def on_street(point: Point) -> bool:
-    """Whether a ground point lies in a street."""
+    """Whether a ground point is in a street."""
     return any(a <= point[0] <= c and b <= point[1] <= d for a, b, c, d in STREETS)
 
 
 def _plots(
     rng: np.random.Generator, first: Point, last: Point, side: Point, depth: float
 ) -> list[Footprint]:
-    """The row cut into plots of 3.5 to 8 m, each set back a little from the line of fronts."""
+    """A row divided into plots of 3.5 to 8 m, each a little behind the line of fronts."""
     length = float(np.hypot(last[0] - first[0], last[1] - first[1]))
     count = max(1, round(length / 5.4))
     cuts = np.linspace(0, length, count + 1)
@@ -104,9 +110,13 @@ def _plots(
 def _kerbside(
     rng: np.random.Generator, spacing: float, inset: float, *, parking: bool = False
 ) -> list[tuple[Point, bool]]:
-    """Points along both pavements, off the crossings; and whether the street runs along x.
+    """Points along both pavements, away from crossings; and whether the street runs along x.
 
-    parking: only on the side of a street where cars may park.
+    Args:
+        rng: of the points.
+        spacing: mean distance between points [m].
+        inset: distance from the fronts [m].
+        parking: only on the side of a street where cars may park.
     """
     points: list[tuple[Point, bool]] = []
     for number, (a, b, c, d) in enumerate(STREETS):
@@ -129,7 +139,7 @@ def _kerbside(
 
 
 def _fixtures(rng: np.random.Generator) -> list[prop.Prop]:
-    """Trees, lamps and signs stay where they are."""
+    """Trees, lamps, signs and crates that do not move."""
     placed: list[prop.Prop] = []
     for point, along_x in _kerbside(rng, 5.5, 1.15):
         kind = rng.uniform()
@@ -144,7 +154,7 @@ def _fixtures(rng: np.random.Generator) -> list[prop.Prop]:
 
 
 def _movables(rng: np.random.Generator) -> list[prop.Prop]:
-    """Cars park elsewhere every day, bins are moved."""
+    """Cars and crates that move from day to day."""
     placed = [
         prop.car(rng, point, along_x) for point, along_x in _kerbside(rng, 13.0, 1.05, parking=True)
     ]

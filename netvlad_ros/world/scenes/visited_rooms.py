@@ -1,4 +1,4 @@
-"""A floor of a building as a place to come back to: lamps on or off, another hour, moved things."""
+"""VisitedRooms: a floor of a building at several visits, with other light and moved objects."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ _SPACING_DEG = 24.0  # turning on the spot gives images too
 
 
 class VisitedRooms:
-    """Floor of a seed: the walk through it, how high the camera is held, what stands there."""
+    """The floor of a seed, the path through it, and the height of the camera."""
 
     def __init__(self, seed: int, shelf: Shelf | None) -> None:
         rng = np.random.default_rng((seed, 9300))
         self._zones = build_floor(seed, shelf or MaterialShelf())
-        self._height_m = float(rng.uniform(0.6, 1.6))  # a small robot's camera, or a hand's
+        self._height_m = float(rng.uniform(0.6, 1.6))  # of a small robot or a handheld camera
         self.view_deg = float(rng.uniform(62.0, 84.0))  # across the image
-        self._way = _way(rng, self._zones)
+        self._path = _path(rng, self._zones)
 
     def quads(self, visit: Visit) -> list[Quad]:
-        """What is seen on a visit, lit by the windows and by the lamps that are on."""
+        """The surfaces of a visit, lit by the windows and by the lamps that are on."""
         rng, dark = visit.rng(1), visit.light == 'dusk'
         day = visit.daylight
-        inside = [0.82 + 0.18 * level for level in day.ambient]  # a room evens the day out
+        inside = [
+            0.82 + 0.18 * level for level in day.ambient
+        ]  # indoors, light varies less than outdoors
         light = replace(day, ambient=(inside[0], inside[1], inside[2]))
         quads, boxes = [], []
         for zone in self._zones:
             on = bool(rng.uniform() < (0.95 if dark else 0.6))
             warm = float(rng.uniform(0.0, 0.28))
             warmth = np.array([1.0, 1.0 - 0.45 * warm, 1.0 - warm])
-            placed = clutter(rng, zone, self._way[0])
+            placed = clutter(rng, zone, self._path[0])
             things = zone.quads + [quad for added, _ in placed for quad in added]
             quads += [_lamplit(quad, zone, warmth, on=on, dark=dark) for quad in things]
             boxes += zone.boxes + [box for _, added in placed for box in added]
@@ -50,7 +52,7 @@ class VisitedRooms:
     def poses(self, visit: Visit, spacing_m: float) -> list[NDArray[np.float64]]:
         """Camera poses T_map_cam (4, 4), spacing_m apart or turned on the spot."""
         rng = visit.rng(2)
-        xy, heading = self._way
+        xy, heading = self._path
         at = np.arange(len(heading)) * _STEP_M
 
         def unsteady(amplitude: float, wavelength_m: float) -> NDArray[np.float64]:
@@ -77,10 +79,10 @@ class VisitedRooms:
         return poses
 
 
-def _way(
+def _path(
     rng: np.random.Generator, zones: list[Zone]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Walk down the corridor and back, look round in some rooms: (N, 2) [m], (N,) [rad]."""
+    """Path along the corridor and back, with a turn in some rooms: (N, 2) [m], heading (N,) [rad]."""
     corridor, rooms = zones[0], sorted(zones[1:], key=lambda zone: zone.door or (0.0, 0.0))
     points: list[Point] = [(0.9, 0.0)]
     rounds: list[int] = []
@@ -122,7 +124,7 @@ def _wrapped(angle: float) -> float:
 
 
 def _lamplit(quad: Quad, zone: Zone, warmth: NDArray[np.float64], *, on: bool, dark: bool) -> Quad:
-    """The quad under its zone's lamps: a row of them along the middle of the ceiling."""
+    """The quad lit by the lamps of its zone, in a row along the middle of the ceiling."""
     (x0, y0), (x1, y1) = zone.low, zone.high
     height, width = quad.texture.shape[:2]
     rows = int(np.clip(np.linalg.norm(quad.v) / 0.3, 1, height))

@@ -1,4 +1,4 @@
-"""The demo's town as a place to come back to: other days, other light, perhaps papered walls."""
+"""VisitedTown: the demo's town at several visits, on other days and in other light."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from netvlad_ros.world.scenes.town import Town
 from netvlad_ros.world.trajectory import DriveStyle, Route, Trajectory
 from netvlad_ros.world.visit import Visit
 
-_WAY = [
+_ROUTE = [
     (0.0, 18.0), (0.0, 0.0), (10.0, 0.0), (10.0, -18.0), (26.0, -18.0), (26.0, 0.0), (36.0, 0.0),
     (36.0, 24.0), (0.0, 24.0), (0.0, 20.5),
 ]  # fmt: skip
 
 
 class VisitedTown:
-    """Town of a seed: the drive's route, where the camera sits, what stands there."""
+    """The town of a seed, the route through it, and the mounting of the camera."""
 
     def __init__(self, seed: int, shelf: PhotoShelf | None) -> None:
         rng = np.random.default_rng((seed, 9100))
-        self._route = Route(_WAY if rng.uniform() < 0.5 else _WAY[::-1])
+        self._route = Route(_ROUTE if rng.uniform() < 0.5 else _ROUTE[::-1])
         self._yaw_deg = float(rng.choice([0.0, 0.0, -34.0, 34.0]))
         self._height_m = float(rng.uniform(1.2, 1.7))
         self.view_deg = float(rng.uniform(62.0, 82.0))  # across the image
@@ -38,7 +38,7 @@ class VisitedTown:
             self.town = replace(self.town, quads=papered)
 
     def quads(self, visit: Visit) -> list[Quad]:
-        """What is seen on a visit, lit."""
+        """The surfaces of a visit, with its light."""
         light = visit.daylight
         town = self.town.on_day(visit.rng(1))
         quads = dress(town.quads, visit.season, wet=visit.wet, sky=light.zenith, seed=light.seed)
@@ -70,7 +70,7 @@ class VisitedTown:
 
 
 def _papered(rng: np.random.Generator, quad: Quad, shelf: PhotoShelf) -> Quad:
-    """A house's front with a photograph over it, or hung with a few; other quads as they are."""
+    """A front covered by a photograph, or with a few framed ones; other quads stay as they are."""
     wide, high = np.linalg.norm(quad.u), np.linalg.norm(quad.v)
     upright = abs(quad.normal[2]) < 0.1 and not quad.two_sided and quad.texture.shape[2] == 3
     if not upright or wide < 2.2 or high < 2.4:

@@ -13,7 +13,7 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.comparison.comparison_table import table
-from netvlad_ros.offline.comparison.leaderboard import Standings
+from netvlad_ros.offline.comparison.leaderboard import Leaderboard
 from netvlad_ros.offline.comparison.separate_process import compare_method
 from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
 from netvlad_ros.offline.methods.global_descriptors.feature_maps import FeatureMaps
@@ -378,5 +378,5 @@ def test_image_retrieval_is_judged_by_average_precision_without_junk(sides):
     assert metrics['retrieval']['all']['mean_average_precision'] == pytest.approx(mean)
     assert metrics['recall']['1'] == pytest.approx((PLACES - 1) / PLACES)
     assert metrics['found_at_1'] == [0.0] + [1.0] * (PLACES - 1)
-    heads, row = table(Standings(['holidays'], ['hog'], [{**metrics, 'benchmark': 'holidays'}]))
+    heads, row = table(Leaderboard(['holidays'], ['hog'], [{**metrics, 'benchmark': 'holidays'}]))
     assert 'mAP' in heads and f'{100 * mean:.1f}' in row

@@ -1,4 +1,4 @@
-"""Which cluster each part of an image is assigned to, read inside a NetVLAD bundle."""
+"""ClusterMap: the soft assignment of an image's parts to NetVLAD clusters."""
 
 from __future__ import annotations
 
@@ -12,31 +12,39 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
 
-_ASPECT_TOLERANCE = 1.2  # features are an image's shape up to a border of one or two
+_ASPECT_TOLERANCE = 1.2  # a feature map has the aspect of its image up to a border of 1 or 2
 
 
 @dataclass(frozen=True, eq=False)
 class ClusterMap:
-    """soft: float32 (h, w, K), how much of the feature at each place goes to each cluster."""
+    """Assignment of each position of the feature map to clusters.
+
+    Attributes:
+        soft: float32 (h, w, K), share of each cluster at each position.
+    """
 
     soft: NDArray[np.float32]
 
     @property
     def strongest(self) -> NDArray[np.int64]:
-        """The cluster with the largest share at each place, (h, w)."""
+        """The cluster with the largest share at each position, (h, w)."""
         return np.asarray(self.soft.argmax(axis=2), np.int64)
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """Share of the whole image that goes to each cluster, (K,), sum 1."""
+        """Share of each cluster in the whole image, (K,), sum 1."""
         return np.asarray(self.soft.mean(axis=(0, 1), dtype=np.float64))
 
 
 class ClusterReader:
-    """A second session of a bundle that also answers with the soft assignment of its NetVLAD."""
+    """Runs a bundle in a second session that also returns the soft assignment of its NetVLAD."""
 
     def __init__(self, bundle: ModelBundle, *, threads: int = 0) -> None:
-        """Open it, in memory; raises NetvladError if the bundle has no soft assignment."""
+        """Open the session, in memory.
+
+        Raises:
+            NetvladError: the bundle has no soft assignment.
+        """
         self._metadata = bundle.metadata
         model = onnx.load(str(bundle.path), load_external_data=False)
         self._axes = {
@@ -57,14 +65,18 @@ class ClusterReader:
             raise NetvladError(f'{self._without()}: {str(error).splitlines()[0][:200]}') from error
 
     def read(self, rgb: NDArray[np.uint8]) -> ClusterMap:
-        """Assign rgb, uint8 (H, W, 3). Raises NetvladError if no Softmax assigns places."""
+        """Assign the parts of rgb, uint8 (H, W, 3).
+
+        Raises:
+            NetvladError: no Softmax of the bundle has the shape of an assignment.
+        """
         image = self._metadata.preprocessing(rgb)
         feed = {self._metadata.input_name: self._metadata.preprocessing.to_input([image])}
         names = list(self._axes)
         answers = self._session.run(names, feed)
         aspect = image.shape[1] / image.shape[0]
         for name, answer in reversed(list(zip(names, answers, strict=True))):
-            if answer.ndim in (3, 4):  # the last: pooling is near the end
+            if answer.ndim in (3, 4):  # the last Softmax, because pooling is near the end
                 axis = self._axes[name] % answer.ndim
                 soft = _arranged(np.moveaxis(answer, axis, -1)[0], aspect)
                 if soft is not None:
@@ -81,7 +93,7 @@ def _axis(node: onnx.NodeProto) -> int:
 
 
 def _arranged(soft: NDArray[np.floating], aspect: float) -> NDArray[np.floating] | None:
-    """(P, K) or (h, w, K) as (h, w, K) of the image's aspect; None if it has no such shape."""
+    """(P, K) or (h, w, K) as (h, w, K) with the image's aspect; None if the shape does not fit."""
     if soft.ndim == 3:
         shapes = [(soft.shape[0], soft.shape[1])]
     else:

@@ -1,4 +1,4 @@
-"""The picture of `netvlad inspect`: image, occlusion map and clusters side by side."""
+"""The plot of `netvlad inspect`: image, occlusion map and clusters side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ Rgb = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """One image and what was found out about it; clusters is None for a model without any."""
+    """One image and its maps.
+
+    Attributes:
+        name: of the image.
+        rgb: uint8 (H, W, 3).
+        occlusion: its occlusion map.
+        clusters: its cluster map; None = the model has no clusters.
+    """
 
     name: str
     rgb: Rgb
@@ -36,9 +43,16 @@ class Inspected:
 
 
 def draw_inspection(inspected: list[Inspected], model: str, note: str, path: Path) -> None:
-    """Draw one or two images, a row each, as PNG; the file appears whole or not at all.
+    """Draw one or two images, one row each, as PNG; the file is written completely or not at all.
 
-    model: its name. note: a sentence below, or ''. Raises NetvladError if it cannot be written.
+    Args:
+        inspected: the images.
+        model: name of the model.
+        note: a sentence below, or ''.
+        path: of the PNG.
+
+    Raises:
+        NetvladError: the file cannot be written.
     """
     clusters = [one.clusters for one in inspected if one.clusters is not None]
     shown = [_shrunk(one.rgb) for one in inspected]
@@ -133,7 +147,7 @@ def _draw_clusters(
 
 
 def _order(clusters: list[ClusterMap]) -> list[int]:
-    """Clusters that take most, over all images, so that a colour means the same in each."""
+    """The clusters with the largest shares over all images, so that images share the colours."""
     if not clusters:
         return []
     total = np.sum([one.shares for one in clusters], axis=0)
@@ -141,7 +155,7 @@ def _order(clusters: list[ClusterMap]) -> list[int]:
 
 
 def _visible(drop: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """Opacity: where nothing changes, the image itself is seen."""
+    """Opacity: the image itself is visible where the similarity does not change."""
     return np.asarray(np.clip(1.6 * np.abs(drop) / limit, 0.0, 0.75))
 
 

@@ -1,4 +1,4 @@
-"""Which parts of an image its descriptor rests on: cover each, see how similarity drops."""
+"""OcclusionMap: how much similarity drops if a part of an image is covered."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ _BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class OcclusionMap:
-    """drop: float64 (h, w), at the model's working size, by how much covering a pixel lowers
-    `similarity`, the cosine between the image and what it was compared with; below 0 where the
-    cover helps. patch_px, stride_px: of the cover, at the working size.
+    """Influence of each pixel on the similarity of an image.
+
+    Attributes:
+        drop: float64 (h, w) at the model's working size: by how much the similarity falls if the
+            pixel is covered; negative if it rises.
+        similarity: cosine between the uncovered image and what it was compared with.
+        patch_px: side of the cover, at the working size.
+        stride_px: between two covers, at the working size.
     """
 
     drop: NDArray[np.float64]
@@ -38,13 +43,24 @@ def occlusion_map(
     stride_px: int | None = None,
     progress: Progress = no_progress,
 ) -> OcclusionMap:
-    """Slide a blurred patch over rgb, uint8 (H, W, 3) (Zeiler and Fergus, ECCV 2014, section 4.2).
+    """Slide a blurred patch over an image.
 
-    compared_with: descriptor (D,) of another image; None: of rgb itself, uncovered. patch_px: side
-    of the patch, by default a 4.5th of the image's shorter side; stride_px: between two patches,
-    by default half a patch; both in pixels at the model's working size. Each pixel gets the mean
-    drop of the patches over it, weighted by how much they blur it. Raises NetvladError if patch or
-    stride are impossible or the model fails.
+    The drop of a pixel is the mean over the patches that cover it, weighted by how much they blur
+    it.
+
+    Args:
+        bundle: the model.
+        rgb: uint8 (H, W, 3).
+        compared_with: descriptor (D,) of another image; None = of rgb itself, uncovered.
+        patch_px: side of the patch at the model's working size; None = the image's shorter side
+            divided by 4.5.
+        stride_px: between two patches at the working size; None = half a patch.
+        progress: called with the number of patches done and the total.
+
+    Raises:
+        NetvladError: patch or stride are impossible, or the model fails.
+
+    Source: Zeiler and Fergus, ECCV 2014, section 4.2.
     """
     image = bundle.metadata.preprocessing(rgb)
     height, width = image.shape[:2]
@@ -90,7 +106,7 @@ def _centres(side: int, stride: int) -> NDArray[np.float64]:
 
 
 def _cover(height: int, width: int, y: float, x: float, patch: int) -> NDArray[np.float32]:
-    """Share of each pixel that is blurred: a square whose soft edges draw no lines of their own."""
+    """Share of each pixel that is blurred: a square with soft edges, which add no lines."""
     soft = patch / 8
 
     def along(side: int, centre: float) -> NDArray[np.float64]:

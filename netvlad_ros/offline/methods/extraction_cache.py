@@ -1,4 +1,4 @@
-"""What several methods turn an image into, kept on disk while they are compared."""
+"""ExtractionCache: extractions of images on disk, shared by methods that are compared."""
 
 from __future__ import annotations
 
@@ -13,32 +13,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 2**30  # beyond it, extractions are made anew
+MOST_BYTES = 2**30  # beyond it, extractions are computed again
 Arrays = tuple[NDArray[Any], ...]
 
 
 class ExtractionCache:
-    """Arrays made of an image, by its pixels and by what made them.
+    """Arrays extracted from images, stored by pixels and by kind of extraction.
 
-    A method that finds an extraction is charged what it cost at first. Time: the clock goes as if
-    all were made anew. Memory: what other methods left is on disk, not in memory, and the first of
-    each kind is made anew by every process.
+    Measured costs are the same with and without the cache:
+        Time: a stored extraction counts with the time that it took to compute.
+        Memory: stored extractions are on disk only, and each process computes the first one of
+            each kind itself.
     """
 
     def __init__(self, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
-        """folder: None = nothing is kept. Processes may share one, one after the other."""
+        """Use a folder.
+
+        Args:
+            folder: where extractions are stored; None = nothing is stored. Processes can use the
+                same folder one after the other.
+            most_bytes: beyond it, nothing more is stored.
+        """
         self._folder = folder
         self._most_bytes = most_bytes
         self._bytes: int | None = None
         self._ahead_s = 0.0
-        self._made: set[str] = set()  # kinds that this process has made once
+        self._made: set[str] = set()  # kinds that this process has computed once
 
     def clock(self) -> float:
-        """Seconds [s] since some moment, as time.perf_counter tells them where nothing is kept."""
+        """Time [s] as time.perf_counter would show it if nothing were stored."""
         return time.perf_counter() + self._ahead_s
 
     def of(self, kind: str, rgb: NDArray[np.uint8], make: Callable[[], Arrays]) -> Arrays:
-        """What make() returns for rgb, uint8 (H, W, 3); kind names what makes it, with settings."""
+        """The result of make() for an image.
+
+        Args:
+            kind: name of the extraction, with its settings.
+            rgb: uint8 (H, W, 3).
+            make: computes it.
+        """
         if self._folder is None:
             return make()
         began = time.perf_counter()
@@ -70,7 +83,7 @@ class ExtractionCache:
                 np.savez(file, np.float64(seconds), *arrays)
             self._bytes += temporary.stat().st_size
             temporary.replace(path)
-        except OSError:  # a disk that is full: then nothing more is kept
+        except OSError:  # the disk is full: nothing more is stored
             temporary.unlink(missing_ok=True)
             self._most_bytes = 0
 

@@ -1,4 +1,4 @@
-"""What every method of place recognition is given, and what it answers."""
+"""Method: the interface of a method of place recognition, with its input and output."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ Box = tuple[float, float, float, float]
 
 
 class ImageError(NetvladError):
-    """An image of a set is unusable: no method can do with the set."""
+    """An image of a set is unusable, so that no method can use the set."""
 
 
 class ImageSet(Sequence[NDArray[np.uint8]]):
-    """Images of one side of a benchmark, read anew each time, so that memory stays bounded.
+    """Database or query images of a benchmark.
 
-    order: int64 (n,), rows by time, for methods that match sequences.
+    Images are read from disk at each access, which bounds memory.
+
+    Attributes:
+        paths: of the n images.
+        order: int64 (n,), rows by time, for methods that match sequences.
     """
 
     def __init__(
@@ -39,7 +43,16 @@ class ImageSet(Sequence[NDArray[np.uint8]]):
         boxes: Sequence[Box | None] = (),
         order: NDArray[np.int64] | None = None,
     ) -> None:
-        """boxes: per image x0, y0, x1, y1 [px] of what counts, None or no boxes = all of it."""
+        """Name the images.
+
+        Args:
+            paths: of the n images.
+            boxes: per image the crop x0, y0, x1, y1 [px], None = the whole image; () = all whole.
+            order: int64 (n,), rows by time; None = in order of time already.
+
+        Raises:
+            NetvladError: numbers of images, boxes and order differ.
+        """
         self.paths = tuple(paths)
         self.order = np.arange(len(self.paths)) if order is None else order
         self._boxes = tuple(boxes) or (None,) * len(self.paths)
@@ -53,7 +66,11 @@ class ImageSet(Sequence[NDArray[np.uint8]]):
         return len(self.paths)
 
     def __getitem__(self, row: Any) -> Any:
-        """Image row, uint8 (H, W, 3) RGB. Raises ImageError if it or its box is unusable."""
+        """Image `row`, uint8 (H, W, 3) RGB.
+
+        Raises:
+            ImageError: the image or its box is unusable.
+        """
         path, box = self.paths[row], self._boxes[row]
         try:
             rgb = read_image(path)
@@ -77,12 +94,14 @@ class ImageSet(Sequence[NDArray[np.uint8]]):
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Places ranked for each of Q queries.
+    """Places ranked for each of Q queries, and what it cost.
 
-    indices: int64 (Q, k), rows of the database, best first, -1 = none. scores: float64 (Q, k),
-    higher is better. bytes_per_place: what a database image costs in the index, codebooks and the
-    like left out. seconds: 'fit' (all of what is learned), 'describe_per_image' (reading the file
-    left out), 'search_per_query'.
+    Attributes:
+        indices: int64 (Q, k), rows of the database, best first, -1 = none.
+        scores: float64 (Q, k), higher is better.
+        bytes_per_place: size of a database image in the index, without codebooks and the like.
+        seconds: 'fit' for all that is learned, 'describe_per_image' without reading the file, and
+            'search_per_query'.
     """
 
     indices: NDArray[np.int64]
@@ -92,30 +111,40 @@ class Ranking:
 
 
 class Method(Protocol):
-    """A way to rank the images of a database for a query; paper says who published it."""
+    """Ranks the images of a database for queries."""
 
     @property
     def name(self) -> str:
-        """Under which it is registered."""
+        """Name under which it is registered."""
 
     @property
     def paper(self) -> str:
-        """Authors, venue and year."""
+        """Authors, venue and year of the publication."""
 
     def rank(self, database: ImageSet, queries: ImageSet, k: int, progress: Progress) -> Ranking:
-        """Fit where the method learns, index the database, and rank it for each query.
+        """Learn if the method learns, index the database, and rank it for each query.
 
-        Raises NetvladError if an image is unusable or the method cannot work on such a set.
+        Args:
+            database: images to search in.
+            queries: images to search for.
+            k: how many places to rank.
+            progress: called with the number of images done and the total.
+
+        Raises:
+            NetvladError: an image is unusable, or the method cannot be used on such a set.
         """
 
 
 @dataclass(frozen=True)
 class MethodContext:
-    """What methods are made from.
+    """What methods are constructed from.
 
-    model: bundle (.onnx) of the methods that run a network, None = the package's own. threads: of
-    inference and search, 0 = one per core. training: images that vocabularies and the like are
-    learned from, None = the database. cache: of what several methods extract.
+    Attributes:
+        model: bundle (.onnx) of the methods that run a network; None = the package's own.
+        seed: of everything random.
+        threads: of inference and search; 0 = one per core.
+        training: images that vocabularies and the like are learned from; None = the database.
+        cache: of extractions that several methods share.
     """
 
     model: Path | None = None
@@ -126,12 +155,12 @@ class MethodContext:
 
     @property
     def thread_count(self) -> int:
-        """How many threads that is: one per core that this process may use, where none are told."""
+        """Number of threads; 0 stands for one per core that this process may use."""
         return self.threads or len(os.sched_getaffinity(0))
 
 
 class Stopwatch:
-    """Adds up the time of stretches of work, a `with` at a time; its `seconds` are the sum."""
+    """Adds up the time spent in `with` blocks, in `seconds`."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds = 0.0
@@ -149,9 +178,9 @@ class Stopwatch:
 def ranked(
     similarities: Iterable[NDArray[Any]], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Indices and scores, (Q, k), of the k largest of each row (N,) of similarities.
+    """Indices and scores, (Q, k), of the k largest values of each row (N,) of similarities.
 
-    Ties go to the lower row; where N < k, -1 and -inf fill up.
+    Ties go to the lower row. If N < k, the rest is -1 and -inf.
     """
     rows, scores = [], []
     for similarity in similarities:

@@ -1,4 +1,4 @@
-"""Methods that describe images one by one and compare the descriptions: nearly all of them."""
+"""RecipeMethod: methods that describe images one by one and compare the descriptions."""
 
 from __future__ import annotations
 
@@ -26,19 +26,23 @@ Vector = NDArray[np.float32]
 
 
 class Index(Protocol):
-    """A searchable database; bytes_per_place is the mean over its images."""
+    """A searchable database.
+
+    Attributes:
+        bytes_per_place: mean over its images.
+    """
 
     bytes_per_place: float
 
     def rows(self, queries: list[Any]) -> Iterable[NDArray[Any]]:
-        """Yield the similarities (N,) of each query to the database; queries come by time."""
+        """Yield the similarities (N,) of each query to the database, in order of time."""
 
 
 class Recipe(Protocol):
-    """What a method does: learn, describe an image, and index descriptions."""
+    """The steps of a method: learn, describe an image, index descriptions."""
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Learn what it needs from images, uint8 (H, W, 3) each."""
+        """Learn from images, uint8 (H, W, 3) each."""
 
     def describe(self, rgb: NDArray[np.uint8]) -> Any:
         """Describe rgb, uint8 (H, W, 3)."""
@@ -49,7 +53,7 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class RecipeMethod:
-    """A recipe as a method: see Method."""
+    """A recipe as a Method."""
 
     name: str
     paper: str
@@ -57,7 +61,7 @@ class RecipeMethod:
     context: MethodContext
 
     def rank(self, database: ImageSet, queries: ImageSet, k: int, progress: Progress) -> Ranking:
-        """Fit, describe both sides, index the one and search it for the other."""
+        """As Method: learn, describe all images, index the database and search it."""
         faiss.omp_set_num_threads(self.context.thread_count)
         training = database if self.context.training is None else ImageSet(self.context.training)
         clock = self.context.cache.clock
@@ -66,9 +70,9 @@ class RecipeMethod:
             self.recipe.fit(training)
         total = len(database) + len(queries)
         described = []
-        for side in (database, queries):
-            for row in range(len(side)):
-                rgb = side[row]
+        for images in (database, queries):
+            for row in range(len(images)):
+                rgb = images[row]
                 with describing:
                     described.append(self.recipe.describe(rgb))
                 progress(len(described), total)
@@ -91,7 +95,7 @@ class RecipeMethod:
 
 
 class CosineIndex:
-    """Unit vectors, kept as they are and compared with each query."""
+    """Unit vectors, compared with each query by cosine."""
 
     def __init__(self, database: list[Vector]) -> None:
         self.vectors = np.array(database, np.float32)
@@ -103,7 +107,7 @@ class CosineIndex:
 
 
 class GlobalRecipe:
-    """One unit vector per image, compared by cosine; subclasses describe, and fit if they must."""
+    """One unit vector per image, compared by cosine. Subclasses describe, and fit if they learn."""
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """Nothing to learn."""
@@ -113,18 +117,18 @@ class GlobalRecipe:
         raise NotImplementedError
 
     def index(self, database: list[Vector]) -> Index:
-        """All cosines."""
+        """Make vectors searchable by cosine."""
         return CosineIndex(database)
 
 
 @dataclass
 class OtherIndex(GlobalRecipe):
-    """The vectors of another recipe; subclasses search them in a way of their own."""
+    """The vectors of another recipe, with another index. Subclasses make the index."""
 
     inner: GlobalRecipe
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Let the inner recipe learn."""
+        """Learn as the inner recipe does."""
         self.inner.fit(images)
 
     def describe(self, rgb: NDArray[np.uint8]) -> Vector:

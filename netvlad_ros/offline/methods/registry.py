@@ -1,4 +1,4 @@
-"""The methods by name."""
+"""METHODS: the methods of place recognition, by name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from netvlad_ros.offline.methods.visual_words.hamming_embedding import HammingEm
 from netvlad_ros.offline.methods.visual_words.local_source import DenseSift, SparseSift
 from netvlad_ros.offline.methods.visual_words.vlad import Vlad
 
-VERIFIED = 20  # places of a ranking that are verified
+VERIFIED = 20  # first places of a ranking that are verified
 DENSE_WORDS = 128
 
 Make = Callable[[MethodContext], Recipe]
@@ -118,10 +118,13 @@ METHODS: dict[str, Callable[[MethodContext], Method]] = {
 
 
 def chosen_methods(text: str) -> list[str]:
-    """The names in a comma-separated list, each once; 'all' is all that are known.
+    """The names in a comma-separated list, each once; 'all' stands for all known ones.
 
-    A name that ends in .onnx is a bundle's file. Raises NetvladError, which lists what is known, or
-    if two bundles have one file name.
+    A name that ends in .onnx is the path of a bundle.
+
+    Raises:
+        NetvladError: a name is unknown; the message lists the known ones. Or two bundles have the
+            same file name.
     """
     names: list[str] = []
     for word in (word.strip() for word in text.split(',')):
@@ -140,12 +143,16 @@ def chosen_methods(text: str) -> list[str]:
 
 
 def runs_model(name: str) -> bool:
-    """Whether a method depends on the bundle that a MethodContext names."""
+    """Whether a method uses the bundle of a MethodContext."""
     return name in _LEARNED
 
 
 def open_method(name: str, context: MethodContext) -> Method:
-    """A method by a name of chosen_methods. Raises NetvladError if its model is unusable."""
+    """The method of a name of chosen_methods.
+
+    Raises:
+        NetvladError: its model is unusable.
+    """
     if name in METHODS:
         return METHODS[name](context)
     context = replace(context, model=Path(name))

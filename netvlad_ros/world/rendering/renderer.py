@@ -140,7 +140,7 @@ class Renderer:
         cv2.copyTo(near, mask, behind)
 
     def _level(self, tile: _Tile, outline: NDArray[np.float64]) -> int:
-        """Mipmap level whose texels are about as large as pixels, by the tile's area in the image."""
+        """Mipmap level with texels about as large as pixels, by the tile's area in the image."""
         seen = cv2.contourArea(outline.astype(np.float32))
         texels = tile.texels[0] * tile.texels[1]
         level = 0.5 * np.log2(max(texels / max(seen, 1.0), 1.0)) + 0.35

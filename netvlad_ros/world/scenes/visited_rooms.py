@@ -82,7 +82,7 @@ class VisitedRooms:
 def _path(
     rng: np.random.Generator, zones: list[Zone]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Path along the corridor and back, with a turn in some rooms: (N, 2) [m], heading (N,) [rad]."""
+    """Path in the corridor and back, turning in some rooms: (N, 2) [m], heading (N,) [rad]."""
     corridor, rooms = zones[0], sorted(zones[1:], key=lambda zone: zone.door or (0.0, 0.0))
     points: list[Point] = [(0.9, 0.0)]
     rounds: list[int] = []

@@ -1,4 +1,4 @@
-"""The descriptor of a model bundle: this project's NetVLAD, or any other network in one."""
+"""BundleDescriptor: the descriptor of a model bundle, NetVLAD or any other network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from netvlad_ros.offline.methods.recipe import GlobalRecipe, Vector
 
 
 class BundleDescriptor(GlobalRecipe):
-    """What the robot itself computes (Arandjelovic et al., "NetVLAD", CVPR 2016, by default)."""
+    """The descriptor that the robot computes.
+
+    Source: Arandjelovic et al., "NetVLAD", CVPR 2016, for the package's own bundle.
+    """
 
     def __init__(self, context: MethodContext) -> None:
-        """Raises NetvladError if the bundle does not load."""
+        """Load the bundle of a context.
+
+        Raises:
+            NetvladError: the bundle does not load.
+        """
         self._bundle = ModelBundle.load(
             context.model or default_model(), device='cpu', threads=context.threads
         )

@@ -1,4 +1,4 @@
-"""The feature map of a bundle's backbone: its graph, cut where the pooling begins."""
+"""FeatureMaps: the last feature map of a bundle's backbone, before pooling."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from netvlad_ros.offline.bundles.onnx_graph import GraphIndex
 from netvlad_ros.offline.methods.method import MethodContext
 from netvlad_ros.offline.methods.recipe import Vector
 
-# What a convolutional backbone ends with; normalisation and pooling begin with others.
+# Operators that a convolutional backbone ends with. Normalisation and pooling begin with others.
 BACKBONE_ENDS = ('Conv', 'BatchNormalization', 'Relu', 'LeakyRelu', 'Clip', 'HardSwish', 'Add')
 
 
 class FeatureMaps:
-    """Runs a bundle up to its pooling."""
+    """Runs the backbone of a bundle."""
 
     def __init__(self, context: MethodContext) -> None:
-        """Raises NetvladError if the bundle does not load or has no feature map."""
+        """Load the bundle of a context.
+
+        Raises:
+            NetvladError: the bundle does not load or has no feature map.
+        """
         path = context.model or default_model()
         self._metadata = ModelBundle.load(path, device='cpu', threads=context.threads).metadata
         model = onnx.load(str(path), load_external_data=False)
@@ -43,7 +47,7 @@ class FeatureMaps:
         self._cache = context.cache
 
     def read(self, rgb: NDArray[np.uint8]) -> Vector:
-        """Rectified features of rgb, uint8 (H, W, 3): float32 (C, h, w), none below 0."""
+        """Rectified features of rgb, uint8 (H, W, 3): float32 (C, h, w), at least 0."""
         kind = f'maps {self._metadata.model_id}'
         (maps,) = self._cache.of(kind, rgb, lambda: (self._run(rgb),))
         return maps
@@ -55,9 +59,9 @@ class FeatureMaps:
 
 
 def bottleneck(model: onnx.ModelProto) -> str | None:
-    """The last 4-D tensor of the backbone that all that follows is computed from; None: no such.
+    """Name of the last 4-D tensor of the backbone that all later tensors depend on; None = none.
 
-    Found by walking through the nodes: after it, no other tensor of floats is still waited for.
+    At this tensor, no other float tensor that was computed before is needed by a later node.
     """
     index = GraphIndex(model.graph)
     typed = onnx.shape_inference.infer_shapes(model).graph
@@ -67,13 +71,13 @@ def bottleneck(model: onnx.ModelProto) -> str | None:
         if port.type.tensor_type.elem_type != onnx.TensorProto.INT64
     }
     last_read = {name: at for at, node in enumerate(model.graph.node) for name in node.input}
-    waited = {port.name for port in model.graph.input}
+    needed = {port.name for port in model.graph.input}
     found = None
     for at, node in enumerate(model.graph.node):
-        waited |= {name for name in node.output if name in rank and index.constant(name) is None}
-        waited = {name for name in waited if last_read.get(name, -1) > at}
-        if len(waited) == 1 and node.op_type in BACKBONE_ENDS:
-            (only,) = waited
+        needed |= {name for name in node.output if name in rank and index.constant(name) is None}
+        needed = {name for name in needed if last_read.get(name, -1) > at}
+        if len(needed) == 1 and node.op_type in BACKBONE_ENDS:
+            (only,) = needed
             if only == node.output[0] and rank[only] == 4:
                 found = only
     return found

@@ -1,4 +1,4 @@
-"""Vectors pooled from the feature map of a network, without anything learned for the task."""
+"""PooledMaps: MAC, SPoC, CroW, GeM and R-MAC of a feature map, without learned parts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from netvlad_ros.offline.methods.global_descriptors.feature_maps import FeatureM
 from netvlad_ros.offline.methods.recipe import GlobalRecipe, Vector, unit
 
 GEM_POWER = 3.0
-LEVELS = 3  # of R-MAC: squares whose sides are 2 / (level + 1) of the map's shorter side
-OVERLAP = 0.4  # of neighbouring squares
+LEVELS = 3  # of R-MAC; the side of a square is 2 / (level + 1) of the map's shorter side
+OVERLAP = 0.4  # of neighbouring squares, share of a side
 
 Pooling = Callable[[Vector], Vector]
 
@@ -29,14 +29,17 @@ class PooledMaps(GlobalRecipe):
 
 
 def mac(maps: Vector) -> Vector:
-    """Largest value of each channel (C,): Tolias et al., ICLR 2016."""
+    """Largest value of each channel (C,).
+
+    Source: Tolias et al., ICLR 2016.
+    """
     return np.asarray(maps.max(axis=(1, 2)))
 
 
 def spoc(maps: Vector) -> Vector:
-    """Sum with a Gaussian about the centre, a third of the shorter half side wide (C,).
+    """Sum weighted by a Gaussian around the centre (C,); sigma is a sixth of the shorter side.
 
-    Babenko and Lempitsky, ICCV 2015, without their PCA whitening.
+    Source: Babenko and Lempitsky, ICCV 2015, without their PCA whitening.
     """
     _, height, width = maps.shape
     sigma = min(height, width) / 2 / 3
@@ -46,9 +49,9 @@ def spoc(maps: Vector) -> Vector:
 
 
 def crow(maps: Vector) -> Vector:
-    """Sum weighed by place, and channels by how seldom they fire (C,).
+    """Sum weighted by position, and by the rarity of each channel (C,).
 
-    Kalantidis et al., ECCV workshops 2016.
+    Source: Kalantidis et al., ECCV workshops 2016.
     """
     strength = maps.sum(axis=0)
     place = np.sqrt(strength / max(float(np.linalg.norm(strength)), 1e-12))
@@ -59,14 +62,17 @@ def crow(maps: Vector) -> Vector:
 
 
 def gem(maps: Vector) -> Vector:
-    """Generalised mean of power 3 (C,): Radenovic et al., PAMI 2019."""
+    """Generalised mean of power 3 (C,).
+
+    Source: Radenovic et al., PAMI 2019.
+    """
     return np.asarray((maps.astype(np.float64) ** GEM_POWER).mean(axis=(1, 2)) ** (1 / GEM_POWER))
 
 
 def rmac(maps: Vector) -> Vector:
     """Sum of unit MACs over a grid of squares of three sizes (C,).
 
-    Tolias et al., ICLR 2016, without their PCA whitening.
+    Source: Tolias et al., ICLR 2016, without their PCA whitening.
     """
     total = np.zeros(len(maps), np.float32)
     for top, left, side in squares(*maps.shape[1:]):
@@ -75,9 +81,9 @@ def rmac(maps: Vector) -> Vector:
 
 
 def squares(height: int, width: int) -> list[tuple[int, int, int]]:
-    """Top, left and side of the squares that R-MAC lays over a map."""
+    """Top, left and side of the squares of R-MAC on a map."""
     short, long = sorted((height, width))
-    # As many along the longer side as overlap by about 40 %.
+    # So many along the longer side that they overlap by about 40 %.
     counts = np.arange(2, 8)
     overlaps = 1 - (long - short) / (counts - 1) / short
     extra = int(np.abs(overlaps - OVERLAP).argmin()) + 1 if long > short else 0

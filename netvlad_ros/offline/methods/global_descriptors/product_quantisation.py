@@ -1,4 +1,4 @@
-"""Global descriptors in a fraction of their bytes."""
+"""ProductQuantised: global descriptors as codes of a product quantizer."""
 
 from __future__ import annotations
 
@@ -20,20 +20,26 @@ PER_CENTRE = 2  # vectors that a centre needs at least
 
 @dataclass
 class ProductQuantised(OtherIndex):
-    """Jegou, Douze and Schmid, PAMI 2011: a byte for every 8 dimensions, queries kept whole.
+    """One byte for every 8 dimensions; queries are not quantized.
 
-    Codebooks are learned from the database itself; one of fewer than 512 images gets shorter codes.
+    Codebooks are learned from the database itself. With fewer than 512 images, codes are shorter.
+
+    Source: Jegou, Douze and Schmid, PAMI 2011.
     """
 
     seed: int
 
     def index(self, database: list[Vector]) -> Index:
-        """Codes of the database. Raises NetvladError where it is too small to learn any."""
+        """Quantize the database.
+
+        Raises:
+            NetvladError: it is too small to learn codebooks from.
+        """
         return CodeIndex(np.array(database, np.float32), self.seed)
 
 
 class CodeIndex:
-    """Codes, compared with whole queries by tables of dot products."""
+    """Codes, compared with unquantized queries by tables of dot products."""
 
     def __init__(self, vectors: Vector, seed: int) -> None:
         count, dim = vectors.shape

@@ -1,4 +1,4 @@
-"""Query expansion and k-reciprocal reranking."""
+"""Query expansion and k-reciprocal reranking of global descriptors."""
 
 from __future__ import annotations
 
@@ -12,21 +12,50 @@ from scipy.sparse import csr_array
 
 from netvlad_ros.offline.methods.recipe import CosineIndex, Index, OtherIndex, Vector, unit
 
-K1, K2 = 20, 6  # neighbours that must be mutual, and that lend each other their sets
+# Query expansion.
+NEIGHBOURS = 5  # added to the query
+ALPHA = 3.0  # power of a neighbour's cosine that is its weight
+# k-reciprocal encoding.
+K1, K2 = 20, 6  # neighbours that must be mutual; neighbours whose sets are averaged
 OF_DISTANCE = 0.3  # share of the plain distance in the final one
-SHARED = 2 / 3  # of a neighbour's set, for it to be taken over
-POSTING_BYTES = 8  # of a set: who, and how near
+SHARED = 2 / 3  # share of a neighbour's set that must be mutual, so that the set is added
+POSTING_BYTES = 8  # of an entry of a set: index and weight
 
 
-class ReciprocalReranked(OtherIndex):
-    """k-reciprocal encoding: Zhong et al., CVPR 2017.
+class QueryExpanded(OtherIndex):
+    """alpha query expansion.
 
-    Each query is ranked as if it were alone with the database, as a robot's is; the paper lets
-    queries be neighbours of one another.
+    Source: Radenovic et al., PAMI 2019, after Chum et al., ICCV 2007.
     """
 
     def index(self, database: list[Vector]) -> Index:
-        """Sets of mutual neighbours of the database."""
+        """Make descriptors searchable, twice for each query."""
+        return ExpandingIndex(database)
+
+
+class ExpandingIndex(CosineIndex):
+    """Searches with the query plus its neighbours, weighted by cosine to the power of alpha."""
+
+    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
+        """Yield cosines to the expanded queries."""
+        for query in queries:
+            cosines = self.vectors @ query
+            nearest = np.argsort(-cosines, kind='stable')[:NEIGHBOURS]
+            weights = np.maximum(cosines[nearest], 0) ** ALPHA
+            yield self.vectors @ unit(query + weights @ self.vectors[nearest])
+
+
+class ReciprocalReranked(OtherIndex):
+    """k-reciprocal encoding.
+
+    Each query is ranked with the database alone, as on a robot. In the paper, queries can be
+    neighbours of each other.
+
+    Source: Zhong et al., CVPR 2017.
+    """
+
+    def index(self, database: list[Vector]) -> Index:
+        """Encode the database by sets of mutual neighbours."""
         return ReciprocalIndex(database)
 
 
@@ -39,7 +68,7 @@ class ReciprocalIndex(CosineIndex):
         self._k1, self._k2 = min(K1, count), min(K2, count)
         plain = faiss.IndexFlatIP(self.vectors.shape[1])
         plain.add(self.vectors)
-        # Each place is among its own neighbours, as in the paper.
+        # Each place is one of its own neighbours, as in the paper.
         cosines, near = plain.search(self.vectors, min(self._k1 + 1, count))
         self._farthest = cosines[:, -1]
         half = -(-self._k1 // 2)
@@ -49,11 +78,11 @@ class ReciprocalIndex(CosineIndex):
         weights = np.concatenate([shares for _, shares in own])
         ends = np.cumsum([0, *(len(names) for names, _ in own)])
         single = csr_array((weights, columns, ends), shape=(count, count))
-        lenders = near[:, : self._k2]
+        averaged = near[:, : self._k2]
         mean = csr_array(
             (
-                np.full(lenders.size, 1 / self._k2),
-                lenders.ravel(),
+                np.full(averaged.size, 1 / self._k2),
+                averaged.ravel(),
                 np.arange(count + 1) * self._k2,
             ),
             shape=(count, count),
@@ -72,12 +101,12 @@ class ReciprocalIndex(CosineIndex):
             mine = np.zeros(len(cosines))
             mine[names] = shares
             if self._k2 > 1:
-                lent = self._single[near[: self._k2 - 1]].sum(axis=0)
-                mine = (mine + np.asarray(lent).ravel()) / self._k2
+                others = self._single[near[: self._k2 - 1]].sum(axis=0)
+                mine = (mine + np.asarray(others).ravel()) / self._k2
             held = self._sets.copy()
             held.data = np.minimum(held.data, mine[held.indices])
             least = np.asarray(held.sum(axis=1)).ravel()
-            # max = a + b - min, and sums of sets are known.
+            # max(a, b) = a + b - min(a, b), and the sums of the sets are known.
             most = mine.sum() + self._sums - least
             jaccard = 1 - least / np.maximum(most, 1e-12)
             distance = 2 - 2 * cosines
@@ -87,7 +116,7 @@ class ReciprocalIndex(CosineIndex):
     def _encoded(
         self, vector: Vector, mutual: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Names (n,) and weights (n,), sum 1, of a vector's mutual neighbours and theirs."""
+        """Rows (n,) and weights (n,), sum 1, of a vector's mutual neighbours and of theirs."""
         names = set(mutual.tolist())
         for closest in (self._closest[other] for other in mutual):
             if len(np.intersect1d(closest, mutual)) > SHARED * len(closest):
@@ -99,29 +128,5 @@ class ReciprocalIndex(CosineIndex):
 
 
 def _mutual(near: NDArray[np.int64], row: int) -> NDArray[np.int64]:
-    """Those of the neighbours of a row of near (N, k) that have the row among theirs."""
+    """Neighbours of a row of near (N, k) that have the row as a neighbour too."""
     return near[row][(near[near[row]] == row).any(axis=1)]
-
-
-NEIGHBOURS = 5
-ALPHA = 3.0
-
-
-class QueryExpanded(OtherIndex):
-    """alpha-QE: Radenovic et al., PAMI 2019, after Chum et al., ICCV 2007."""
-
-    def index(self, database: list[Vector]) -> Index:
-        """Searched twice for each query."""
-        return ExpandingIndex(database)
-
-
-class ExpandingIndex(CosineIndex):
-    """The query plus its neighbours, each weighed by its cosine to the power of alpha."""
-
-    def rows(self, queries: list[Vector]) -> Iterable[NDArray[Any]]:
-        """Yield cosines to the expanded queries."""
-        for query in queries:
-            cosines = self.vectors @ query
-            nearest = np.argsort(-cosines, kind='stable')[:NEIGHBOURS]
-            weights = np.maximum(cosines[nearest], 0) ** ALPHA
-            yield self.vectors @ unit(query + weights @ self.vectors[nearest])

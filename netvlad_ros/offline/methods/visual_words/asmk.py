@@ -1,4 +1,4 @@
-"""Aggregated selective match kernels over binary residuals."""
+"""Asmk: aggregated selective match kernels over binary residuals."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from netvlad_ros.offline.methods.visual_words.vocabulary import (
 )
 
 PLACE_BYTES = 4  # of a posting, beside its bits
-ALPHA = 3.0  # selectivity: what agrees half counts an eighth
-THRESHOLD = 0.0  # of the agreement in -1..1
+ALPHA = 3.0  # selectivity: an agreement of 1/2 counts 1/8
+THRESHOLD = 0.0  # of the agreement, in -1..1
 
 
 @dataclass
 class Asmk:
-    """Tolias, Avrithis and Jegou, ICCV 2013: ASMK*, one binarised residual per word and image."""
+    """ASMK*: one binarised residual per word and image.
+
+    Source: Tolias, Avrithis and Jegou, ICCV 2013.
+    """
 
     source: LocalSource
     seed: int
@@ -34,7 +37,7 @@ class Asmk:
     _medians: Vector = field(init=False)
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Learn words, and the median residual, about which residuals are binarised."""
+        """Learn words, and the median residual, which is the threshold of binarisation."""
         self.source.fit(images)
         samples = sample_features(self.source, images, self.seed)
         self._vocabulary = Vocabulary(visual_words(samples, self.words, self.seed))
@@ -42,12 +45,12 @@ class Asmk:
         self._medians = np.median(samples - self._vocabulary.words[nearest], axis=0)
 
     def describe(self, rgb: NDArray[np.uint8]) -> Signed:
-        """The words of an image, ascending, and the signs of the residuals summed in each."""
+        """The ascending words of an image, and the signs of the summed residuals of each word."""
         _, found = self.source.extract(rgb)
         nearest = self._vocabulary.assign(found)[:, 0]
-        present, slot = np.unique(nearest, return_inverse=True)
+        present, row_of = np.unique(nearest, return_inverse=True)
         sums = np.zeros((len(present), found.shape[1]), np.float32)
-        np.add.at(sums, slot, found - self._vocabulary.words[nearest] - self._medians)
+        np.add.at(sums, row_of, found - self._vocabulary.words[nearest] - self._medians)
         return present, np.packbits(sums > 0, axis=1)
 
     def index(self, database: list[Signed]) -> AsmkIndex:
@@ -56,18 +59,21 @@ class Asmk:
 
 
 class AsmkIndex:
-    """Words of all places, sorted by word; dim: bits of a residual."""
+    """Binary residuals of all places, in an inverted file."""
 
     def __init__(self, database: list[Signed], words: int, dim: int) -> None:
+        """Sort by word; dim: bits of a residual."""
         self._dim = dim
         self._lists = PostingLists(database, words)
-        self._norms = np.sqrt(np.maximum(self._lists.counts, 1))  # a word agrees with itself by 1
+        self._norms = np.sqrt(
+            np.maximum(self._lists.counts, 1)
+        )  # the agreement of a word with itself is 1
         total = (PLACE_BYTES + -(-dim // 8)) * len(self._lists.word_of)
         self.bytes_per_place = total / max(len(database), 1)
 
     def rows(self, queries: list[Signed]) -> Iterable[NDArray[Any]]:
         """Yield kernels, 1 for an image and itself."""
-        # What agreement counts, by the number of bits that differ.
+        # Weight of an agreement, by the number of different bits.
         agreement = 1 - 2 * np.arange(self._dim + 1) / self._dim
         counts = np.where(agreement > THRESHOLD, np.maximum(agreement, 0) ** ALPHA, 0)
         for query in queries:

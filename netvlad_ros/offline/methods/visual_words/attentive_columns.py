@@ -1,4 +1,4 @@
-"""Local features out of a network: the columns of its feature map that say most."""
+"""AttentiveColumns: the strongest columns of a network's feature map as local features."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ DIM = 64
 
 
 class AttentiveColumns:
-    """Columns of a feature map, the strongest ones, reduced by PCA whitening.
+    """The strongest columns of a feature map, reduced by PCA whitening.
 
-    As DELF (Noh et al., ICCV 2017), but attention is the column's norm, which needs no labels
-    (Tolias et al., "HOW", ECCV 2020), and there is one scale.
+    Differences to DELF: the attention is the norm of the column, which needs no labels, and there
+    is one scale.
+
+    Source: Noh et al., "DELF", ICCV 2017; Tolias et al., "HOW", ECCV 2020, for the attention.
     """
 
     def __init__(self, maps: FeatureMaps) -> None:

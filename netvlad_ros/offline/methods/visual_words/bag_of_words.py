@@ -1,4 +1,4 @@
-"""tf-idf, with and without a spatial check."""
+"""BagOfWords: tf-idf over visual words, with and without spatial verification."""
 
 from __future__ import annotations
 
@@ -20,12 +20,25 @@ from netvlad_ros.offline.methods.visual_words.vocabulary import (
 )
 
 POSTING_BYTES = 8  # of an inverted file: place and count
-VERIFIED_BYTES = 12  # position and word of a feature that is kept for verification
+VERIFIED_BYTES = 12  # position and word of a feature that is stored for verification
+# Spatial verification.
+MAX_SHARE = 0.03  # reprojection error of an inlier, as a share of the query image's longer side
+MIN_INLIERS = 5  # chance often finds four
+MOST_OF_A_WORD = 3  # features in either image; a more frequent word does not show a position
+SCALES = (0.25, 4.0)  # of one image relative to the other
+ITERATIONS = 2000
+CONFIDENCE = 0.99
 
 
 @dataclass(frozen=True)
 class Bag:
-    """Words (n,) of an image's features, at positions (n, 2) [px]; size: width, height [px]."""
+    """The features of an image.
+
+    Attributes:
+        words: (n,) int64.
+        positions: (n, 2) [px].
+        size: width, height [px] of the image.
+    """
 
     words: NDArray[np.int64]
     positions: Vector
@@ -34,10 +47,15 @@ class Bag:
 
 @dataclass
 class BagOfWords:
-    """Sivic and Zisserman, ICCV 2003: tf-idf in an inverted file, compared by cosine.
+    """tf-idf in an inverted file, compared by cosine.
 
-    verified: the first so many of each ranking are ranked anew by inliers (Philbin et al., CVPR
-    2007), 0 = none.
+    Attributes:
+        source: of local features.
+        seed: of the vocabulary.
+        words: of the vocabulary.
+        verified: how many first places of each ranking are ranked again by their inliers.
+
+    Source: Sivic and Zisserman, ICCV 2003; Philbin et al., CVPR 2007, for verification.
     """
 
     source: LocalSource
@@ -64,7 +82,7 @@ class BagOfWords:
 
 
 class WordIndex:
-    """tf-idf vectors (N, W), sparse; idf is that of the database."""
+    """tf-idf vectors (N, W), sparse, with the idf of the database."""
 
     def __init__(self, database: list[Bag], words: int, verified: int) -> None:
         counts = _counts(database, words)
@@ -78,7 +96,7 @@ class WordIndex:
         self.bytes_per_place = total / max(len(database), 1)
 
     def rows(self, queries: list[Bag]) -> Iterable[NDArray[Any]]:
-        """Yield cosines; verified places have the number of their inliers on top."""
+        """Yield cosines; the number of inliers is added to those of verified places."""
         for query in queries:
             weights = self._weighed(_counts([query], len(self._idf)))
             cosines = np.asarray(self._tf_idf @ weights.toarray()[0])
@@ -98,22 +116,6 @@ class WordIndex:
         return weighed
 
 
-def _counts(bags: list[Bag], words: int) -> csr_array:
-    rows = np.repeat(np.arange(len(bags)), [len(bag.words) for bag in bags])
-    columns = np.concatenate([bag.words for bag in bags])
-    counts = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(bags), words))
-    counts.sum_duplicates()
-    return counts
-
-
-MAX_SHARE = 0.03  # of the query image's longer side, that an inlier may be off: views differ
-MIN_INLIERS = 5  # one more than chance often finds
-MOST_OF_A_WORD = 3  # features on either side: a word of a wall of bricks says nothing of where
-SCALES = (0.25, 4.0)  # of one image to the other
-ITERATIONS = 2000
-CONFIDENCE = 0.99
-
-
 def spatial_inliers(
     query_words: NDArray[np.int64],
     query_px: Vector,
@@ -121,11 +123,19 @@ def spatial_inliers(
     px: Vector,
     query_size: tuple[int, int],
 ) -> int:
-    """Pairs of features of equal words (n,), (m,) that one similarity transform explains.
+    """Number of feature pairs of equal words that agree with one similarity transform.
 
-    query_px (n, 2), px (m, 2) [px]; query_size: width, height [px]. The transform is, as those of
-    Philbin et al., CVPR 2007, section 4, coarser than two views' true geometry, but two pairs fix
-    it, so that it is found among many wrong ones; theirs come from one pair of affine regions.
+    The transform is coarser than the true geometry of two views. Two pairs determine it, so that
+    RANSAC finds it among many wrong pairs. Philbin et al. take it from one pair of affine regions.
+
+    Args:
+        query_words: (n,) int64.
+        query_px: (n, 2) positions [px].
+        words: (m,) int64, of the place.
+        px: (m, 2) positions [px].
+        query_size: width, height [px].
+
+    Source: Philbin et al., CVPR 2007, section 4.
     """
     pairs = _pairs(query_words, words)
     if len(pairs) < MIN_INLIERS:
@@ -143,16 +153,24 @@ def spatial_inliers(
         return 0
     if not SCALES[0] <= np.hypot(transform[0, 0], transform[1, 0]) <= SCALES[1]:
         return 0
-    # A feature is in as many pairs as there are features of its word, and counts once.
+    # A feature can be in several pairs of its word, but counts once.
     kept = pairs[mask.ravel() > 0]
     count = min(len(np.unique(kept[:, 0])), len(np.unique(kept[:, 1])))
     return count if count >= MIN_INLIERS else 0
 
 
-def _pairs(query_words: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows (p, 2) of both whose words are equal, words that are common in an image left out.
+def _counts(bags: list[Bag], words: int) -> csr_array:
+    rows = np.repeat(np.arange(len(bags)), [len(bag.words) for bag in bags])
+    columns = np.concatenate([bag.words for bag in bags])
+    counts = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(bags), words))
+    counts.sum_duplicates()
+    return counts
 
-    In the order of words, then of the query's rows, then of the other's.
+
+def _pairs(query_words: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows (p, 2) of features with equal words, without words that are frequent in an image.
+
+    Ordered by word, then by the query's row, then by the other row.
     """
     i, j = _of_rare_words(query_words), _of_rare_words(words)
     first = np.searchsorted(words[j], query_words[i], side='left')
@@ -162,7 +180,7 @@ def _pairs(query_words: NDArray[np.int64], words: NDArray[np.int64]) -> NDArray[
 
 
 def _of_rare_words(words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows, sorted by word, of those words that the image has at most MOST_OF_A_WORD times."""
+    """Rows, sorted by word, of words that are in the image at most MOST_OF_A_WORD times."""
     order = np.argsort(words, kind='stable')
     _, often = np.unique(words, return_counts=True)
     return order[np.repeat(often <= MOST_OF_A_WORD, often)]

@@ -1,4 +1,4 @@
-"""Fisher vectors: how an image's local features would change a mixture of Gaussians."""
+"""Fisher: gradients of an image's local features with respect to a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from netvlad_ros.offline.methods.visual_words.vocabulary import sample_features,
 
 EM_ROUNDS = 15
 FIT_FEATURES = 30_000
-LEAST_VARIANCE = 1e-3  # of the mean variance: keeps a component from collapsing
+LEAST_VARIANCE = 1e-3  # share of the mean variance; prevents collapse of a component
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussians with diagonal covariance: weights (K,), means and variances (K, D)."""
+    """Gaussians with diagonal covariance.
+
+    Attributes:
+        weights: (K,), sum 1.
+        means: (K, D).
+        variances: (K, D).
+    """
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
@@ -36,7 +42,7 @@ class Mixture:
 
     @classmethod
     def fitted(cls, x: NDArray[np.float64], components: int, seed: int) -> Mixture:
-        """Expectation maximisation over x (n, D), started at k-means."""
+        """Expectation maximisation over x (n, D), initialised by k-means."""
         means = visual_words(x.astype(np.float32), components, seed).astype(np.float64)
         count = len(means)
         mixture = cls(np.full(count, 1 / count), means, np.tile(x.var(axis=0) + 1e-12, (count, 1)))
@@ -52,9 +58,11 @@ class Mixture:
 
 @dataclass
 class Fisher(GlobalRecipe):
-    """Perronnin et al., ECCV 2010, the improved kind: signed square roots, then unit length.
+    """Improved Fisher vectors: signed square roots, then unit length.
 
-    Local descriptors are reduced by PCA, so that diagonal covariances fit them.
+    Local descriptors are reduced by PCA, which makes diagonal covariances suitable.
+
+    Source: Perronnin et al., ECCV 2010.
     """
 
     source: LocalSource
@@ -77,7 +85,7 @@ class Fisher(GlobalRecipe):
         self._mixture = Mixture.fitted((x - self._centre) @ self._axes, self.components, self.seed)
 
     def describe(self, rgb: NDArray[np.uint8]) -> Vector:
-        """Gradients by means and deviations, float32 (2 * K * D,), of unit length."""
+        """Gradients with respect to means and deviations, float32 (2 * K * D,), of unit length."""
         _, found = self.source.extract(rgb)
         x, mixture = (found - self._centre) @ self._axes, self._mixture
         shares = mixture.shares(x)

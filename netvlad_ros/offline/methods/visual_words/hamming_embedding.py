@@ -1,4 +1,4 @@
-"""Visual words with signatures: 64 bits say where in its word a feature lies."""
+"""HammingEmbedding: visual words with binary signatures of 64 bits."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from netvlad_ros.offline.methods.visual_words.vocabulary import (
 )
 
 BITS = 64
-MAX_DISTANCE = 24  # bits: the paper's threshold
-POSTING_BYTES = 4 + BITS // 8  # of a feature: its place and its signature
-LEAST_SAMPLES = 8  # of a word, to know its medians; else those of all words
+MAX_DISTANCE = 24  # bits, the threshold of the paper
+POSTING_BYTES = 4 + BITS // 8  # of a feature: place and signature
+LEAST_SAMPLES = 8  # of a word with own medians; other words have the medians of all
 
 
 @dataclass
 class HammingEmbedding:
-    """Jegou, Douze and Schmid, ECCV 2008: features match if word and signature agree.
+    """Features match if word and signature agree.
 
     Scores are sums of squared idf over the matches, divided by the square roots of the numbers of
-    features. Weak geometric consistency is left out.
+    features. Weak geometric consistency is not implemented.
+
+    Source: Jegou, Douze and Schmid, ECCV 2008.
     """
 
     source: LocalSource
@@ -40,7 +42,7 @@ class HammingEmbedding:
     _medians: Vector = field(init=False)
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Learn words, and in each the median of every projected component."""
+        """Learn words, and the median of every projected component in each word."""
         self.source.fit(images)
         samples = sample_features(self.source, images, self.seed)
         self._vocabulary = Vocabulary(visual_words(samples, self.words, self.seed))
@@ -65,7 +67,7 @@ class HammingEmbedding:
 
 
 class SignatureIndex:
-    """Features of all places, sorted by word."""
+    """Features of all places, in an inverted file."""
 
     def __init__(self, database: list[Signed], words: int) -> None:
         self._lists = PostingLists(database, words)

@@ -1,4 +1,4 @@
-"""Where methods over local features get them from."""
+"""LocalSource: local features of an image, as sparse or dense SIFT."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from netvlad_ros.core.features.sift_orb import shrunken_grey
 from netvlad_ros.offline.methods.extraction_cache import Arrays, ExtractionCache
 from netvlad_ros.offline.methods.recipe import Vector, unit
 
-GRID_PX = 8  # between dense keypoints
-DENSE_BINS_PX = (4, 6, 8, 10)  # of a patch, which has 4 x 4
-BINS_OF_SIZE = 1.5  # OpenCV's bin, of a keypoint's size
+GRID_PX = 8  # distance between dense keypoints
+DENSE_BINS_PX = (4, 6, 8, 10)  # sizes of a bin; a patch has 4 x 4 bins
+BINS_OF_SIZE = 1.5  # bins of OpenCV in the size of a keypoint
 DENSE_SIDE_PX = 320
 
 
@@ -25,14 +25,14 @@ class LocalSource(Protocol):
     """Finds local features of an image."""
 
     def fit(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        """Learn from images; nothing, for most."""
+        """Learn from images, if the source learns."""
 
     def extract(self, rgb: NDArray[np.uint8]) -> tuple[Vector, Vector]:
         """Positions (n, 2) [px of rgb] and descriptors (n, D), both float32, n may be 0."""
 
 
 class SparseSift:
-    """RootSIFT at keypoints: the very features that maps keep."""
+    """RootSIFT at keypoints, as in maps."""
 
     def __init__(self, cache: ExtractionCache) -> None:
         self._extractor = open_extractor(FeatureSpec.built_in('sift'))
@@ -52,7 +52,10 @@ class SparseSift:
 
 
 class DenseSift:
-    """Upright RootSIFT on a grid, of several sizes (Torii et al., CVPR 2015)."""
+    """Upright RootSIFT on a grid, in several sizes.
+
+    Source: Torii et al., CVPR 2015.
+    """
 
     def __init__(self, cache: ExtractionCache) -> None:
         self._sift = cv2.SIFT.create()
@@ -80,5 +83,5 @@ class DenseSift:
             return np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8)
         kept, histograms = self._sift.compute(grey, keypoints)
         points = np.array([point.pt for point in kept], np.float32)
-        # OpenCV's histograms are whole numbers up to 255 already.
+        # The histograms of OpenCV are whole numbers up to 255.
         return points * np.float32(rgb.shape[1] / grey.shape[1]), histograms.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Binary signatures of all places, by visual word: what an inverted file holds."""
+"""PostingLists: an inverted file of binary signatures by visual word."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Signed = tuple[NDArray[np.int64], NDArray[np.uint8]]  # words (n,), signatures (n, bytes)
-AT_ONCE = 2**20  # postings: some 40 MB, however many places there are
+AT_ONCE = 2**20  # postings compared at once, about 40 MB
 
 
 class PostingLists:
     """Postings, sorted by word.
 
-    counts: features of each place (N,). word_of, place_of: of each feature (n,), as they came.
+    Attributes:
+        counts: (N,) number of features of each place.
+        word_of: (n,) word of each feature, in the order of places.
+        place_of: (n,) place of each feature, in the order of places.
     """
 
     def __init__(self, database: Sequence[Signed], words: int) -> None:
-        """words: how many there are."""
+        """Sort signatures by word.
+
+        Args:
+            database: words and signatures of each place.
+            words: number of words in the vocabulary.
+        """
         self.counts = np.array([len(found) for found, _ in database])
         self.word_of = np.concatenate([found for found, _ in database])
         self.place_of = np.repeat(np.arange(len(database)), self.counts)
@@ -30,9 +38,11 @@ class PostingLists:
     def matches(
         self, query: Signed
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield rows of the query's features, places of the same word, and bits that differ.
+        """Pairs of features of the same word, in the order of the query's features.
 
-        (m,) each, a part of all pairs at a time, in the order of the query's features.
+        Yields:
+            Rows of the query's features, places, and numbers of different bits, (m,) each, for a
+            part of all pairs at a time.
         """
         words, signatures = query[0], _in_words_of_64(query[1])
         lengths = self._starts[words + 1] - self._starts[words]
@@ -47,6 +57,6 @@ class PostingLists:
 
 
 def _in_words_of_64(signatures: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Signatures (n, bytes) as (n, words), filled up with zeros."""
+    """Signatures (n, bytes) as (n, words of 64 bits), padded with zeros."""
     empty = -signatures.shape[1] % 8
     return np.ascontiguousarray(np.pad(signatures, ((0, 0), (0, empty)))).view(np.uint64)

@@ -1,4 +1,4 @@
-"""Vectors of locally aggregated descriptors."""
+"""Vlad: vectors of locally aggregated descriptors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ from netvlad_ros.offline.methods.visual_words.vocabulary import (
 
 @dataclass
 class Vlad(GlobalRecipe):
-    """Jegou et al., CVPR 2010: residuals to their words, summed word by word.
+    """Residuals of local features to their words, summed for each word.
 
-    Components are square-rooted (Jegou et al., PAMI 2012), or words normalised one by one (`intra`:
-    Arandjelovic and Zisserman, CVPR 2013).
+    Attributes:
+        source: of local features.
+        seed: of the vocabulary.
+        words: of the vocabulary.
+        intra: whether each word is normalised; else components are square-rooted.
+
+    Source: Jegou et al., CVPR 2010, and PAMI 2012 for square roots; Arandjelovic and Zisserman,
+    CVPR 2013, for `intra`.
     """
 
     source: LocalSource

@@ -1,4 +1,4 @@
-"""Visual words: cluster centres of local descriptors."""
+"""Vocabulary: visual words, the cluster centres of local descriptors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from netvlad_ros.offline.methods.visual_words.local_source import LocalSource
 
 FIT_IMAGES = 200
 FIT_FEATURES = 50_000
-PER_WORD = 10  # features that a word needs at least, where a set is small
+PER_WORD = 10  # least features for each word; fewer features give fewer words
 ITERATIONS = 15
 
 
 def sample_features(source: LocalSource, images: Sequence[NDArray[np.uint8]], seed: int) -> Vector:
     """Up to 50,000 descriptors (n, D) of up to 200 of the images, evenly spread.
 
-    Raises NetvladError where no image has a feature.
+    Raises:
+        NetvladError: no image has a feature.
     """
     rng = np.random.default_rng(seed)
     rows = list(spread(len(images), FIT_IMAGES))
@@ -39,7 +40,7 @@ def sample_features(source: LocalSource, images: Sequence[NDArray[np.uint8]], se
 
 
 def visual_words(samples: Vector, words: int, seed: int) -> Vector:
-    """Centres (W, D) by k-means, W = words or, of few samples, a tenth of their number."""
+    """Centres (W, D) by k-means; W is `words`, or a tenth of the samples if these are few."""
     count = max(min(words, len(samples) // PER_WORD), 1)
     kmeans = faiss.Kmeans(
         samples.shape[1], count, niter=ITERATIONS, seed=seed, min_points_per_centroid=1

@@ -35,9 +35,9 @@ def test_a_covariance_gains_a_floor_before_it_is_scaled():
     )
     raw = np.diag([0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
     raw[0, 4] = raw[4, 0] = 0.005
-    honest = calibration.covariance('landmarks', raw)
-    assert np.diag(honest) == pytest.approx([0.04, 0.06, 0.08, 0.16, 0.18, 0.20])
-    assert honest[0, 4] == honest[4, 0] == pytest.approx(0.01)
+    consistent = calibration.covariance('landmarks', raw)
+    assert np.diag(consistent) == pytest.approx([0.04, 0.06, 0.08, 0.16, 0.18, 0.20])
+    assert consistent[0, 4] == consistent[4, 0] == pytest.approx(0.01)
 
 
 def test_without_its_own_numbers_a_map_takes_those_of_the_model():

@@ -144,7 +144,7 @@ class MeasurementModel:
 
         With a pose: by the pose's inliers.
         Verified, without a pose although the cameras are known: by its inliers, but at most
-        MOST_POSELESS_LOG_ODDS.
+        MOST_LOG_ODDS_WITHOUT_POSE.
         Not verified: at most as much as the best verified place, never above 0.
         Against other places, a place without a pose is limited only if enough of its images were
         compared for a pose. A place that was skipped for lack of time counts like the best one.

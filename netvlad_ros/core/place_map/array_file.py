@@ -1,4 +1,4 @@
-"""Arrays in .npy files that are written in pieces, checked before use, and mapped into memory."""
+"""Arrays in .npy files: written in pieces, checked by hash, and mapped into memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 
-PIECE_BYTES = 2**24
+PIECE_BYTES = 2**24  # read or written at once
 MAX_HEADER_BYTES = 2**10
 
 
 def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
-    """Write an array, itself possibly mapped and larger than memory; returns its map entry.
+    """Write an array, which may be mapped and larger than memory.
 
-    The entry has the size in bytes and the SHA-256 (hex) of the file.
+    Returns:
+        Its entry in `map.yaml`: `bytes`, the size of the file, and `sha256`, its hash in hex.
     """
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
@@ -37,9 +38,17 @@ def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
 def map_array(
     path: Path, entry: Any, dtype: Any, shape: tuple[int, ...], where: str
 ) -> NDArray[Any]:
-    """Map a file read-only, once size, header and hash turned out to be what a map says of it.
+    """Map an array into memory, read-only, after its size, header and hash were checked.
 
-    `where` names the map in errors. Raises NetvladError.
+    Args:
+        path: the .npy file.
+        entry: its entry in `map.yaml`, see write_array.
+        dtype: type that the array must have.
+        shape: shape that the array must have.
+        where: name of the map in errors.
+
+    Raises:
+        NetvladError: the file is missing, cannot be read, or is not what the entry says.
     """
     try:
         if not isinstance(entry, dict) or type(entry.get('bytes')) is not int:

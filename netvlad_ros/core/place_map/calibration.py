@@ -1,4 +1,4 @@
-"""What similarities, inliers and covariances mean on one map: fitted by `netvlad calibrate`."""
+"""MapCalibration: what similarities, inliers and covariances mean on one map."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 
 METHODS = ('landmarks', 'relative_poses', 'map_images')
-LEAST_INLIER_LOG_ODDS = -3.0  # few inliers may be blur or a changed season, not another place
-# Inliers prove that the same things are seen, a pose that they are seen from the place. Of 23
-# images of a kitchen with inliers, but no pose to the place's landmarks, one was at the place.
-MOST_POSELESS_LOG_ODDS = -1.5
+LEAST_INLIER_LOG_ODDS = -3.0  # blur or another season can also be the cause of few inliers
+# Inliers show that both images have the same things in view. Only a pose shows that they were taken
+# at the same place. Measured in a kitchen: of 23 images with inliers, but without a pose from the
+# place's landmarks, one was taken at the place.
+MOST_LOG_ODDS_WITHOUT_POSE = -1.5
 MAX_TEXT = 1000
 
 DEFAULT_SCALE = {'landmarks': 20.0, 'relative_poses': 2.0, 'map_images': 1.0}
@@ -25,13 +26,23 @@ DEFAULT_SIGMA_DEG = {'landmarks': 1.0, 'relative_poses': 3.0, 'map_images': 0.0}
 
 @dataclass(frozen=True)
 class MapCalibration:
-    """How far a map's answers can be trusted. MapCalibration() is that of a map nobody calibrated.
+    """Probabilities and covariances of the answers on a map, fitted by `netvlad calibrate`.
 
-    midpoint, slope: of P(right | cosine), None = as in the model. inlier_midpoint [log(1 + n)],
-    inlier_slope, inlier_cap: see inlier_log_odds. scale: method of a pose (METHODS) -> factor on
-    its covariance. sigma_m [m], sigma_deg [deg]: method -> standard deviation that is added first:
-    what no reprojection error knows of, as poses and intrinsics of the map that are a little off.
-    images: how many it was fitted on, of the drive `source`, at the time `created`.
+    MapCalibration() has the defaults for a map that is not calibrated. sigma_m and sigma_deg cover
+    errors that no reprojection error shows, such as those of the map's poses and intrinsics.
+
+    Attributes:
+        midpoint: cosine that is right half the time; None: as in the model.
+        slope: log odds per cosine; None: as in the model.
+        inlier_midpoint: log(1 + inliers) at which inliers change no odds, see inlier_log_odds.
+        inlier_slope: log odds per log(1 + inliers), see inlier_log_odds.
+        inlier_cap: largest log odds by inliers, see inlier_log_odds.
+        scale: method of a pose (METHODS) -> factor on its covariance.
+        sigma_m: method -> standard deviation that is added before scaling [m].
+        sigma_deg: method -> standard deviation that is added before scaling [deg].
+        images: number of images that it was fitted to.
+        source: the drive of these images.
+        created: when it was fitted, ISO 8601.
     """
 
     midpoint: float | None = None
@@ -47,28 +58,37 @@ class MapCalibration:
     created: str = ''
 
     def inlier_log_odds(self, inliers: int, *, without_pose: bool = False) -> float:
-        """Log odds of being right that a candidate gains by its inliers; -1 = not verified: 0.
+        """Log odds that a candidate is right, as far as its inliers change them.
 
-        inlier_slope (log(1 + n) - inlier_midpoint), never below LEAST_INLIER_LOG_ODDS nor above
-        inlier_cap: two equal corridors have inliers too. without_pose: they should have given a
-        pose and gave none; then never above MOST_POSELESS_LOG_ODDS.
+        They are inlier_slope (log(1 + inliers) - inlier_midpoint), at least LEAST_INLIER_LOG_ODDS
+        and at most inlier_cap, because two equal corridors have inliers, too.
+
+        Args:
+            inliers: their number; -1 for a candidate that was not verified, which gains 0.
+            without_pose: the inliers should have given a pose and gave none; then the log odds are
+                at most MOST_LOG_ODDS_WITHOUT_POSE.
         """
         if inliers < 0:
             return 0.0
         log_odds = self.inlier_slope * (np.log1p(inliers) - self.inlier_midpoint)
-        most = MOST_POSELESS_LOG_ODDS if without_pose else self.inlier_cap
+        most = MOST_LOG_ODDS_WITHOUT_POSE if without_pose else self.inlier_cap
         return float(np.clip(log_odds, LEAST_INLIER_LOG_ODDS, most))
 
     def covariance(self, method: str, covariance: Array) -> Array:
-        """Honest covariance (..., 6, 6) of poses, from those that their method gives.
+        """Consistent covariance of poses, from the covariance that their method gives.
 
-        Rows x, y, z [m], rotations about the map's axes [rad]; method: one of METHODS.
+        Args:
+            method: one of METHODS.
+            covariance: (..., 6, 6), x, y, z [m] and rotations about the map's axes [rad].
+
+        Returns:
+            (..., 6, 6), in the same units.
         """
         floor = [self.sigma_m[method]] * 3 + [float(np.radians(self.sigma_deg[method]))] * 3
         return np.asarray(self.scale[method] * (covariance + np.diag(np.square(floor))))
 
     def of_similarity(self, of_model: SimilarityCalibration) -> SimilarityCalibration:
-        """The model's calibration with this map's midpoint and slope, where it has its own."""
+        """The model's calibration with the midpoint and slope of this map, if it has any."""
         return replace(
             of_model,
             midpoint=of_model.midpoint if self.midpoint is None else self.midpoint,
@@ -76,7 +96,7 @@ class MapCalibration:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text, for map.yaml."""
+        """Plain numbers and text, as in `map.yaml`."""
         return {
             'midpoint': self.midpoint,
             'slope': self.slope,
@@ -93,7 +113,11 @@ class MapCalibration:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> MapCalibration:
-        """Read what to_dict gave. Raises KeyError, TypeError or ValueError, naming the entry."""
+        """Read what `to_dict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: an entry, which the message names, is missing or wrong.
+        """
         if not isinstance(raw, Mapping):
             raise TypeError('calibration is no mapping')
         return cls(

@@ -1,4 +1,4 @@
-"""FeatureStore: the local features of a map's places, and the landmarks that they are seen of."""
+"""FeatureStore: local features of a map's places, and the landmarks that they show."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ PIECE = 2**20  # rows that are checked at once
 
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
-    """Features of N places, M keypoints in all, L landmarks; arrays may be mapped from disk.
+    """Features of N places, M keypoints in total, and L landmarks.
 
-    What is mapped must not be rewritten in place: maps are replaced whole, which does no harm.
+    The arrays may be mapped from disk. Their files must not be changed in place; replacing the map
+    folder is safe.
 
-    offsets: int64 (N + 1,), keypoints offsets[i] to offsets[i + 1] are those of place i.
-    keypoints: float32 (M, 2) [px]. descriptors: (M, D), as in LocalFeatures. landmark_of:
-    int32 (M,), the landmark that a keypoint is a view of, -1 for none; None: the map has no
-    landmarks. points: float64 (L, 3) [m], in the map frame.
+    Attributes:
+        spec: how the features were made.
+        offsets: int64 (N + 1,), place i has the keypoints offsets[i] to offsets[i + 1].
+        keypoints: float32 (M, 2) [px].
+        descriptors: (M, D), as in LocalFeatures.
+        landmark_of: int32 (M,), the landmark that each keypoint shows, -1 for none; None if the map
+            has no landmarks.
+        points: float64 (L, 3), landmarks [m], in the map frame.
     """
 
     spec: FeatureSpec
@@ -49,13 +54,13 @@ class FeatureStore:
         keypoints: NDArray[np.float32],
         descriptors: NDArray[Any],
     ) -> FeatureStore:
-        """Make a store without landmarks. Raises NetvladError on impossible input."""
+        """Make a store without landmarks. Raises NetvladError if the arrays do not fit."""
         store = cls(spec, offsets, keypoints, descriptors, None, np.empty((0, 3)))
         store._check('the new features')
         return store
 
     def with_landmarks(self, points: Array, landmark_of: NDArray[np.int32]) -> FeatureStore:
-        """Attach landmarks, points (L, 3) [m] and landmark_of (M,). Raises NetvladError."""
+        """Add landmarks, points (L, 3) [m] and landmark_of (M,). Raises NetvladError."""
         store = replace(
             self,
             points=np.ascontiguousarray(points, dtype=np.float64),
@@ -69,11 +74,11 @@ class FeatureStore:
 
     @property
     def has_landmarks(self) -> bool:
-        """Whether landmarks were sought when the map was built."""
+        """Whether the map was built with landmarks."""
         return self.landmark_of is not None
 
     def features(self, index: int) -> LocalFeatures:
-        """Features of the place in row `index` of the map, read from disk where mapped."""
+        """Features of the place in row `index` of the map; mapped ones are read from disk."""
         rows = self._rows(index)
         return LocalFeatures(np.array(self.keypoints[rows]), np.array(self.descriptors[rows]))
 
@@ -85,12 +90,12 @@ class FeatureStore:
         return np.array(self.landmark_of[rows])
 
     def entry(self) -> dict[str, Any]:
-        """What `map.yaml` says about the features."""
+        """Entry `features` of `map.yaml`."""
         landmarks = len(self.points) if self.has_landmarks else None
         return {**self.spec.to_dict(), 'keypoints': len(self.keypoints), 'landmarks': landmarks}
 
     def save(self, directory: Path) -> dict[str, dict[str, Any]]:
-        """Write the folder `features` of a map; returns size and hash of each file."""
+        """Write the folder `features` of a map; returns the entries of its files."""
         (directory / FEATURES_NAME).mkdir()
         arrays: dict[str, NDArray[Any]] = {
             'offsets': self.offsets,
@@ -108,9 +113,16 @@ class FeatureStore:
     def load(
         cls, directory: Path, index: Mapping[str, Any], places: int, where: str
     ) -> FeatureStore:
-        """Map the features of a map of so many places; index: its `map.yaml`.
+        """Map the features of a map into memory; all bytes are read once, for the hashes.
 
-        Every byte is read once, for the hashes. Raises NetvladError with what is wrong.
+        Args:
+            directory: the map folder.
+            index: `map.yaml`.
+            places: number of places of the map.
+            where: name of the map in errors.
+
+        Raises:
+            NetvladError: a file is missing or damaged, or the arrays do not fit.
         """
         entry, files = index['features'], index.get('files')
         try:
@@ -173,12 +185,12 @@ class FeatureStore:
 
 
 def file_name(array: str) -> str:
-    """Where an array lies within a map."""
+    """Path of an array below the map folder."""
     return f'{FEATURES_NAME}/{array}.npy'
 
 
 def _all_within(array: NDArray[Any], low: float, high: float) -> bool:
-    """Whether all numbers lie in low..high, those that are not finite never do."""
+    """Whether all numbers lie in low..high; numbers that are not finite do not."""
     return all(bool(((piece >= low) & (piece <= high)).all()) for piece in _pieces(array))
 
 

@@ -1,4 +1,4 @@
-"""The files of a map directory: hashed, bounded, inside their folder, never pickled."""
+"""Files of a map directory: hashed, limited in size, inside their folder, never pickled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INDEX_NAME = 'map.yaml'
 DESCRIPTORS_NAME = 'descriptors.npy'
 PLACES_NAME = 'places.csv'
 THUMBNAILS_NAME = 'images'
-SEAL = 'sha256: '
+SEAL = 'sha256: '  # begins the last line of map.yaml, the hash of all lines before it
 PLACES_HEADER = [
     'place_id',
     'recording',
@@ -44,11 +44,17 @@ MAX_THUMBNAIL_BYTES = 2**20
 
 @dataclass(frozen=True)
 class MapFiles:
-    """What a map directory holds, read and checked byte by byte but not yet understood."""
+    """Contents of a map directory whose sizes and hashes are right; values are not checked yet.
+
+    Attributes:
+        index: `map.yaml`.
+        descriptors: float32 (N, D).
+        rows: lines of places.csv, columns as PLACES_HEADER.
+    """
 
     index: dict[str, Any]
-    descriptors: NDArray[np.float32]  # (N, D)
-    rows: list[list[str]]  # of places.csv, columns as PLACES_HEADER
+    descriptors: NDArray[np.float32]
+    rows: list[list[str]]
 
 
 def sha256(data: bytes) -> str:
@@ -57,14 +63,21 @@ def sha256(data: bytes) -> str:
 
 
 def thumbnail_path(directory: Path, place_id: int) -> Path:
-    """Where the thumbnail of a place lies."""
+    """Path of the thumbnail of a place."""
     return directory / THUMBNAILS_NAME / f'{place_id:07d}.jpg'
 
 
 def write_map_files(
     directory: Path, index: dict[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
 ) -> None:
-    """Write a map into a directory; the hashes are added to `files` of the index, written last."""
+    """Write a map into a directory; the index is written last.
+
+    Args:
+        directory: the map folder.
+        index: `map.yaml`; the hashes are added to its entry `files`.
+        descriptors: float32 (N, D).
+        rows: lines of places.csv, columns as PLACES_HEADER.
+    """
     array, table = io.BytesIO(), io.StringIO()
     np.save(array, np.ascontiguousarray(descriptors, dtype='<f4'), allow_pickle=False)
     writer = csv.writer(table, lineterminator='\n')
@@ -81,25 +94,27 @@ def write_map_files(
 
 
 def write_index(directory: Path, index: dict[str, Any]) -> None:
-    """Write `map.yaml`, sealed by a last line with the hash of all lines before it."""
+    """Write `map.yaml`; its last line is the hash of all lines before it."""
     (directory / INDEX_NAME).write_bytes(_sealed(index))
 
 
 def replace_entry(directory: Path, map_id: str, name: str, value: Any) -> None:
     """Give one entry of `map.yaml` another value; a crash leaves the old file or the new one.
 
-    Raises NetvladError if the map is broken, is another one by now, or cannot be written.
+    Args:
+        directory: the map folder.
+        map_id: id that the map on disk must have.
+        name: of the entry.
+        value: plain numbers and text.
+
+    Raises:
+        NetvladError: the map is broken, has another id, or cannot be written.
     """
     where = f'map {directory}'
     index = read_index(directory, where)
     if index.get('map_id') != map_id:
         raise NetvladError(f'{where} was replaced by another map in the meantime; start again')
     write_whole(directory / INDEX_NAME, _sealed({**index, name: value}))
-
-
-def _sealed(index: dict[str, Any]) -> bytes:
-    text = yaml.safe_dump(index, sort_keys=False).encode()
-    return text + f'{SEAL}{sha256(text)}\n'.encode()
 
 
 def read_map_files(directory: Path) -> MapFiles:
@@ -136,19 +151,6 @@ def read_map_files(directory: Path) -> MapFiles:
     return MapFiles(index, descriptors, rows[1:])
 
 
-def read_bounded(path: Path, limit: int, where: str) -> bytes:
-    """Read a plain file of at most `limit` bytes; links are refused, as they lead elsewhere."""
-    try:
-        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
-            raise NetvladError(f'{where}: {path.name} is missing or no plain file')
-        size = path.stat().st_size
-        if size > limit:
-            raise NetvladError(f'{where}: {path.name} has {size} bytes, more than {limit}')
-        return path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
-
-
 def read_index(directory: Path, where: str) -> dict[str, Any]:
     """Read map.yaml alone; `where` names the map in errors. Raises NetvladError."""
     path = directory / INDEX_NAME
@@ -174,6 +176,24 @@ def read_index(directory: Path, where: str) -> dict[str, Any]:
             'restore it or build the map again'
         )
     return index
+
+
+def read_bounded(path: Path, limit: int, where: str) -> bytes:
+    """Read a plain file of at most `limit` bytes; links are refused. Raises NetvladError."""
+    try:
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            raise NetvladError(f'{where}: {path.name} is missing or no plain file')
+        size = path.stat().st_size
+        if size > limit:
+            raise NetvladError(f'{where}: {path.name} has {size} bytes, more than {limit}')
+        return path.read_bytes()
+    except OSError as error:
+        raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
+
+
+def _sealed(index: dict[str, Any]) -> bytes:
+    text = yaml.safe_dump(index, sort_keys=False).encode()
+    return text + f'{SEAL}{sha256(text)}\n'.encode()
 
 
 def _read_hashed(directory: Path, index: dict[str, Any], name: str, where: str) -> bytes:

@@ -1,4 +1,4 @@
-"""PlaceMap: N places with descriptors, poses and features; what a valid map is."""
+"""PlaceMap: N places with descriptors, poses and features, and the checks of a map."""
 
 from __future__ import annotations
 
@@ -25,14 +25,34 @@ from netvlad_ros.core.place_map.map_files import PLACES_NAME
 
 @dataclass(frozen=True)
 class PlaceMap:
-    """N places seen by one model. Row i of every array belongs to place i.
+    """N places, described by one model. Row i of every array belongs to place i.
 
-    descriptors: float32 (N, D), unit rows. T_map_cam: float64 (N, 4, 4), camera optical frame in
-    frame_id, metres. T_base_cam: (4, 4) camera in base_frame, None where unknown. spacing_m,
-    spacing_deg: median step between successive places of a recording. stamps_ns: int64 (N,).
-    features: local features of every place, for verification; camera: the one that saw them;
-    stated_camera: what the drive said of it, where that contradicted images and poses and was
-    mended; calibration: how far answers can be trusted; None where the map has none.
+    Attributes:
+        map_id: SHA-256, hex, of what determines a match: see records.fingerprint; '' before the map
+            is saved.
+        model_id: SHA-256, hex, of the model that made the descriptors.
+        frame_id: the map frame.
+        descriptors: float32 (N, D), unit rows.
+        place_ids: int64 (N,), unique.
+        recordings: (N,), name of the recording that each place is from.
+        stamps_ns: int64 (N,), when the image was taken [ns].
+        images: (N,), name of the image.
+        T_map_cam: float64 (N, 4, 4), camera optical frame in the map frame [m].
+        thumbnail_hashes: (N,), SHA-256, hex; '' for a place without a thumbnail.
+        T_base_cam: float64 (4, 4), camera optical frame in base_frame; None if unknown.
+        base_frame: the robot's frame; None if unknown.
+        camera_frame: the camera optical frame; None if unknown.
+        source: the drive from which the map was built.
+        created: when the map was built, ISO 8601.
+        spacing_m: median distance between successive places of a recording [m].
+        spacing_deg: median angle between successive places of a recording [deg].
+        directory: the map folder; None for a map in memory.
+        features: local features of every place, for verification; None without.
+        camera: calibration of the camera that took the images; None if unknown.
+        stated_camera: calibration that the drive stated, if it contradicted images and poses and
+            was refined to `camera`; else None.
+        calibration: what similarities, inliers and covariances mean on this map; None if the map
+            is not calibrated.
     """
 
     map_id: str
@@ -79,7 +99,10 @@ class PlaceMap:
     ) -> PlaceMap:
         """Make a map of N >= 1 places, numbered from 0; it gets its map id when it is saved.
 
-        Raises NetvladError on impossible input.
+        The arguments are the attributes of the class.
+
+        Raises:
+            NetvladError: the arguments do not fit one another.
         """
         T_map_cam = np.asarray(T_map_cam, dtype=np.float64).reshape(-1, 4, 4)
         steps_m, steps_deg = _steps(T_map_cam, recordings)
@@ -112,10 +135,10 @@ class PlaceMap:
         return len(self.place_ids)
 
     def calibration_of(self, camera: CameraModel) -> CameraModel:
-        """What is known of a camera that calls itself `camera`.
+        """Calibration to use for a camera that states the calibration `camera`.
 
-        The robot sends the very calibration that the drive was recorded with; where that was mended
-        for the map, it is to be mended for the robot's images too.
+        A robot often sends the calibration with which the drive was recorded. If the map refined
+        that one, the refined calibration holds for the robot's images too.
         """
         if self.camera is None or self.stated_camera is None:
             return camera
@@ -130,15 +153,8 @@ class PlaceMap:
             return camera
 
 
-def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
-    """Distance [m] and angle [deg] from each place to the next one of the same recording."""
-    same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
-    before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
-    return distance_m(before, after), rotation_angle_deg(before, after)
-
-
 def check_map(place_map: PlaceMap, where: str) -> None:
-    """Raise NetvladError, which `where` begins, unless the parts of a map fit one another."""
+    """Raise NetvladError unless the parts of a map fit; `where` names the map in errors."""
     n = len(place_map.place_ids)
     if n == 0:
         raise NetvladError(f'{where} has no places; nothing can be recognised with it')
@@ -169,3 +185,10 @@ def check_map(place_map: PlaceMap, where: str) -> None:
         raise NetvladError(f'{where} does not name its frame')
     if place_map.features is not None and len(place_map.features) != n:
         raise NetvladError(f'{where} has features of {len(place_map.features)} places, not of {n}')
+
+
+def _steps(T_map_cam: Array, recordings: Sequence[str]) -> tuple[Array, Array]:
+    """Distance [m] and angle [deg] from each place to the next one of the same recording."""
+    same = np.array([a == b for a, b in pairwise(recordings)], dtype=bool)
+    before, after = T_map_cam[:-1][same], T_map_cam[1:][same]
+    return distance_m(before, after), rotation_angle_deg(before, after)

@@ -1,4 +1,4 @@
-"""Places as the text of a map's files, and back; every number that comes back is checked."""
+"""Index and rows of a PlaceMap as text for the map's files, and back with checks."""
 
 from __future__ import annotations
 
@@ -19,25 +19,11 @@ from netvlad_ros.core.place_map.map_files import FORMAT_VERSION, PLACES_HEADER, 
 if TYPE_CHECKING:
     from netvlad_ros.core.place_map.place_map import PlaceMap
 
-
-DECIMALS = 9  # nanometres: reading and writing again gives the same text, hence the same map id
-
-
-def _pose_numbers(T: Array) -> list[float]:
-    """x, y, z [m], qx, qy, qz, qw of T (4, 4), as they are written."""
-    return [round(value, DECIMALS) for value in pose_vector(T).tolist()]
-
-
-def _place_row(
-    place_id: int, recording: str, stamp_ns: int, T_map_cam: Array, image: str, thumbnail_hash: str
-) -> list[str]:
-    """One line of places.csv, columns as PLACES_HEADER."""
-    pose = [f'{value:.{DECIMALS}f}' for value in pose_vector(T_map_cam)]
-    return [str(place_id), recording, str(stamp_ns), *pose, image, thumbnail_hash]
+DECIMALS = 9  # of metres; a map that is read and written again has the same text and map id
 
 
 def map_index(place_map: PlaceMap) -> dict[str, Any]:
-    """What `map.yaml` says, but for the hashes of files."""
+    """Entries of `map.yaml` without the hashes of files."""
     return {
         'format_version': FORMAT_VERSION,
         'map_id': place_map.map_id,
@@ -79,9 +65,14 @@ def map_rows(place_map: PlaceMap) -> list[list[str]]:
 def fingerprint(
     index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
 ) -> str:
-    """SHA-256 over what decides a match and its meaning; thumbnails and dates do not.
+    """SHA-256 (hex) over everything that determines a match and its meaning.
 
-    index: `map.yaml`; where the map has features, with the hashes of their files.
+    Thumbnails, dates and the calibration of the map are left out.
+
+    Args:
+        index: `map.yaml`; with the hashes of the features' files, if the map has features.
+        descriptors: float32 (N, D).
+        rows: lines of places.csv, columns as PLACES_HEADER.
     """
     names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
     table: list[Any] = [[index[name] for name in names], [row[:-1] for row in rows]]
@@ -98,9 +89,10 @@ def fingerprint(
 
 
 def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of PlaceMap that map.yaml gives.
+    """Attributes of PlaceMap that are in `map.yaml`.
 
-    Raises KeyError, TypeError, ValueError or NetvladError.
+    Raises:
+        KeyError, TypeError, ValueError, NetvladError: an entry is missing or wrong.
     """
 
     def text(name: str) -> str:
@@ -127,15 +119,8 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _calibration(index: Mapping[str, Any]) -> MapCalibration:
-    try:
-        return MapCalibration.from_dict(index['calibration'])
-    except KeyError as error:
-        raise ValueError(f'calibration lacks {error}') from error
-
-
 def parse_rows(rows: list[list[str]]) -> dict[str, Any]:
-    """Fields of PlaceMap that places.csv gives. Raises NetvladError naming the line."""
+    """Attributes of PlaceMap that are in places.csv. Raises NetvladError naming the line."""
     place_ids, stamps_ns, poses = [], [], []
     for number, row in enumerate(rows, start=2):
         try:
@@ -154,6 +139,26 @@ def parse_rows(rows: list[list[str]]) -> dict[str, Any]:
         'T_map_cam': np.array(poses).reshape(-1, 4, 4),
         'thumbnail_hashes': tuple(row[11] for row in rows),
     }
+
+
+def _pose_numbers(T: Array) -> list[float]:
+    """x, y, z [m], qx, qy, qz, qw of T (4, 4), as they are written."""
+    return [round(value, DECIMALS) for value in pose_vector(T).tolist()]
+
+
+def _place_row(
+    place_id: int, recording: str, stamp_ns: int, T_map_cam: Array, image: str, thumbnail_hash: str
+) -> list[str]:
+    """One line of places.csv, columns as PLACES_HEADER."""
+    pose = [f'{value:.{DECIMALS}f}' for value in pose_vector(T_map_cam)]
+    return [str(place_id), recording, str(stamp_ns), *pose, image, thumbnail_hash]
+
+
+def _calibration(index: Mapping[str, Any]) -> MapCalibration:
+    try:
+        return MapCalibration.from_dict(index['calibration'])
+    except KeyError as error:
+        raise ValueError(f'calibration lacks {error}') from error
 
 
 def _pose(values: Sequence[Any]) -> Array:

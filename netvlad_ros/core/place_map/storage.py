@@ -1,4 +1,4 @@
-"""load_map, save_map, store_calibration, read_thumbnail: maps between disk and memory."""
+"""Saving and loading of maps, their calibrations and thumbnails."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def save_map(
     thumbnails: Mapping[int, bytes] | None = None,
     overwrite: bool = False,
 ) -> PlaceMap:
-    """Write a map, whole or not at all.
+    """Write a map, completely or not at all.
 
     Args:
-        place_map: what is written.
+        place_map: the map.
         directory: the map folder.
         thumbnails: place index -> JPEG bytes.
-        overwrite: whether a map that lies there is replaced.
+        overwrite: whether a map in that folder is replaced.
 
     Returns:
-        The map as it stands on disk, with its map id.
+        The map as it is on disk, with its map id.
 
     Raises:
         NetvladError: the directory exists and overwrite is False, or it exists and is no map.
@@ -80,7 +80,7 @@ def load_map(directory: Path | str) -> PlaceMap:
     """Read and check a map: versions, hashes, shapes, unit rows, finite poses.
 
     Raises:
-        NetvladError: one sentence that says what is wrong and what to do.
+        NetvladError: the map is missing, broken or of another format version.
     """
     directory = Path(directory)
     where = f'map {directory}'
@@ -103,7 +103,7 @@ def load_map(directory: Path | str) -> PlaceMap:
     check_map(place_map, where)
     try:
         found = fingerprint(files.index, files.descriptors, files.rows)
-    except (TypeError, ValueError, RecursionError):  # entries that JSON has no word for
+    except (TypeError, ValueError, RecursionError):  # entries that are not JSON
         found = ''
     if found != place_map.map_id:
         raise NetvladError(f'{where}: its content is not what its map id says; build it again')
@@ -111,9 +111,9 @@ def load_map(directory: Path | str) -> PlaceMap:
 
 
 def store_calibration(place_map: PlaceMap, calibration: MapCalibration) -> PlaceMap:
-    """Give a map another calibration; `map.yaml` keeps it if the map is on disk.
+    """Give a map another calibration; it is written to `map.yaml` if the map is on disk.
 
-    All else stays as it is, map_id included.
+    Everything else stays unchanged, map_id included.
 
     Returns:
         The map with that calibration.
@@ -127,10 +127,10 @@ def store_calibration(place_map: PlaceMap, calibration: MapCalibration) -> Place
 
 
 def read_thumbnail(place_map: PlaceMap, index: int) -> NDArray[np.uint8] | None:
-    """Small picture of a place.
+    """Thumbnail of the place in row `index`.
 
     Returns:
-        uint8 (h, w, 3) RGB, or None where the map keeps none.
+        uint8 (h, w, 3) RGB, or None if the place has no thumbnail.
 
     Raises:
         NetvladError: the file is missing, changed or no image.

@@ -1,4 +1,4 @@
-"""Which candidates are worth verifying, and how many of them the time allows."""
+"""Choice of the candidates to verify, and the time that verification takes."""
 
 from __future__ import annotations
 
@@ -8,46 +8,59 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-RIVAL_PLACES = 2  # places beside the best one that are compared with it
+RIVAL_PLACES = 2  # places that are verified beside the best one
 IMAGES_OF_RIVAL = 2
-RECENT = 0.2  # weight of the newest measurement
-OUTLIER = 3.0  # times the average: one slow moment is no slow machine
-FORGET = 0.98  # of a cost, whenever it kept verification from running: it may be outdated
-LEAST = 0.1
+NEWEST_WEIGHT = 0.2  # of the newest measurement in an average
+MAX_RATIO = 3.0  # of a measurement to the average: one slow moment does not mean a slow machine
+FORGET_FACTOR = 0.98  # on the averages whenever verification was skipped: they may be outdated
+LEAST_SHARE = 0.1  # of the initial values
 START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0}  # 640x480 on one slow core
 
 
 @dataclass
 class VerificationBudget:
-    """Running averages [ms] of what verification costs: features of an image, matching one map
-    image, solving one place.
+    """Running averages of the time that verification takes.
+
+    Attributes:
+        cost_ms: 'extract' -> features of an image, 'match' -> matching one map image, 'solve' ->
+            the pose at one place [ms].
     """
 
     cost_ms: dict[str, float] = field(default_factory=lambda: dict(START_MS))
 
     def measured(self, stage: str, ms: float) -> None:
-        """Remember what a stage took just now."""
+        """Add the time that a stage took just now [ms]."""
         cost = self.cost_ms[stage]
-        self.cost_ms[stage] += RECENT * (min(ms, OUTLIER * cost) - cost)
+        self.cost_ms[stage] += NEWEST_WEIGHT * (min(ms, MAX_RATIO * cost) - cost)
 
     def forget(self) -> None:
-        """Trust the averages less: what was slow must not be switched off for good.
+        """Reduce every average a little after verification was skipped.
 
-        Never below LEAST of the costs at the start: what seems free would run with no time left.
+        One slow moment must not switch verification off permanently. An average never falls below
+        a tenth of its initial value: a cost near zero would let it run when no time is left.
         """
         for stage, cost in self.cost_ms.items():
-            if cost > LEAST * START_MS[stage]:
-                self.cost_ms[stage] = FORGET * cost
+            if cost > LEAST_SHARE * START_MS[stage]:
+                self.cost_ms[stage] = FORGET_FACTOR * cost
 
     def expected_ms(self, candidates: int, places: int) -> float:
-        """What verifying so many candidates of so many places takes [ms]."""
+        """Expected time [ms] for verifying so many candidates of so many places."""
         cost = self.cost_ms
         return cost['extract'] + candidates * cost['match'] + places * cost['solve']
 
     def affordable(
         self, ranks: NDArray[np.int64], place_of: NDArray[np.int64], time_left_ms: float
     ) -> NDArray[np.int64]:
-        """The first so many of the ranks (n,) that time_left_ms allows; place_of: (k,) of all."""
+        """Select the first ranks for which the time suffices.
+
+        Args:
+            ranks: int64 (n,), ranks of the candidates to verify, in order.
+            place_of: int64 (k,), place of each candidate.
+            time_left_ms: time that verification may take [ms].
+
+        Returns:
+            int64 (m,), m <= n.
+        """
         for count in range(len(ranks), 0, -1):
             places = len(np.unique(place_of[ranks[:count]]))
             if self.expected_ms(count, places) <= time_left_ms:
@@ -61,17 +74,20 @@ def candidates_to_verify(
     count: int,
     near_duplicates: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
-    """Ranks of the candidates to verify, the most telling ones first, int64 (n,).
+    """Choose the candidates to verify, most informative first.
 
-    The best `count` images of the best place, and the best IMAGES_OF_RIVAL of each of the
-    RIVAL_PLACES next ones: equal corridors must be compared.
+    These are the best `count` images of the best place, and the best IMAGES_OF_RIVAL images of each
+    of the RIVAL_PLACES next places, because equal corridors must be compared.
 
     Args:
         place_of: int64 (k,), place of each candidate, -1 for none, most similar first.
-        margin: bool (k,), next to the best place: no rivals of it.
-        count: most images of the best place.
-        near_duplicates: bool (k,), taken from about where a more similar one was. They show
+        margin: bool (k,), candidates near the best place; they are not verified as other places.
+        count: largest number of images of the best place.
+        near_duplicates: bool (k,), candidates taken where a more similar one was taken. They show
             nothing new and come last.
+
+    Returns:
+        int64 (n,), ranks of the candidates.
     """
     ranks = np.arange(len(place_of))
     of_best = ranks[place_of == place_of[0]]
@@ -80,7 +96,7 @@ def candidates_to_verify(
     queues = [of_best[:count]]
     rivals = ranks[(place_of == ranks) & ~margin & (place_of != place_of[0])]
     queues += [ranks[place_of == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
-    # Two of the best place for one of each rival, as long as there are any.
+    # In turns: two images of the best place, then one of each other place.
     order: list[int] = []
     for turn in range(math.ceil(count / 2) + IMAGES_OF_RIVAL):
         order += queues[0][2 * turn : 2 * turn + 2].tolist()

@@ -1,4 +1,4 @@
-"""The result: evidence of each candidate, a geometric pose of each place."""
+"""Result of verification: evidence of each candidate, and a geometric pose of each place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from netvlad_ros.core.geometry import Array
 
 @dataclass(frozen=True)
 class CandidateEvidence:
-    """What verification found out about one candidate.
+    """Evidence that one candidate shows the same scene.
 
-    rank: its rank among the candidates given. matches: int64 (m, 2), keypoint of the query and of
-    the map image. inliers: bool (m,). model: 'pnp', 'essential', 'homography', 'fundamental' or ''
-    (no evidence). degenerate: '' or why no pose can be had of it.
+    Attributes:
+        rank: rank among the candidates.
+        matches: int64 (m, 2), indices of the query's and the map image's keypoint.
+        inliers: bool (m,), matches that agree with the model.
+        model: 'pnp', 'essential', 'homography', 'fundamental', or '' without evidence.
+        degenerate: '' or why the candidate gives no pose.
     """
 
     rank: int
@@ -32,10 +35,14 @@ class CandidateEvidence:
 class GeometricPose:
     """Pose of the query's camera at one place.
 
-    T_map_cam: (4, 4). covariance: (6, 6), x, y, z [m] and rotations about the map's axes [rad], as
-    the residuals say, not inflated. method: 'landmarks' or 'relative_poses'. inliers: distinct
-    query keypoints that support it. residual_px: root mean square, NaN for relative poses. place:
-    the place, see Hypotheses.
+    Attributes:
+        T_map_cam: (4, 4), camera in the map frame.
+        covariance: (6, 6), x, y, z [m] and rotations about the map's axes [rad], from the
+            residuals alone, not scaled by the map's calibration.
+        method: 'landmarks' or 'relative_poses'.
+        inliers: number of distinct query keypoints that support the pose.
+        residual_px: root mean square of the residuals [px]; NaN for relative poses.
+        place: the place, see retrieval.Candidates.
     """
 
     T_map_cam: Array
@@ -48,11 +55,17 @@ class GeometricPose:
 
 @dataclass(frozen=True)
 class Verification:
-    """evidence of the candidates looked at; poses, at most one a place, most inliers first; note:
-    '' or why the answer is weaker than it could be; features of the query, for pictures;
-    timings_ms: of extract, match and solve, where they were done. is_pose_expected: whether
-    what is known of the cameras suffices for a pose at the place that is seen; views_needed: of how
-    many of its images at least. not_verified: leaders of the places that time did not suffice for.
+    """Result of verifying the candidates of one image.
+
+    Attributes:
+        evidence: of the candidates that were compared, by rank.
+        poses: at most one for each place, most inliers first.
+        note: '' or why the answer is weaker than it could be.
+        features: of the query image, for drawing.
+        timings_ms: 'extract', 'match' and 'solve' -> time [ms]; empty if verification was skipped.
+        is_pose_expected: whether the cameras are known, so that a place in view should give a pose.
+        views_needed: smallest number of images of a place that can give a pose.
+        not_verified: places that were skipped for lack of time, see retrieval.Candidates.
     """
 
     evidence: tuple[CandidateEvidence, ...]

@@ -1,4 +1,4 @@
-"""One image against the map images of one place: evidence, and the pose that follows from it."""
+"""PlacePoseSolver: evidence and pose of a query image at one place of the map."""
 
 from __future__ import annotations
 
@@ -20,18 +20,25 @@ from netvlad_ros.core.pose.correspondences import Correspondences
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose
 
-# A camera farther from every map image that shares its landmarks than so many times their distance
-# would have to recognise them at twice the size or half of it.
+# Largest distance to the nearest map image that shares landmarks, in distances from that image to
+# the landmarks. From farther away, the landmarks would have twice the size in the image or half.
 MAX_DEPTHS = 1.5
-# Of the image's width; a third of it is a turn by 20 degrees of a camera that sees 60.
+# Share of the image's width. A camera with a field of view of 60 degrees that turns by 20 degrees
+# shifts the image by a third of its width.
 MAX_SHIFT = 0.35
-MAX_ZOOM = 1.6  # things from a third nearer, or half as far again
-MIN_SHARE = 0.08  # of an image's features; who walks around a thing sees it, but little else again
+MAX_ZOOM = 1.6  # the distance to the things in view is a third smaller, or 1.6 times as large
+MIN_SHARE = 0.08  # of an image's features; from another side of an object few others are seen again
 
 
 @dataclass(frozen=True)
 class MatchedImage:
-    """A map image of the place: its rank, its row in the map, matches int64 (m, 2)."""
+    """A map image of a place, matched to the query image.
+
+    Attributes:
+        rank: rank among the candidates.
+        index: row of the map.
+        matches: int64 (m, 2), indices of the query's and the map image's keypoint.
+    """
 
     rank: int
     index: int
@@ -39,9 +46,10 @@ class MatchedImage:
 
 
 class PlacePoseSolver:
-    """Everything about one query image; `note` says why its answers are weaker than they could be.
+    """Finds the pose of one query image at a place.
 
-    size: width, height [px] of the image. camera: for images of that size; None: `note` says why.
+    Attributes:
+        note: '' or why its answers are weaker than they could be.
     """
 
     def __init__(
@@ -53,12 +61,22 @@ class PlacePoseSolver:
         camera: CameraModel | None,
         note: str,
     ) -> None:
+        """Prepare for one query image.
+
+        Args:
+            place_map: a map with features.
+            config: min_inliers and max_reprojection_px are used.
+            query: features of the query image.
+            size: width and height of the query image [px].
+            camera: calibration for images of that size; None if unknown.
+            note: '' or why the camera is unknown.
+        """
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
         self._map, self._store, self._config = place_map, place_map.features, config
         self._query, self._size = query, size
         self._keypoint_cells = keypoint_cells(query.keypoints)
-        # Keypoints of a large image are found in a small one: their error grows with it.
+        # Keypoints of a large image are found in a shrunken one, so their error is larger.
         self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
         self._max_px = config.max_reprojection_px * self._scale
         self._camera, self.note = camera, note
@@ -69,39 +87,47 @@ class PlacePoseSolver:
 
     @property
     def is_pose_expected(self) -> bool:
-        """Whether a place that is seen gives a pose: the cameras are known."""
+        """Whether the cameras are known, so that a place in view should give a pose."""
         return self._camera is not None and (
             self._store.has_landmarks or self._map.camera is not None
         )
 
     @property
     def views_needed(self) -> int:
-        """Of how many images of a place at least a pose can be had."""
+        """Smallest number of images of a place that can give a pose."""
         return 1 if self._store.has_landmarks else MIN_BEARINGS
 
     def solve(
-        self, place: int, candidates: list[MatchedImage]
+        self, place: int, matched_images: list[MatchedImage]
     ) -> tuple[list[CandidateEvidence], GeometricPose | None]:
-        """Evidence of the candidates of a place, by its place, and the pose of the camera there.
+        """Find evidence of the images of a place, and the pose of the query camera there.
 
-        By landmarks where the map has them and the camera is known; else each candidate by itself.
+        If the map has landmarks and the camera is known, all images together give a pose from
+        landmarks. Otherwise each image is compared alone, and their bearings give the pose.
+
+        Args:
+            place: the place, see retrieval.Candidates.
+            matched_images: its images.
+
+        Returns:
+            The evidence of each image, and the pose or None.
         """
         if self._store.has_landmarks and self._camera is not None:
-            evidence, pose, refused = self._from_landmarks(place, candidates, self._camera)
-            return evidence or [_refused(c, refused) for c in candidates], pose
-        views = [self._two_view(candidate) for candidate in candidates]
+            evidence, pose, refused = self._from_landmarks(place, matched_images, self._camera)
+            return evidence or [_refused(image, refused) for image in matched_images], pose
+        views = [self._two_view(matched_image) for matched_image in matched_images]
         evidence = [
-            CandidateEvidence(c.rank, c.matches, view.inliers, view.model, view.degenerate)
-            for c, view in zip(candidates, views, strict=True)
+            CandidateEvidence(image.rank, image.matches, view.inliers, view.model, view.degenerate)
+            for image, view in zip(matched_images, views, strict=True)
         ]
         if self._store.has_landmarks:
             return evidence, None
-        return evidence, self._from_directions(place, candidates, views)
+        return evidence, self._from_directions(place, matched_images, views)
 
-    def _two_view(self, candidate: MatchedImage) -> TwoView:
-        of_query, of_mapped = candidate.matches.T
+    def _two_view(self, matched_image: MatchedImage) -> TwoView:
+        of_query, of_mapped = matched_image.matches.T
         query_px = self._query.keypoints[of_query]
-        mapped_px = self._store.features(candidate.index).keypoints[of_mapped]
+        mapped_px = self._store.features(matched_image.index).keypoints[of_mapped]
         view = two_view(
             query_px,
             mapped_px,
@@ -115,44 +141,53 @@ class PlacePoseSolver:
             return view
         width = self._size[0] if self._map.camera is None else self._map.camera.width
         seen = query_px[view.inliers] / self._size[0], mapped_px[view.inliers] / width
-        keypoints = min(len(self._query.keypoints), len(self._store.landmarks(candidate.index)))
+        keypoints = min(len(self._query.keypoints), len(self._store.landmarks(matched_image.index)))
         if view.inliers.sum() >= MIN_SHARE * keypoints and _is_same_view(*seen):
             return view
         return replace(view, inliers=np.zeros_like(view.inliers), degenerate='seen from elsewhere')
 
     def _from_landmarks(
-        self, place: int, candidates: list[MatchedImage], camera: CameraModel
+        self, place: int, matched_images: list[MatchedImage], camera: CameraModel
     ) -> tuple[list[CandidateEvidence], GeometricPose | None, str]:
-        """Pose from the landmarks that the candidates share, or none and why."""
+        """Evidence and pose from the landmarks of the matched images, or why there is none."""
         landmarks = [
-            self._store.landmarks(c.index)[c.matches[:, 1]].astype(np.int64) for c in candidates
+            self._store.landmarks(image.index)[image.matches[:, 1]].astype(np.int64)
+            for image in matched_images
         ]
         pairs = np.concatenate(
             [
-                np.column_stack([c.matches[:, 0], of_image])[of_image >= 0]
-                for c, of_image in zip(candidates, landmarks, strict=True)
+                np.column_stack([image.matches[:, 0], of_image])[of_image >= 0]
+                for image, of_image in zip(matched_images, landmarks, strict=True)
             ]
         )
-        # A landmark that several map images show is one: the same pair counts once.
+        # Several map images show the same landmark: a pair counts once.
         pairs = np.unique(pairs, axis=0)
-        sightings, found = self._absolute_pose(pairs, camera)
+        correspondences, found = self._absolute_pose(pairs, camera)
         if found.T_map_cam is None or found.covariance is None:
             return [], None, found.degenerate
-        fits = sightings.error_px(found.T_map_cam) <= self._max_px
+        fits = correspondences.error_px(found.T_map_cam) <= self._max_px
         good = set(
-            zip(sightings.keypoint[fits].tolist(), sightings.landmark[fits].tolist(), strict=True)
+            zip(
+                correspondences.keypoint[fits].tolist(),
+                correspondences.landmark[fits].tolist(),
+                strict=True,
+            )
         )
         evidence = []
-        for c, of_image in zip(candidates, landmarks, strict=True):
-            spot = self._keypoint_cells[c.matches[:, 0]]
-            seen = zip(spot.tolist(), of_image.tolist(), strict=True)
+        for image, of_image in zip(matched_images, landmarks, strict=True):
+            cells = self._keypoint_cells[image.matches[:, 0]]
+            seen = zip(cells.tolist(), of_image.tolist(), strict=True)
             inliers = np.array([pair in good for pair in seen], dtype=bool)
-            evidence.append(CandidateEvidence(c.rank, c.matches, inliers, 'pnp', ''))
-        supporting = [c.index for c, e in zip(candidates, evidence, strict=True) if e.inliers.any()]
+            evidence.append(CandidateEvidence(image.rank, image.matches, inliers, 'pnp', ''))
+        supporting = [
+            image.index
+            for image, e in zip(matched_images, evidence, strict=True)
+            if e.inliers.any()
+        ]
         near = self._map.T_map_cam[supporting]
         away_m = distance_m(near, found.T_map_cam)
         seen_from = near[np.argmin(away_m), :3, 3]
-        points = sightings.points[found.inliers]
+        points = correspondences.points[found.inliers]
         depth_m = float(np.median(np.linalg.norm(points - seen_from, axis=1)))
         if away_m.min() > MAX_DEPTHS * depth_m:
             return [], None, 'too far from the map images'
@@ -169,9 +204,9 @@ class PlacePoseSolver:
     def _absolute_pose(
         self, pairs: NDArray[np.int64], camera: CameraModel
     ) -> tuple[Correspondences, AbsolutePose]:
-        """Pose from pairs (n, 2) of keypoint and landmark."""
+        """Correspondences of pairs (n, 2) of keypoint and landmark, and the pose from them."""
         keypoint, landmark = pairs.T
-        sightings = Correspondences.create(
+        correspondences = Correspondences.create(
             camera,
             self._query.keypoints[keypoint],
             self._store.points[landmark],
@@ -179,32 +214,32 @@ class PlacePoseSolver:
             landmark,
         )
         found = absolute_pose(
-            sightings,
+            correspondences,
             max_reprojection_px=self._max_px,
             min_inliers=self._config.min_inliers,
             sigma_px=SIGMA_PX * self._scale,
         )
-        return sightings, found
+        return correspondences, found
 
     def _from_directions(
-        self, place: int, candidates: list[MatchedImage], views: list[TwoView]
+        self, place: int, matched_images: list[MatchedImage], views: list[TwoView]
     ) -> GeometricPose | None:
-        usable, relative = [], []
-        for c, view in zip(candidates, views, strict=True):
+        cells, bearings = [], []
+        for image, view in zip(matched_images, views, strict=True):
             if view.R_map_query is not None and view.direction is not None:
-                usable.append(self._keypoint_cells[c.matches[view.inliers, 0]])
-                relative.append(
+                cells.append(self._keypoint_cells[image.matches[view.inliers, 0]])
+                bearings.append(
                     Bearing(
-                        self._map.T_map_cam[c.index],
+                        self._map.T_map_cam[image.index],
                         view.R_map_query,
                         view.direction,
                         view.sigma_deg,
                     )
                 )
-        found = intersect_bearings(relative)
+        found = intersect_bearings(bearings)
         if found.T_map_cam is None or found.covariance is None:
             return None
-        seen = np.concatenate([usable[i] for i in np.flatnonzero(found.used)])
+        seen = np.concatenate([cells[i] for i in np.flatnonzero(found.used)])
         return GeometricPose(
             T_map_cam=found.T_map_cam,
             covariance=found.covariance,
@@ -216,10 +251,14 @@ class PlacePoseSolver:
 
 
 def _is_same_view(query: NDArray[np.floating], mapped: NDArray[np.floating]) -> bool:
-    """Whether features (n, 2), in widths of their images, lie where they do in the map image.
+    """Whether two images were taken at about the same position in about the same direction.
 
-    Without intrinsics no pose can be computed, so that of the map image must do: it does if the
-    two images were taken from about one spot in about one direction.
+    Without intrinsics no pose can be computed. The pose of the map image is then used instead,
+    which is right only for the same view.
+
+    Args:
+        query: (n, 2), matched keypoints of the query image, in widths of the image.
+        mapped: (n, 2), matched keypoints of the map image, in widths of the image.
     """
     shift = float(np.linalg.norm(np.median(query - mapped, axis=0)))
     spread_query, spread_mapped = (
@@ -230,6 +269,6 @@ def _is_same_view(query: NDArray[np.floating], mapped: NDArray[np.floating]) -> 
     return shift <= MAX_SHIFT and 1.0 / MAX_ZOOM <= zoom <= MAX_ZOOM
 
 
-def _refused(candidate: MatchedImage, reason: str) -> CandidateEvidence:
-    none = np.zeros(len(candidate.matches), dtype=bool)
-    return CandidateEvidence(candidate.rank, candidate.matches, none, '', reason)
+def _refused(matched_image: MatchedImage, reason: str) -> CandidateEvidence:
+    none = np.zeros(len(matched_image.matches), dtype=bool)
+    return CandidateEvidence(matched_image.rank, matched_image.matches, none, '', reason)

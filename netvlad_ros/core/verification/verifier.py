@@ -1,4 +1,4 @@
-"""Geometric verification: which look-alikes show the same scene, and where that puts the camera."""
+"""Verifier: which candidates show the same scene as an image, and the poses that follow."""
 
 from __future__ import annotations
 
@@ -17,20 +17,28 @@ from netvlad_ros.core.geometry import around
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
-from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
+from netvlad_ros.core.verification.evidence import Verification
 from netvlad_ros.core.verification.place_pose import MatchedImage, PlacePoseSolver
 
-NEAR_DUPLICATE_SHARE = 0.1  # of a place's radius
-
-__all__ = ['CandidateEvidence', 'GeometricPose', 'Verification', 'Verifier']
+NEAR_DUPLICATE_SHARE = 0.1  # of a place's radius: nearer images are near duplicates
 
 
 class Verifier:
-    """Compares an image with the map images that look like it. The map must have features."""
+    """Compares the local features of an image with those of similar map images."""
 
     def __init__(
         self, place_map: PlaceMap, extractor: FeatureExtractor, config: LocalizerConfig
     ) -> None:
+        """Prepare for the images of a map.
+
+        Args:
+            place_map: a map with features.
+            extractor: makes the same features as the map has.
+            config: verify_candidates, the radii of a place and the limits of inliers are used.
+
+        Raises:
+            NetvladError: the map has no features, or others than the extractor.
+        """
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
         if place_map.features.spec != extractor.spec:
@@ -52,11 +60,18 @@ class Verifier:
         *,
         time_left_ms: float = math.inf,
     ) -> Verification:
-        """Verify the most telling candidates of rgb, uint8 (H, W, 3) RGB.
+        """Verify the most informative candidates of an image, as far as the time allows.
 
-        camera: of the query, None where unknown. indices: int64 (k,), rows of the map, most similar
-        first; place_of: int64 (k,), the place of each. Skipped, wholly or for the last candidates,
-        where it would take longer than time_left_ms. Raises NetvladError if rgb is no such image.
+        Args:
+            rgb: uint8 (H, W, 3), RGB.
+            camera: calibration of the image; None if unknown.
+            indices: int64 (k,), rows of the map, most similar first.
+            place_of: int64 (k,), place of each candidate, see retrieval.Candidates.
+            time_left_ms: time that verification may take [ms]; the last candidates or all are
+                skipped if they would take longer.
+
+        Raises:
+            NetvladError: rgb is no such image.
         """
         wanted = candidates_to_verify(
             place_of,
@@ -108,10 +123,13 @@ class Verifier:
     def _known(
         self, camera: CameraModel | None, size: tuple[int, int]
     ) -> tuple[CameraModel | None, str]:
-        """The camera as it is for images of this size, or why it is not known."""
+        """Calibration for images of this size (width, height [px]), or None and why."""
         if camera is None:
             return None, 'no camera_info'
-        if self._camera is None or self._camera[:2] != (camera, size):  # the same for all a drive
+        if self._camera is None or self._camera[:2] != (
+            camera,
+            size,
+        ):  # usually the same for all images
             try:
                 known = self._map.calibration_of(camera.resized(*size))
             except NetvladError as error:
@@ -126,7 +144,7 @@ class Verifier:
     def _near_duplicates(
         self, indices: NDArray[np.int64], place_of: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Images of the best place taken from about where a more similar one was."""
+        """Images of the best place, bool (k,), taken where a more similar one was taken."""
         near_duplicates = np.zeros(len(indices), dtype=bool)
         ranks = np.flatnonzero(place_of == place_of[0])
         T = self._map.T_map_cam[indices[ranks]]
@@ -145,6 +163,7 @@ class Verifier:
         return near_duplicates
 
     def _margin(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Candidates, bool (k,), within two radii of the best one: they are no other place."""
         T = self._map.T_map_cam[indices]
         radius_m = self._config.radius_m(self._map.spacing_m)
         return around(T, T[0], 2 * radius_m, 2 * self._config.place_radius_deg)

@@ -1,4 +1,4 @@
-"""Fitting a map's calibration, on trials drawn from known laws."""
+"""Fitting a map's calibration, on samples drawn from known laws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
     residuals = rng.standard_normal((count, 6)) * np.hypot(FLOOR, TOLD) * factor
     similarity = rng.uniform(0.4, 0.8, count)
     inliers = rng.integers(0, 100, count)
-    trials = CalibrationSamples(
+    samples = CalibrationSamples(
         similarity=similarity,
         inliers=inliers,
         without_pose=np.zeros(count, dtype=bool),
@@ -39,9 +39,9 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
         residuals=residuals,
         covariance=np.tile(np.diag(TOLD**2), (count, 1, 1)),
     )
-    trials.right[:] = rng.random(count) < probability(trials, truth, OF_MODEL)
-    trials.residuals[~trials.right] += 10.0  # another place
-    return trials
+    samples.right[:] = rng.random(count) < probability(samples, truth, OF_MODEL)
+    samples.residuals[~samples.right] += 10.0  # another place
+    return samples
 
 
 def test_probability_becomes_honest_on_unseen_images(rng):
@@ -69,37 +69,37 @@ def test_covariances_become_honest_on_unseen_images(rng, tails):
 
 def test_what_is_published_is_judged(rng):
     """Correlated covariances are published as a larger diagonal: see diagonal_bound()."""
-    trials = draw(rng, 3)
-    trials.covariance[:, 0, 1] = trials.covariance[:, 1, 0] = 0.5 * TOLD[0] ** 2
+    samples = draw(rng, 3)
+    samples.covariance[:, 0, 1] = samples.covariance[:, 1, 0] = 0.5 * TOLD[0] ** 2
     unscaled = MapCalibration(
         scale={'landmarks': 1.0}, sigma_m={'landmarks': 0.0}, sigma_deg={'landmarks': 0.0}
     )
     variances = TOLD**2 * [1.5, 1.5, 1, 1, 1, 1]
-    expected = (trials.residuals**2 / variances).sum(axis=1)
-    assert normalised_errors(trials, unscaled) == pytest.approx(expected)
+    expected = (samples.residuals**2 / variances).sum(axis=1)
+    assert normalised_errors(samples, unscaled) == pytest.approx(expected)
 
 
 def test_a_drive_where_all_is_right_teaches_no_certainty(rng):
-    trials = draw(rng, 200)
-    trials.right[:] = True
-    trials.residuals[:] = FLOOR
-    fitted = fit_map_calibration(trials, OF_MODEL)
+    samples = draw(rng, 200)
+    samples.right[:] = True
+    samples.residuals[:] = FLOOR
+    fitted = fit_map_calibration(samples, OF_MODEL)
     # Whatever is accepted by itself was so before: easy images say nothing of hard ones.
     accepted = OF_MODEL.midpoint + np.log(19) / OF_MODEL.slope
     assert fitted.midpoint >= OF_MODEL.midpoint
     assert fitted.midpoint + np.log(19) / fitted.slope >= accepted - 1e-9
     assert fitted.inlier_midpoint >= MapCalibration().inlier_midpoint
     assert 3 < fitted.inlier_slope < 20
-    stated = probability(trials, fitted, OF_MODEL)
+    stated = probability(samples, fitted, OF_MODEL)
     assert stated.max() < 1.0
 
 
 def test_a_drive_elsewhere_teaches_caution_and_nothing_of_covariances(rng):
-    trials = draw(rng, 200)
-    trials.right[:] = False
-    fitted = fit_map_calibration(trials, OF_MODEL)
-    stated = probability(trials, fitted, OF_MODEL)
-    assert np.all(stated <= probability(trials, MapCalibration(), OF_MODEL) + 1e-9)
+    samples = draw(rng, 200)
+    samples.right[:] = False
+    fitted = fit_map_calibration(samples, OF_MODEL)
+    stated = probability(samples, fitted, OF_MODEL)
+    assert np.all(stated <= probability(samples, MapCalibration(), OF_MODEL) + 1e-9)
     assert np.mean(stated) < 0.05
     assert (fitted.scale, fitted.sigma_m) == (MapCalibration().scale, MapCalibration().sigma_m)
 
@@ -108,10 +108,10 @@ def test_a_method_with_few_estimates_keeps_its_defaults(rng):
     sure = MapCalibration(midpoint=-1.0, slope=100.0)
     many, few = (draw(rng, n, m, truth=sure) for n, m in ((100, 'map_images'), (19, 'landmarks')))
     columns = zip(vars(many).values(), vars(few).values(), strict=True)
-    trials = CalibrationSamples(*map(np.concatenate, columns))
-    trials.inliers[:] = -1
-    trials.similarity[:] = 0.75
-    fitted, default = fit_map_calibration(trials, OF_MODEL), MapCalibration()
+    samples = CalibrationSamples(*map(np.concatenate, columns))
+    samples.inliers[:] = -1
+    samples.similarity[:] = 0.75
+    fitted, default = fit_map_calibration(samples, OF_MODEL), MapCalibration()
     assert fitted.scale['map_images'] != default.scale['map_images']
     assert fitted.sigma_m['map_images'] == 0.0  # they have a floor of their own
     for name in ('scale', 'sigma_m', 'sigma_deg'):
@@ -119,25 +119,25 @@ def test_a_method_with_few_estimates_keeps_its_defaults(rng):
 
 
 def test_the_scale_is_a_quantile_with_room_for_the_unseen(rng):
-    trials = draw(rng, 39, 'map_images')
-    trials.residuals[~trials.right] -= 10.0
-    trials.right[:] = True
-    trials.similarity[:] = 0.9
-    trials.inliers[:] = -1
-    fitted = fit_map_calibration(trials, OF_MODEL)
-    raw = np.sort((trials.residuals**2 / TOLD**2).sum(axis=1))
+    samples = draw(rng, 39, 'map_images')
+    samples.residuals[~samples.right] -= 10.0
+    samples.right[:] = True
+    samples.similarity[:] = 0.9
+    samples.inliers[:] = -1
+    fitted = fit_map_calibration(samples, OF_MODEL)
+    raw = np.sort((samples.residuals**2 / TOLD**2).sum(axis=1))
     assert fitted.scale['map_images'] == pytest.approx(raw[38] / chi2(6).ppf(0.95))  # of 39
 
 
 def test_inliers_without_a_pose_speak_against_a_place(rng):
-    trials = draw(rng, 50)
-    trials.inliers[:] = 90
-    verified = probability(trials, MapCalibration(), OF_MODEL)
-    trials.inliers[:] = -1
-    unverified = probability(trials, MapCalibration(), OF_MODEL)
-    trials.inliers[:] = 90
-    trials.without_pose[:] = True
-    without_pose = probability(trials, MapCalibration(), OF_MODEL)
+    samples = draw(rng, 50)
+    samples.inliers[:] = 90
+    verified = probability(samples, MapCalibration(), OF_MODEL)
+    samples.inliers[:] = -1
+    unverified = probability(samples, MapCalibration(), OF_MODEL)
+    samples.inliers[:] = 90
+    samples.without_pose[:] = True
+    without_pose = probability(samples, MapCalibration(), OF_MODEL)
     assert np.all(without_pose < unverified)
     assert np.all(unverified < verified)
 

@@ -52,7 +52,7 @@ def calibrate(
     from netvlad_ros.core.place_map.storage import load_map, store_calibration
     from netvlad_ros.offline.bundles.default_model import default_model
     from netvlad_ros.offline.mapping.calibration_fit import fit_map_calibration
-    from netvlad_ros.offline.mapping.calibration_samples import localize_trials
+    from netvlad_ros.offline.mapping.calibration_samples import calibration_samples
     from netvlad_ros.offline.progress import Skip
 
     bundle = ModelBundle.load(model or default_model(), device=device)
@@ -60,7 +60,7 @@ def calibrate(
     drive = drive_options.open(source)
     skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
-        trials = localize_trials(
+        samples = calibration_samples(
             place_map,
             bundle,
             drive,
@@ -72,11 +72,11 @@ def calibrate(
     of_model = bundle.metadata.calibration
     assert of_model is not None  # or there would be no localizer
     calibration = replace(
-        fit_map_calibration(trials, of_model),
+        fit_map_calibration(samples, of_model),
         source=drive.name[:MAX_TEXT],
         created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
-    facts = _facts(trials, calibration, of_model)
+    facts = _facts(samples, calibration, of_model)
     store_calibration(place_map, calibration)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, allow_nan=False))
@@ -85,7 +85,7 @@ def calibrate(
 
 
 def _facts(
-    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
+    samples: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -102,21 +102,23 @@ def _facts(
     )
 
     accept = LocalizerConfig().accept_probability
-    seen = even_blocks(len(trials))
-    unseen = trials[~seen]
+    seen = even_blocks(len(samples))
+    unseen = samples[~seen]
     estimates = {
-        method: int((likely_right(trials, calibration, of_model) & (trials.method == method)).sum())
+        method: int(
+            (likely_right(samples, calibration, of_model) & (samples.method == method)).sum()
+        )
         for method in calibration.scale
     }
     return {
-        'images': len(trials),
-        'right': int(trials.right.sum()),
+        'images': len(samples),
+        'right': int(samples.right.sum()),
         'held_out': {
             'images': len(unseen),
             'before': asdict(calibration_quality(unseen, MapCalibration(), of_model, accept)),
             'after': asdict(
                 calibration_quality(
-                    unseen, fit_map_calibration(trials[seen], of_model), of_model, accept
+                    unseen, fit_map_calibration(samples[seen], of_model), of_model, accept
                 )
             ),
         },

@@ -13,7 +13,7 @@ from netvlad_ros.offline.bundles.onnx_graph import GraphIndex, attribute, tidy
 _TRANSPARENT = ('Cast', 'Identity')
 
 
-def cut_graph(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx.ModelProto:
+def fewer_dimensions(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx.ModelProto:
     """A graph that answers the first `dim` dimensions, of unit length again, and does no more work.
 
     Whitening puts the most telling directions first, so the first ones of a fitted layer are what
@@ -28,9 +28,9 @@ def cut_graph(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx
     Raises:
         NetvladError: the graph does not end so, or answers fewer dimensions.
     """
-    cut = onnx.ModelProto()
-    cut.CopyFrom(model)
-    index = GraphIndex(cut.graph)
+    reduced = onnx.ModelProto()
+    reduced.CopyFrom(model)
+    index = GraphIndex(reduced.graph)
     end = _behind(index, output)
     if end is None or end.op_type not in ('Div', 'LpNormalization'):
         raise _no_layer(where)
@@ -57,14 +57,14 @@ def cut_graph(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx
     present = weight.shape[axis]
     if not 1 <= dim <= present:
         raise NetvladError(f'{where} has {present} dimensions: it cannot be cut to {dim}')
-    _replace(cut.graph, layer, 1, np.take(weight, np.arange(dim), axis=axis))
+    _replace(reduced.graph, layer, 1, np.take(weight, np.arange(dim), axis=axis))
     if bias_at is not None and bias is not None and bias.ndim and bias.shape[-1] == present:
-        _replace(cut.graph, *bias_at, bias[..., :dim])
-    tidy(cut.graph)
-    for port in cut.graph.output:
+        _replace(reduced.graph, *bias_at, bias[..., :dim])
+    tidy(reduced.graph)
+    for port in reduced.graph.output:
         if port.name == output and len(port.type.tensor_type.shape.dim) == 2:
             port.type.tensor_type.shape.dim[1].dim_value = dim
-    return cut
+    return reduced
 
 
 def _behind(index: GraphIndex, name: str) -> onnx.NodeProto | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
 from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
-from netvlad_ros.offline.bundles.fewer_dimensions import cut_graph
+from netvlad_ros.offline.bundles.fewer_dimensions import fewer_dimensions
 from netvlad_ros.offline.bundles.half_precision import half_graph
 from netvlad_ros.offline.bundles.parity import check_parity, graph_describer, stand_in_images
 
@@ -54,7 +54,7 @@ def revise_bundle(
     )
     revised, changes, dropped = model, dict[str, Any](), False
     if dim is not None and dim != metadata.dim:
-        revised = _cut(revised, metadata, dim, where)
+        revised = _fewer_dimensions(revised, metadata, dim, where)
         dropped = raw.get('calibration') is not None
         changes |= {
             'dim': dim,
@@ -81,10 +81,12 @@ def revise_bundle(
     return write_bundle(revised, facts, out), dropped
 
 
-def _cut(model: onnx.ModelProto, metadata: ModelMetadata, dim: int, where: str) -> onnx.ModelProto:
+def _fewer_dimensions(
+    model: onnx.ModelProto, metadata: ModelMetadata, dim: int, where: str
+) -> onnx.ModelProto:
     if metadata.whitening == 'none':
         raise NetvladError(
             f'{where} has no whitening layer, so none of its dimensions is more telling than '
             'another: train it with whitening, or export the network with it'
         )
-    return cut_graph(model, metadata.output_name, dim, where)
+    return fewer_dimensions(model, metadata.output_name, dim, where)

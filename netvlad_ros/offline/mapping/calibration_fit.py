@@ -1,4 +1,4 @@
-"""A map's calibration from localized images whose poses are known."""
+"""MapCalibration fitted to localized images whose poses are known."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from netvlad_ros.core.place_map.calibration import METHODS, MapCalibration
 from netvlad_ros.core.pose.prior import diagonal_bound
 from netvlad_ros.offline.metrics.uncertainty import DEGREES_OF_FREEDOM, bound, reliability
 
-# One percent more than is promised: the images of one drive resemble each other, and another day is
-# harder than the one that was calibrated on. Halves of a kitchen and of a rendered town, judged by
-# each other, had 0.90 to 0.99 inside; with three percent more often all.
+# One percent more than the 95 % that are stated: the images of one drive resemble each other, and
+# another day is harder than the one of the calibration. Measured on halves of a kitchen and of a
+# rendered town, each evaluated with the calibration of the other:
+#   COVERAGE 0.96: a share of 0.90 to 0.99 inside the 95 % bound
+#   COVERAGE 0.98: often all inside
 COVERAGE = 0.96
-MIN_ESTIMATES = 20  # fewer say nothing of one error in twenty
-BLOCK = 20  # successive images resemble each other: what is held out is held out in blocks
+MIN_ESTIMATES = 20  # fewer cannot show an error that one estimate in twenty has
+BLOCK = 20  # images are held out in blocks, because successive images resemble each other
 SURE_LOG_ODDS = math.log(19.0)  # of 95 %
-LIKELY = 0.5  # errors of estimates less probable than this matter to nobody
+LIKELY = 0.5  # estimates that are less probable are never published
 TAIL = 4.0  # degrees of freedom of Student's t
 FLOORS_M = np.geomspace(0.001, 1.0, 16)
 FLOORS_DEG = np.geomspace(0.02, 10.0, 16)
 MAX_SCALE, MIN_SCALE = 1e4, 0.05
 
-# Standard deviations of the prior on what is fitted, about the model's and the default values: a
-# drive where everything is right would have infinite slopes.
+# Standard deviations of the prior on the fitted values, around the model's and the default values.
+# Without a prior, a drive where all answers are right would have infinite slopes.
 SPREAD_MIDPOINT = 0.05  # cosine
 SPREAD_INLIER_MIDPOINT = 0.25  # log(1 + n)
 SPREAD_LOG_SLOPE = 0.5
@@ -41,12 +43,16 @@ SPREAD_LOG_SLOPE = 0.5
 class CalibrationSamples:
     """n localized images in order of time.
 
-    similarity (n,), inliers (n,): of the place that the estimate is at, inliers -1 = not verified.
-    without_pose (n,): inliers should have given a pose there and gave none.
-    rivals (n,): odds of its rivals against it, summed: its probability
-    is 1 / (1 + exp(-log odds alone) + rivals). right (n,): whether the estimate shows the
-    right place. method (n,): how it was found. residuals (n, 6), covariance (n, 6, 6): its error
-    and what the method gave for it, before any calibration.
+    Attributes:
+        similarity: (n,), of the place that the estimate is at.
+        inliers: (n,), of the same place; -1 = not verified.
+        without_pose: (n,), whether a pose was expected from the inliers and none was found.
+        rivals: (n,), sum of the odds of other places against the estimate. The probability of the
+            estimate is 1 / (1 + exp(-log odds of the single image) + rivals).
+        right: (n,), whether the estimate shows the right place.
+        method: (n,), how the estimate was found, one of METHODS.
+        residuals: (n, 6), error of the estimate [m, rad].
+        covariance: (n, 6, 6), what the method states for it, before any calibration.
     """
 
     similarity: Array
@@ -67,9 +73,12 @@ class CalibrationSamples:
 
 @dataclass(frozen=True)
 class CalibrationQuality:
-    """Share of accepted estimates inside the 95 % bound of NEES, and calibration error.
+    """How well a calibration fits the samples.
 
-    accepted: how many there were; None where there is nothing to say.
+    Attributes:
+        accepted: number of accepted estimates.
+        share_in_95: their share inside the 95 % bound of NEES; None if none was accepted.
+        expected_error: expected calibration error of all probabilities; None without samples.
     """
 
     accepted: int
@@ -78,18 +87,18 @@ class CalibrationQuality:
 
 
 def fit_map_calibration(
-    trials: CalibrationSamples, of_model: SimilarityCalibration
+    samples: CalibrationSamples, of_model: SimilarityCalibration
 ) -> MapCalibration:
-    """Fit what similarities, inliers and covariances mean.
+    """Fit the probability of a right match, and the covariance of each method.
 
-    A method with fewer than MIN_ESTIMATES likely right estimates keeps its defaults.
+    A method with fewer than MIN_ESTIMATES estimates that are likely right keeps its defaults.
     """
-    calibration = replace(_fit_probability(trials, of_model), images=len(trials))
-    counts = likely_right(trials, calibration, of_model)
+    calibration = replace(_fit_probability(samples, of_model), images=len(samples))
+    counts = likely_right(samples, calibration, of_model)
     sigma_m, sigma_deg = dict(calibration.sigma_m), dict(calibration.sigma_deg)
     scale = dict(calibration.scale)
     for method in METHODS:
-        chosen = trials[counts & (trials.method == method)]
+        chosen = samples[counts & (samples.method == method)]
         if len(chosen) < MIN_ESTIMATES:
             continue
         sigma_m[method], sigma_deg[method], scale[method] = _fit_covariance(chosen, method)
@@ -97,55 +106,56 @@ def fit_map_calibration(
 
 
 def likely_right(
-    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
+    samples: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> NDArray[np.bool_]:
-    """Which estimates (n,) tell something about covariances.
+    """Which estimates (n,) covariances are fitted to.
 
-    Wrong places are what the probability is there for, and improbable poses are never published.
+    Errors of wrong places are left out: the probability covers them. Improbable estimates are left
+    out because they are never published.
     """
-    return trials.right & (probability(trials, calibration, of_model) >= LIKELY)
+    return samples.right & (probability(samples, calibration, of_model) >= LIKELY)
 
 
 def probability(
-    trials: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
+    samples: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
 ) -> Array:
     """Probability (n,) that the estimates are right, as the localizer would give it."""
-    kinds = np.column_stack([trials.inliers, trials.without_pose])
+    kinds = np.column_stack([samples.inliers, samples.without_pose])
     kinds, kind_of = np.unique(kinds, axis=0, return_inverse=True)
     gain_of = [
         calibration.inlier_log_odds(int(inliers), without_pose=bool(without_pose))
         for inliers, without_pose in kinds
     ]
     gains = np.array(gain_of)[kind_of.ravel()]
-    alone = calibration.of_similarity(of_model).log_odds(trials.similarity) + gains
-    return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + trials.rivals))
+    alone = calibration.of_similarity(of_model).log_odds(samples.similarity) + gains
+    return np.asarray(1.0 / (1.0 + np.exp(np.clip(-alone, -700.0, 700.0)) + samples.rivals))
 
 
-def normalised_errors(trials: CalibrationSamples, calibration: MapCalibration) -> Array:
+def normalised_errors(samples: CalibrationSamples, calibration: MapCalibration) -> Array:
     """NEES (n,) of the estimates with the covariance that would be published."""
-    errors = np.zeros(len(trials))
-    for method in np.unique(trials.method):
-        of_method = trials.method == method
-        chosen = trials[of_method]
+    errors = np.zeros(len(samples))
+    for method in np.unique(samples.method):
+        of_method = samples.method == method
+        chosen = samples[of_method]
         published = calibration.covariance(str(method), chosen.covariance)
         errors[of_method] = _squared(chosen.residuals, diagonal_bound(published))
     return errors
 
 
 def calibration_quality(
-    trials: CalibrationSamples,
+    samples: CalibrationSamples,
     calibration: MapCalibration,
     of_model: SimilarityCalibration,
     accept_probability: float,
 ) -> CalibrationQuality:
-    """How honest a calibration is on images that it may or may not have seen."""
-    stated = probability(trials, calibration, of_model)
-    accepted = trials[stated >= accept_probability]
+    """How well a calibration fits samples, whether it was fitted to them or not."""
+    stated = probability(samples, calibration, of_model)
+    accepted = samples[stated >= accept_probability]
     inside = normalised_errors(accepted, calibration) <= bound()
     return CalibrationQuality(
         accepted=len(accepted),
         share_in_95=float(inside.mean()) if len(accepted) else None,
-        expected_error=reliability(stated, trials.right).expected_error,
+        expected_error=reliability(stated, samples.right).expected_error,
     )
 
 
@@ -154,15 +164,20 @@ def even_blocks(count: int) -> NDArray[np.bool_]:
     return (np.arange(count) // BLOCK) % 2 == 0
 
 
-def _fit_probability(trials: CalibrationSamples, of_model: SimilarityCalibration) -> MapCalibration:
+def _fit_probability(
+    samples: CalibrationSamples, of_model: SimilarityCalibration
+) -> MapCalibration:
     """Maximum a posteriori of midpoints and slopes.
 
-    Logistic regression as in Platt, "Probabilistic Outputs for Support Vector Machines", 1999, but
-    kept in bounds by a prior and not by targets short of 0 and 1: where everything is right, those
-    would lower what similarities are worth for the sake of images that inliers make sure of.
+    Logistic regression, regularised by a prior and not by Platt's softened targets: if all answers
+    of a drive are right, softened targets reduce the weight of similarity only because inliers
+    alone already make those images certain.
 
-    A drive may raise the bar for acceptance, never lower it below the model's and the defaults': an
-    easy drive, where everything is right, says nothing of the harder ones.
+    A drive can make acceptance harder than the model's values and the defaults do, never easier:
+    an easy drive, where all answers are right, says nothing about harder drives.
+
+    Source:
+        Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
     """
     default = MapCalibration()
     start = np.array([
@@ -189,8 +204,8 @@ def _fit_probability(trials: CalibrationSamples, of_model: SimilarityCalibration
         )
 
     def cost(numbers: Array) -> float:
-        stated = np.clip(probability(trials, at(numbers), of_model), 1e-12, 1 - 1e-12)
-        likelihood = np.where(trials.right, np.log(stated), np.log1p(-stated))
+        stated = np.clip(probability(samples, at(numbers), of_model), 1e-12, 1 - 1e-12)
+        likelihood = np.where(samples.right, np.log(stated), np.log1p(-stated))
         return float(-likelihood.sum() + 0.5 * np.sum(((numbers - start) / spread) ** 2))
 
     simplex = np.vstack([start, start + np.diag(spread)])
@@ -198,27 +213,29 @@ def _fit_probability(trials: CalibrationSamples, of_model: SimilarityCalibration
     return at(minimize(cost, start, method='Nelder-Mead', options=options).x)
 
 
-def _fit_covariance(trials: CalibrationSamples, method: str) -> tuple[float, float, float]:
+def _fit_covariance(samples: CalibrationSamples, method: str) -> tuple[float, float, float]:
     """Floors [m], [deg] and scale of a method's covariances.
 
-    The floors are those under which the errors are most likely, at the scale that suits them best:
-    by Student's t, as errors of poses have heavy tails. Published is another scale, the one which
-    puts the ceil((n + 1) COVERAGE)-th smallest NEES on its bound: an unseen error, exchangeable
-    with these, lies inside with that probability. Sources: Lange, Little and Taylor, "Robust
-    Statistical Modeling Using the t Distribution", JASA 1989; Vovk et al., Algorithmic Learning in
-    a Random World, 2005; Lei et al., "Distribution-Free Predictive Inference for Regression", JASA
-    2018, section 2.
+    The floors maximise the likelihood of the errors, each pair of floors at its best scale. The
+    likelihood is Student's t, because errors of poses have heavy tails. The returned scale is
+    another one: it puts the ceil((n + 1) COVERAGE)-th smallest NEES on its bound. An unseen error
+    that is exchangeable with these lies inside the bound with that probability.
+
+    Source:
+        Lange, Little and Taylor, "Robust Statistical Modeling Using the t Distribution", JASA
+        1989. Vovk et al., Algorithmic Learning in a Random World, 2005. Lei et al.,
+        "Distribution-Free Predictive Inference for Regression", JASA 2018, section 2.
     """
     # The spread of a place's images has its floor already: the map's spacing.
     floors = [(0.0, 0.0)] if method == 'map_images' else list(product(FLOORS_M, FLOORS_DEG))
-    rank = min(math.ceil((len(trials) + 1) * COVERAGE), len(trials))
+    rank = min(math.ceil((len(samples) + 1) * COVERAGE), len(samples))
     best = (-math.inf, 0.0, 0.0, 1.0)
     for sigma_m, sigma_deg in floors:
         unscaled = MapCalibration(
             scale={method: 1.0}, sigma_m={method: sigma_m}, sigma_deg={method: sigma_deg}
         )
-        published = diagonal_bound(unscaled.covariance(method, trials.covariance))
-        errors = _squared(trials.residuals, published)
+        published = diagonal_bound(unscaled.covariance(method, samples.covariance))
+        errors = _squared(samples.residuals, published)
         scale = float(np.clip(np.sort(errors)[rank - 1] / bound(), MIN_SCALE, MAX_SCALE))
         likelihood = _t_likelihood(errors, np.diagonal(published, axis1=1, axis2=2))
         best = max(best, (likelihood, float(sigma_m), float(sigma_deg), scale))

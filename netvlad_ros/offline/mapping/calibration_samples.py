@@ -1,4 +1,4 @@
-"""A drive of the mapped area, localized image by image, as trials for a map's calibration."""
+"""Samples for a map's calibration: a drive of the mapped area, localized image by image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER_IMAGES = (
 )
 
 
-def localize_trials(
+def calibration_samples(
     place_map: PlaceMap,
     bundle: ModelBundle,
     drive: Drive,
@@ -46,7 +46,7 @@ def localize_trials(
         drive: another recording of the mapped area, with poses in the map's frame.
         selection: of its images.
         skipped: gets the images that are left out, unreadable or without a pose.
-        progress: is told (images done, in all).
+        progress: called with (images done, in all).
 
     Raises:
         NetvladError: selected images of the drive made the map, by whatever name; the drive's
@@ -57,7 +57,7 @@ def localize_trials(
     radius_m, radius_deg = place_radius(place_map, localizer.config)
     shared_recording(place_map, bundle, drive).refuse(drive, selection, OTHER_IMAGES)
     total = len(selected_indices(selection, len(drive)))
-    trials: list[tuple[Any, ...]] = []
+    samples: list[tuple[Any, ...]] = []
     skipped = [] if skipped is None else skipped
     for done, frame in enumerate(drive.frames(selection, skipped)):
         progress(done, total)
@@ -67,17 +67,17 @@ def localize_trials(
         if rgb is None:
             continue
         match = localizer.recognize(rgb, frame.stamp_ns, camera=drive.camera)
-        trials.append(_trial(match, frame.T_map_cam, radius_m, radius_deg))
+        samples.append(_sample(match, frame.T_map_cam, radius_m, radius_deg))
     progress(total, total)
-    if len(trials) < MIN_IMAGES:
+    if len(samples) < MIN_IMAGES:
         raise NetvladError(
-            f'{drive.name}: {len(trials)} images with a pose are too few to calibrate a map, '
+            f'{drive.name}: {len(samples)} images with a pose are too few to calibrate a map, '
             f'{MIN_IMAGES} are needed; nothing was written'
         )
-    return CalibrationSamples(*(np.array(column) for column in zip(*trials, strict=True)))
+    return CalibrationSamples(*(np.array(column) for column in zip(*samples, strict=True)))
 
 
-def _trial(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> tuple[Any, ...]:
+def _sample(match: Match, T_true: Array, radius_m: float, radius_deg: float) -> tuple[Any, ...]:
     """One row of CalibrationSamples, in the order of its columns."""
     estimate = match.estimate
     covariance = estimate.covariance  # that of map images, whose default scale is 1

@@ -18,13 +18,13 @@ from netvlad_ros.core.place_map.feature_store import FeatureStore
 
 
 class FeatureWriter:
-    """Appends features to files without a name: even a killed process leaves nothing behind.
+    """Appends features to temporary files without a name; a killed process leaves nothing behind.
 
-    Memory stays bounded however long the drive is: a keyframe costs one number.
+    A keyframe costs one number of memory, so that drives of any length fit.
     """
 
     def __init__(self, extractor: FeatureExtractor, folder: Path) -> None:
-        """`folder`: on the disk that the map goes to, which has to have room for it anyway."""
+        """folder: where the files lie, on the disk of the map, which needs room for it anyway."""
         self._extractor = extractor
         self._folder = folder
         self._offsets = [0]
@@ -78,7 +78,7 @@ JPEG_QUALITY = 80
 
 
 class ThumbnailStore(Mapping[int, bytes]):
-    """Place index -> JPEG. The file has no name, so even a killed process leaves nothing."""
+    """Place index -> JPEG, in a temporary file without a name, as in FeatureWriter."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed in __exit__

@@ -1,4 +1,4 @@
-"""Which frames of a drive become places."""
+"""KeyframeSelector: which frames of a drive become places."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class KeyframeSelector:
         return bool(moved or turned)
 
     def take(self, T_map_cam: NDArray[np.float64]) -> None:
-        """Make this pose the last keyframe; call it once the image turned out to be readable."""
+        """Make this pose the last keyframe. Call it when the image has been read."""
         self._last = T_map_cam

@@ -1,4 +1,4 @@
-"""Covisible pairs, tracks, triangulated landmarks."""
+"""Landmarks of a map: covisible pairs of keyframes, tracks of keypoints, triangulated points."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from netvlad_ros.core.place_map.feature_store import FeatureStore
 
 
-EPIPOLAR_PX = 4.0  # known poses are off by centimetres, too: wider than a feature's own error
+EPIPOLAR_PX = 4.0  # wider than the error of a feature, for known poses err by centimetres too
 REPROJECTION_PX = 4.0
-MIN_PARALLAX_DEG = 1.0  # below, the depth of a point is anyone's guess
+MIN_PARALLAX_DEG = 1.0  # with less parallax the depth of a point is not determined
 MIN_IMAGES = 2
-MIN_SHARE = 0.5  # of a track's sightings; a track of two things is no landmark
+MIN_SHARE = 0.5  # of a track's observations; a track that joins two things is no landmark
 PRUNINGS = 2
 
 
@@ -64,7 +64,7 @@ def find_landmarks(
         store: the features of N keyframes.
         T_map_cam: (N, 4, 4) [m], poses of the keyframes in the map frame.
         camera: the calibration that the drive states.
-        progress: is told (pairs of keyframes matched, pairs in all).
+        progress: called with (pairs of keyframes matched, in all).
 
     Returns:
         The landmarks, and the refined camera that they were triangulated with; None if images and
@@ -116,11 +116,11 @@ def _triangulated(
     limit: float,
     landmark_of: NDArray[np.int32],
 ) -> Landmarks:
-    """limit: greatest error of a sighting, as a tangent; landmark_of: filled in."""
+    """limit: largest error of an observation, as a tangent; landmark_of: filled in."""
     if not len(rows):
         return Landmarks(np.empty((0, 3)), landmark_of)
     points, error = triangulate(seen, T_map_cam)
-    # Again without what did not fit, and with one keypoint of each image for each point.
+    # Triangulate again without what did not fit, with one keypoint an image for each point.
     kept = _best_of_each_image(seen, error, error <= limit)
     for _ in range(PRUNINGS):
         points, error = triangulate(seen.where(kept), T_map_cam)
@@ -137,7 +137,14 @@ def _triangulated(
 
 @dataclass(frozen=True)
 class _Joins:
-    """Matched keypoints (m, 2), rows of pixels (M, 2); image i owns starts[i]..starts[i + 1]."""
+    """Matched keypoints of all images.
+
+    Attributes:
+        links: (m, 2), rows of `pixels` that were matched.
+        starts: (N + 1,), image i owns the rows starts[i] to starts[i + 1] of `pixels`.
+        pixels: (M, 2) [px], the keypoints.
+        T_map_cam: (N, 4, 4) [m], the poses of the images.
+    """
 
     links: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -154,12 +161,12 @@ class _Joins:
     def tracks(
         self, camera: CameraModel, limit_px: float
     ) -> tuple[NDArray[np.int64], Observations]:
-        """Keypoints (n,) that matches near the known geometry join, and what was seen there."""
+        """Keypoints (n,) joined by matches that fit the known poses, and their observations."""
         rays = camera.rays(self.pixels)
         a, b = self.links.T
         image = np.searchsorted(self.starts, np.arange(len(rays)), side='right') - 1
         error = epipolar_error(rays[a], rays[b], self.T_map_cam[image[a]], self.T_map_cam[image[b]])
-        links = self.links[error * camera.focal_px <= limit_px]  # NaN, outside the lens: no
+        links = self.links[error * camera.focal_px <= limit_px]  # NaN, outside the lens, fails
         graph = coo_matrix(
             (np.ones(len(links), dtype=np.int8), (links[:, 0], links[:, 1])),
             shape=(len(rays), len(rays)),
@@ -184,7 +191,7 @@ def epipolar_error(rays_a: Array, rays_b: Array, T_map_a: Array, T_map_b: Array)
 def _best_of_each_image(
     seen: Observations, error: Array, fits: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Of a track's keypoints in one image, the one that fits best; none that does not fit."""
+    """Of a track's keypoints in one image the one that fits best, if it fits: bool (n,)."""
     order = np.lexsort([error, seen.image, seen.track])
     first = np.ones(len(order), dtype=bool)
     first[1:] = (np.diff(seen.track[order]) != 0) | (np.diff(seen.image[order]) != 0)
@@ -193,14 +200,14 @@ def _best_of_each_image(
     return best & fits
 
 
-# Near ones match best, far ones give parallax: a map may hold an image every centimetre or every
-# four metres, so neighbours are taken by rank, ever more sparsely.
+# Near keyframes match best, far ones give parallax. A map may hold an image every centimetre or
+# every four metres. So neighbours are chosen by rank, the farther the sparser.
 RANKS = (1, 2, 4, 7, 12, 20, 33, 55, 90, 150, 250)
 MAX_ANGLE_DEG = 60.0
 
 
 def covisible_pairs(T_map_cam: Array) -> list[tuple[int, int]]:
-    """Pairs (a, b), a < b, of keyframes T_map_cam (N, 4, 4) to be matched, about 9 N of them."""
+    """Pairs (a, b), a < b, of keyframes T_map_cam (N, 4, 4) to match, about 9 N of them."""
     positions = T_map_cam[:, :3, 3]
     tree = cKDTree(positions)
     pairs = set()

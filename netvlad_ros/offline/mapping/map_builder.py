@@ -82,8 +82,8 @@ class MapBuilder:
             bundle: the model that describes them.
             selection: of the drive's images.
             skipped: gets the frames without a pose and the unreadable images, which are left out.
-            progress: is told (images done, in all).
-            landmark_progress: is told (pairs of places matched, in all).
+            progress: called with (images done, in all).
+            landmark_progress: called with (pairs of places matched, in all).
 
         Returns:
             The map as it stands on disk.
@@ -212,12 +212,12 @@ def check_output(out: Path, *, overwrite: bool) -> None:
 
 
 def existing_parent(out: Path) -> Path:
-    """The folder nearest to `out`, which need not exist, that does."""
+    """The nearest folder above `out` that exists; `out` itself need not exist."""
     return next(path for path in out.absolute().parents if path.exists())
 
 
 def check_calibrated(drive: Drive) -> None:
-    """Raise NetvladError if a drive does not know the camera that landmarks are seen with."""
+    """Raise NetvladError if a drive has no camera calibration, which landmarks need."""
     if drive.camera is None:
         why = ''.join(f' ({skip.image})' for skip in drive.skipped if skip.reason == NO_CALIBRATION)
         raise NetvladError(
@@ -229,7 +229,7 @@ def check_calibrated(drive: Drive) -> None:
 def _camera_of(
     drive: Drive, rgb: NDArray[np.uint8], skipped: list[Skip], *, needed: bool
 ) -> CameraModel | None:
-    """The drive's camera as it is for images of this size."""
+    """The drive's camera for images of this size; needed: raise if there is none of this shape."""
     if drive.camera is None:
         return None
     try:

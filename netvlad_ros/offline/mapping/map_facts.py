@@ -1,4 +1,4 @@
-"""What `netvlad map` says about a map."""
+"""Facts about a map: what `netvlad map build` and `netvlad map info` print."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def map_facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:
 
 
 def camera_words(camera: CameraModel) -> str:
-    """A camera in a line."""
+    """A camera in one line: size, focal length, distortion."""
     d = ' '.join(f'{number:.4g}' for number in camera.d)
     return (
         f'{camera.width}x{camera.height} px, focal length {camera.focal_px:.1f} px, '
@@ -69,7 +69,7 @@ def _feature_facts(place_map: PlaceMap) -> dict[str, Any]:
         'landmarks': None,
     }
     if features.landmark_of is not None:
-        sightings = int(np.count_nonzero(features.landmark_of >= 0))
+        observations = int(np.count_nonzero(features.landmark_of >= 0))
         facts['landmarks'] = len(features.points)
-        facts['landmarks_per_place'] = round(sightings / places, 1)
+        facts['landmarks_per_place'] = round(observations / places, 1)
     return facts

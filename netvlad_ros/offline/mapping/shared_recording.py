@@ -1,4 +1,4 @@
-"""Whether a drive is the recording that a map was made of: such a drive is no test of the map."""
+"""Whether a drive is the recording that a map was made of, and so no test of the map."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.drives.drive import Drive, Frame, selected_indices
 
-SAME_STAMP_NS = 1_000_000  # files round stamps; no camera takes two images in a millisecond
+SAME_STAMP_NS = 1_000_000  # files round stamps; no camera takes two images in one millisecond
 WALL_CLOCK_NS = 10**18  # September 2001; clocks that begin anew with every drive never get there
-TRIED = 5  # images whose pixels are looked at
-LOOKS_THE_SAME = 0.98  # cosine; a copy that was shrunk or compressed again is still a copy
-IDENTICAL = 1 - 1e-5  # cosine; beyond it only rounding is left
+TRIED = 5  # images whose pixels are compared
+LOOKS_THE_SAME = 0.98  # cosine; copies that were shrunk or compressed again reach it
+IDENTICAL = 1 - 1e-5  # cosine; what is missing to 1 is rounding
 
 
 @dataclass(frozen=True)
 class SharedRecording:
-    """What a drive shares with a map; mostly nothing.
+    """Which images of a drive belong to the recording that a map was made of; mostly none.
 
-    moments: indices of its images that were taken when a place of the map was. are_places: whether
-    they are these places, rather than seen by another camera of the same robot.
+    Attributes:
+        moments: indices of the drive's images that were taken at the same time as a place.
+        are_places: whether these images are the places. Otherwise another camera of the same
+            robot took them.
     """
 
     moments: frozenset[int] = frozenset()
@@ -36,7 +38,7 @@ class SharedRecording:
 
     @property
     def own(self) -> frozenset[int]:
-        """Indices of images that the map has by heart; they are never queries."""
+        """Indices of images that are places of the map; they are never queries."""
         return self.moments if self.are_places else frozenset()
 
     def refuse(self, drive: Drive, selection: slice, advice: str) -> None:
@@ -62,11 +64,11 @@ class SharedRecording:
 
 
 def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> SharedRecording:
-    """Compare stamps and looks of a drive, all of it and whatever it is called, with a map.
+    """Compare stamps and images of a whole drive, whatever its name, with a map.
 
-    Images that have the stamp of a place are the place if they look like it: TRIED of them, evenly
-    spread, are looked at, and the most of these decide. If they do not, stamps of a wall clock
-    still mean the same recording; others are shared by chance.
+    Images that have the stamp of a place are compared with it: TRIED of them, evenly spread. If
+    most of these look like their places, all are places. If they do not, stamps of a wall clock
+    still mean the same recording, and other stamps are equal by chance.
     """
     order = np.argsort(place_map.stamps_ns, kind='stable')
     stamps = place_map.stamps_ns[order]
@@ -94,10 +96,9 @@ def shared_recording(place_map: PlaceMap, bundle: ModelBundle, drive: Drive) -> 
 
 
 def identical_images(similarities: Sequence[float | None]) -> int:
-    """How many queries are described as their best place is: by a cosine of 1, None = no place.
+    """Count the queries whose descriptor equals that of their best place; None = no place.
 
-    Images that were rendered may repeat themselves; of cameras it says that one image is on both
-    sides.
+    Rendered images may repeat. From a camera, an identical image is the same file on both sides.
     """
     return sum(cosine is not None and cosine >= IDENTICAL for cosine in similarities)
 
@@ -121,5 +122,5 @@ def check_frame(place_map: PlaceMap, drive: Drive) -> None:
 
 
 def place_radius(place_map: PlaceMap, config: LocalizerConfig) -> tuple[float, float]:
-    """Distance [m] and angle [deg] within which the localizer takes images for one place."""
+    """Distance [m] and angle [deg] within which the localizer counts images as one place."""
     return config.radius_m(place_map.spacing_m), config.place_radius_deg

@@ -1,4 +1,4 @@
-"""Points from the rays under which known cameras see them, all tracks at once."""
+"""Observations of tracks by known cameras, and the points triangulated from them."""
 
 from __future__ import annotations
 
@@ -16,31 +16,50 @@ NEAR = 1e-3  # [m] in front of a camera; below, a point is behind it
 
 @dataclass(frozen=True)
 class Observations:
-    """n sightings: int64 (n,) track and image; rays float64 (n, 2), x/z and y/z in the camera."""
+    """n observations of tracks.
+
+    Attributes:
+        track: int64 (n,), number of the track.
+        image: int64 (n,), number of the image.
+        rays: float64 (n, 2), x/z and y/z in the camera.
+        of_tracks: how many tracks there are, if not all of them have an observation here; -1: all
+            of them have one.
+    """
 
     track: NDArray[np.int64]
     image: NDArray[np.int64]
     rays: Array
-    of_tracks: int = -1  # how many tracks there are, where not all of them are seen here
+    of_tracks: int = -1
 
     @property
     def tracks(self) -> int:
-        """Number of tracks, those that are not seen included."""
+        """Number of tracks, those without an observation included."""
         if self.of_tracks >= 0:
             return self.of_tracks
         return int(self.track.max()) + 1 if len(self.track) else 0
 
     def where(self, kept: NDArray[np.bool_]) -> Observations:
-        """Some of the sightings; the tracks keep their numbers."""
+        """Some of the observations; the tracks keep their numbers."""
         return Observations(self.track[kept], self.image[kept], self.rays[kept], self.tracks)
 
 
 def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
-    """Points (tracks, 3) [m] in the map frame, and the error (n,) of each sighting, as a tangent.
+    """Triangulate all tracks at once.
 
-    First the point nearest to all rays, then Gauss-Newton on the reprojection with Cauchy's
-    weights (Triggs et al., Bundle Adjustment, 2000). A sighting from behind, and one of a point
-    that its rays do not fix, has an infinite error.
+    The start is the point nearest to all rays of a track. Gauss-Newton on the reprojection follows,
+    with Cauchy's weights.
+
+    Args:
+        seen: n observations.
+        T_map_cam: (N, 4, 4) [m], the poses of the images.
+
+    Returns:
+        Points (tracks, 3) [m] in the map frame, and the error (n,) of each observation, as a
+        tangent. The error is infinite if the point lies behind the camera, or if its rays do not
+        determine it.
+
+    Source:
+        Triggs et al., Bundle Adjustment - A Modern Synthesis, 2000.
     """
     centres = T_map_cam[seen.image, :3, 3]
     to_cam = np.swapaxes(T_map_cam[seen.image, :3, :3], 1, 2)
@@ -63,9 +82,9 @@ def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
 
 
 def parallax_deg(seen: Observations, T_map_cam: Array, points: Array) -> Array:
-    """Angle [deg] (tracks,) between the most different rays to each point, at most twice too small.
+    """Largest angle (tracks,) [deg] between the rays to each point, underestimated by at most half.
 
-    Measured against each track's first ray, which costs n instead of n squared.
+    It is measured against the first ray of each track, which costs n instead of n squared.
     """
     towards = T_map_cam[seen.image, :3, 3] - points[seen.track]
     towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-12)
@@ -93,14 +112,14 @@ def _reproject(
 
 
 def _solve(seen: Observations, matrices: Array, vectors: Array) -> Array:
-    """Sum (n, 3, 3) and (n, 3) over the sightings of each track, and solve; 0 where singular."""
+    """Sum (n, 3, 3) and (n, 3) over the observations of each track, and solve; 0 where singular."""
     total, right = np.zeros((seen.tracks, 9)), np.zeros((seen.tracks, 3))
     for column, values in enumerate(matrices.reshape(-1, 9).T):
         total[:, column] = np.bincount(seen.track, values, minlength=seen.tracks)
     for column, values in enumerate(vectors.T):
         right[:, column] = np.bincount(seen.track, values, minlength=seen.tracks)
     normal = total.reshape(-1, 3, 3)
-    # A track of nearly parallel rays is singular; a trace of damping keeps the others unharmed.
+    # A track of nearly parallel rays is singular. This damping is too small to change the others.
     damping = 1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-12
     normal = normal + damping[:, np.newaxis, np.newaxis] * np.eye(3)
     return np.asarray(np.linalg.solve(normal, right[:, :, np.newaxis])[:, :, 0])

@@ -13,8 +13,8 @@ from rosbags.typesys import Stores, get_typestore
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.drives.bags.bag_storage import SUFFIXES, RosbagsStorage, Storage, Topic
-from netvlad_ros.offline.drives.bags.truncated_mcap import CutMcap
-from netvlad_ros.offline.drives.bags.truncated_sqlite import CutSqlite
+from netvlad_ros.offline.drives.bags.truncated_mcap import TruncatedMcap
+from netvlad_ros.offline.drives.bags.truncated_sqlite import TruncatedSqlite
 
 SALVAGE = ' (or pass --allow-truncated to use what can be read)'
 
@@ -119,8 +119,8 @@ class BagFile:
     def _salvage(self, file: Path) -> Storage:
         try:
             if file.suffix == '.mcap':
-                return self._stack.enter_context(RosbagsStorage(CutMcap(file)))
-            return self._stack.enter_context(CutSqlite(file))
+                return self._stack.enter_context(RosbagsStorage(TruncatedMcap(file)))
+            return self._stack.enter_context(TruncatedSqlite(file))
         except Exception as error:  # see _next
             raise NetvladError(
                 f'bag {file} is too damaged to read anything from it: {_line(error)}'

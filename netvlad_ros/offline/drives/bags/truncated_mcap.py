@@ -13,7 +13,7 @@ FOOTER = b'\x02' + struct.pack('<QQQI', 20, 0, 0, 0) + MAGIC
 DATA_END, FOOTER_OP = 0x0F, 0x02
 
 
-class CutMcap:
+class TruncatedMcap:
     """Stands for the path of a cut file, as far as rosbags' Reader asks: opens as a closed one.
 
     Nothing is copied, a bag may be larger than the free disk.

@@ -9,13 +9,13 @@ from pathlib import Path
 from netvlad_ros.offline.drives.bags.bag_storage import Topic
 
 
-class CutSqlite:
+class TruncatedSqlite:
     """Rows are read in the order they were written, so that damage costs only what is behind it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> CutSqlite:
+    def __enter__(self) -> TruncatedSqlite:
         """Open the file for reading; SQLite applies a write-ahead log where one is left."""
         self._connection = sqlite3.connect(f'{self._path.resolve().as_uri()}?mode=ro', uri=True)
         # SQLite refuses a file that is shorter than its header says, unless told that it is under
@@ -23,7 +23,7 @@ class CutSqlite:
         self._connection.execute('PRAGMA writable_schema=ON')
         ((self._page_bytes,),) = self._connection.execute('PRAGMA page_size')
         ((pages,),) = self._connection.execute('PRAGMA page_count')
-        self._cut = self._path.stat().st_size < pages * self._page_bytes
+        self._is_truncated = self._path.stat().st_size < pages * self._page_bytes
         self._types = {
             number: (name, msgtype)
             for number, name, msgtype in self._connection.execute(
@@ -60,11 +60,11 @@ class CutSqlite:
             if number in held:
                 yield held[number]
             held[number] = (name, msgtype, data)
-        if not self._cut:
+        if not self._is_truncated:
             yield from held.values()
 
     def _rows(self, columns: str) -> Iterator[tuple]:
         try:
             yield from self._connection.execute(f'SELECT {columns} FROM messages ORDER BY id')
         except sqlite3.DatabaseError:
-            self._cut = True
+            self._is_truncated = True

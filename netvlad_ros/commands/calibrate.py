@@ -1,4 +1,4 @@
-"""`netvlad calibrate`: how far a map's answers can be trusted, from a drive with known poses."""
+"""`netvlad calibrate`: fits a map's calibration on a drive with known poses."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _facts(
 
     accept = LocalizerConfig().accept_probability
     seen = even_blocks(len(samples))
-    unseen = samples[~seen]
+    held_out_samples = samples[~seen]
     estimates = {
         method: int(
             (likely_right(samples, calibration, of_model) & (samples.method == method)).sum()
@@ -114,11 +114,13 @@ def _facts(
         'images': len(samples),
         'right': int(samples.right.sum()),
         'held_out': {
-            'images': len(unseen),
-            'before': asdict(calibration_quality(unseen, MapCalibration(), of_model, accept)),
+            'images': len(held_out_samples),
+            'before': asdict(
+                calibration_quality(held_out_samples, MapCalibration(), of_model, accept)
+            ),
             'after': asdict(
                 calibration_quality(
-                    unseen, fit_map_calibration(samples[seen], of_model), of_model, accept
+                    held_out_samples, fit_map_calibration(samples[seen], of_model), of_model, accept
                 )
             ),
         },
@@ -154,13 +156,13 @@ def _print(facts: dict[str, Any]) -> None:
         midpoint, slope = facts[name]['midpoint'], facts[name]['slope']
         typer.echo(f'{name + ":":<12} midpoint {midpoint:.3g}, slope {slope:.3g}')
     for method, found in facts['methods'].items():
-        told = (
+        line = (
             f'{found["estimates"]} estimates, floor {found["sigma_m"]:.3g} m and '
             f'{found["sigma_deg"]:.3g} deg, covariance times {found["scale"]:.3g}'
             if found['fitted']
             else f'{found["estimates"]} estimates are too few; the defaults stay'
         )
-        typer.echo(f'{method + ":":<16} {told}')
+        typer.echo(f'{method + ":":<16} {line}')
 
 
 def _number(value: float | None) -> str:

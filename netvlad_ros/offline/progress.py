@@ -1,4 +1,4 @@
-"""Progress callbacks, and Skip: what long work left out, and why."""
+"""Progress callbacks, and Skip: what was left out of a drive, and why."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ Progress = Callable[[int, int], None]  # items done, items in all
 
 
 def no_progress(done: int, total: int) -> None:
-    """Shows nothing."""
+    """Show nothing."""
 
 
 class Skip(NamedTuple):
-    """An image, or another part of a drive, that was left out, and why."""
+    """A part of a drive that was left out.
+
+    Attributes:
+        image: name of the image, or what else it is.
+        reason: why it was left out.
+    """
 
     image: str
     reason: str

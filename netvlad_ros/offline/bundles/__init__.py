@@ -1,3 +1,1 @@
-"""Bundles made from bundles: fewer dimensions, half precision, and the check that both answer
-alike.
-"""
+"""Bundles made from bundles: fewer dimensions, half precision, and a check that both agree."""

@@ -1,4 +1,4 @@
-"""Where the model that comes with the package lies."""
+"""default_model: where the model of the package lies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ NAME = 'mobilenetv2_netvlad_512.onnx'
 
 
 def default_model() -> Path:
-    """Find the package's own model bundle; raises NetvladError if it is not installed.
+    """Find the model bundle of the package.
 
-    Looked for beside the sources, then in share/netvlad_ros/models of every ROS workspace that is
-    sourced, then of the Python environment.
+    It is looked for beside the sources, then in share/netvlad_ros/models of every sourced ROS
+    workspace, then of the Python environment.
+
+    Raises:
+        NetvladError: it is not installed.
     """
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
     places = [

@@ -14,19 +14,19 @@ _TRANSPARENT = ('Cast', 'Identity')
 
 
 def fewer_dimensions(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx.ModelProto:
-    """A graph that answers the first `dim` dimensions, of unit length again, and does no more work.
+    """A graph of the first `dim` dimensions, normalised to unit length again.
 
-    Whitening puts the most telling directions first, so the first ones of a fitted layer are what
-    fitting it to `dim` would have given.
+    The last linear layer gets smaller, so that the others are not computed. Whitening puts the most
+    informative directions first: the first ones are what a fit to `dim` would have given.
 
     Args:
         model: ends with a linear layer (Gemm, or MatMul and Add) and L2 normalisation.
         output: name of the descriptor.
-        dim: wanted.
+        dim: number of dimensions to keep.
         where: names the model in errors.
 
     Raises:
-        NetvladError: the graph does not end so, or answers fewer dimensions.
+        NetvladError: the graph does not end so, or has fewer dimensions.
     """
     reduced = onnx.ModelProto()
     reduced.CopyFrom(model)
@@ -68,7 +68,7 @@ def fewer_dimensions(model: onnx.ModelProto, output: str, dim: int, where: str) 
 
 
 def _behind(index: GraphIndex, name: str) -> onnx.NodeProto | None:
-    """The node that answers a tensor, looking through casts."""
+    """The node that computes a tensor; casts are passed over."""
     node = index.producer(name)
     while node is not None and node.op_type in _TRANSPARENT:
         node = index.producer(node.input[0])

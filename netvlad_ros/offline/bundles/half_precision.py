@@ -1,4 +1,4 @@
-"""Weights and convolutions in float16: half the file, and faster where an accelerator has it."""
+"""Weights and convolutions in float16: half the file, and faster on some accelerators."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from netvlad_ros.offline.bundles.onnx_graph import GraphIndex, tidy
 
-# These compute in float16 whenever their weights are constants ...
+# These compute in float16 whenever their weights are constants.
 _LEADERS = frozenset(('Conv', 'Gemm', 'MatMul'))
-# ... and these go on in float16 with what already is. Everything else (norms, sums over an image,
-# softmax, powers: what overflows or loses digits) stays in float32, as do input and output.
+# These compute in float16 if all their inputs already are float16. Everything else stays in float32
+# (norms, sums over an image, softmax, powers), because it would overflow or lose digits. Input and
+# output stay in float32 too.
 _FOLLOWERS = frozenset(
     """
     Add AveragePool BatchNormalization Clip Concat Flatten GlobalAveragePool HardSigmoid HardSwish
@@ -24,8 +25,8 @@ _LARGEST = 60_000.0  # float16 ends at 65,504
 def half_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same network with float16 weights and, between casts, float16 convolutions.
 
-    Whether it still answers the same is the caller's to check. A runtime without float16 kernels
-    (onnxruntime on most CPUs) computes in float32 and inserts the casts by itself.
+    The caller checks that its descriptors still agree. A runtime without float16 kernels
+    (onnxruntime on most CPUs) computes in float32 and inserts the casts itself.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
@@ -35,7 +36,7 @@ def half_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _Conversion:
-    """One walk through the nodes, in their order."""
+    """One pass over the nodes, in their order."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph

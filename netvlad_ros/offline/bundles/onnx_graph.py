@@ -1,4 +1,4 @@
-"""Looking up what an ONNX graph is made of, and tidying up after a change."""
+"""GraphIndex: producers and constants of an ONNX graph; and tidying after a change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 
 class GraphIndex:
-    """Who makes a tensor, and which tensors are constants.
+    """Which node computes a tensor, and which tensors are constants.
 
     Args:
         graph: must not change while the index is used.
@@ -20,13 +20,13 @@ class GraphIndex:
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}
 
     def producer(self, name: str) -> onnx.NodeProto | None:
-        """The node that answers this tensor; None for inputs and initializers."""
+        """The node that computes this tensor; None for inputs and initializers."""
         return self._producers.get(name)
 
     def constant(self, name: str) -> NDArray[np.generic] | None:
         """The value of an initializer or of a Constant node; None for anything else.
 
-        Looks through Identity, by which exporters let equal weights share one initializer.
+        Identity nodes are passed over: exporters use them to share one initializer.
         """
         if name in self._initializers:
             return numpy_helper.to_array(self._initializers[name])
@@ -44,10 +44,10 @@ def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
 
 
 def tidy(graph: onnx.GraphProto) -> None:
-    """Drops constants that nobody reads, and the shapes noted for tensors inside the graph."""
+    """Drop constants that no node reads, and the shapes of tensors inside the graph."""
     read = {output.name for output in graph.output}
     nodes = []
-    for node in reversed(graph.node):  # who reads a tensor comes after who makes it
+    for node in reversed(graph.node):  # a tensor is read after it is computed
         if node.op_type not in ('Constant', 'Identity') or read.intersection(node.output):
             nodes.append(node)
             read.update(node.input)

@@ -1,4 +1,4 @@
-"""Whether two ways to compute a descriptor answer the same on the same images."""
+"""Parity: whether two networks compute the same descriptors of the same images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.files.image_files import image_names
 
-PARITY = 0.9999  # smallest cosine between two sides that are taken for the same
-COMPARED = 8  # most images of a folder that both sides describe
+PARITY = 0.9999  # smallest cosine between equal descriptors
+COMPARED = 8  # largest number of images of a folder that are compared
 
 # uint8 (h, w, 3) RGB images of one working size -> (N, D)
 Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]]
@@ -25,15 +25,15 @@ Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]]
 def check_parity(
     reference: Describe, candidate: Describe, images: Sequence[NDArray[np.uint8]], what: str
 ) -> None:
-    """Compares image by image and, where their sizes agree, all as one batch.
+    """Compare image by image and, if their sizes agree, all as one batch.
 
     Args:
         reference, candidate: the two sides.
         images: uint8 (h, w, 3) RGB, at their working size.
-        what: begins the error: what is refused, and who disagrees.
+        what: begins the error message: what is refused, and what disagrees.
 
     Raises:
-        NetvladError: a cosine of 0.9999 or less, or an answer that is not finite.
+        NetvladError: a cosine of 0.9999 or less, or a descriptor that is not finite.
     """
     worst = worst_cosine(reference, candidate, images)
     if not worst > PARITY:  # also refuses NaN
@@ -46,7 +46,7 @@ def check_parity(
 def worst_cosine(
     reference: Describe, candidate: Describe, images: Sequence[NDArray[np.uint8]]
 ) -> float:
-    """Smallest cosine between the two sides; NaN if one answers something not finite."""
+    """Smallest cosine between the two sides; NaN if a descriptor is not finite."""
     groups: list[Sequence[NDArray[np.uint8]]] = [[image] for image in images]
     if len({image.shape for image in images}) == 1:
         groups.append(images)
@@ -60,7 +60,7 @@ def worst_cosine(
 
 
 def graph_describer(model: onnx.ModelProto, output: str, preprocessing: Preprocessing) -> Describe:
-    """The answers of a graph, by onnxruntime on the CPU.
+    """A function that computes descriptors with a graph, by onnxruntime on the CPU.
 
     Raises:
         NetvladError: onnxruntime refuses the graph.
@@ -95,7 +95,7 @@ def images_of_folder(folder: Path) -> list[NDArray[np.uint8]]:
 
 
 def stand_in_images(preprocessing: Preprocessing) -> list[NDArray[np.uint8]]:
-    """Three images of smooth noise, uint8 (h, w, 3), where no real ones are at hand."""
+    """Three images of smooth noise, uint8 (h, w, 3), to use without real images."""
     rng = np.random.default_rng(0)
     size = (preprocessing.height, preprocessing.width)
     coarse = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for side in (16, 24, 48)]

@@ -28,25 +28,25 @@ def revise_bundle(
     images: Sequence[NDArray[np.uint8]] = (),
     where: str = '',
 ) -> tuple[str, bool]:
-    """Writes a bundle that answers what source does: its first dimensions, or in half precision.
+    """Write a bundle of the first dimensions of another, or in half precision.
 
     Args:
         source: a bundle.
-        out: of the new one, whose name becomes the model's.
-        dim: dimensions that are kept, of unit length again; None = all.
-        half: weights and convolutions in float16; input and output stay as they are.
-        images: uint8 (H, W, 3) RGB, real ones, on which both must agree; noise if there are none.
-        where: names source in errors; left out, its path does.
+        out: the new bundle; its name becomes the model's name.
+        dim: number of dimensions to keep, of unit length again; None = all.
+        half: weights and convolutions in float16; input and output stay in float32.
+        images: uint8 (H, W, 3) RGB, on which both must agree; none: noise is used.
+        where: names source in errors; empty: its path.
 
     Returns:
-        The new model id, and whether a calibration was dropped: fewer dimensions move every
-        similarity, so what they meant no longer holds.
+        The new model id, and whether a calibration was dropped: with fewer dimensions every
+        similarity changes, and the calibration no longer holds.
 
     Raises:
-        NetvladError: source is no sound bundle, has no whitening layer to cut or fewer dimensions,
-            or the two disagree (cosine <= 0.9999); no file is left then.
+        NetvladError: source is no valid bundle, has no whitening layer or fewer dimensions, or the
+            two disagree (cosine <= 0.9999). No file is left then.
     """
-    metadata = ModelBundle.load(source, device='cpu').metadata  # also: is it sound, is it itself?
+    metadata = ModelBundle.load(source, device='cpu').metadata  # this also checks the bundle
     where = where or f'model {source}'
     model = onnx.load_model(source)
     raw: dict[str, Any] = json.loads(

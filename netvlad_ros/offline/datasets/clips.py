@@ -1,4 +1,4 @@
-"""Clips without poses: `frames.csv` says which frames belong to one short recording."""
+"""Reader of clips without poses: `frames.csv` says which frames belong to one recording."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COLUMNS = ('image', 'floor', 'area', 'clip', 'frame_1hz')
 def read_clips(folder: Path) -> PlaceImages:
     """Read `frames.csv` (image, floor, area, clip, frame_1hz [s]; other columns are ignored).
 
-    Time within its clip says which frames show one place. Floors of one building look alike: a
-    frame of the same area on another floor is no sure negative, nor is one of another area on the
-    same floor, since two areas may see the same hall.
+    The time within a clip says which frames show one place. Floors of one building look similar, so
+    a frame of the same area on another floor is no sure negative. Nor is a frame of another area
+    on the same floor, because two areas may see the same hall.
 
     Raises:
         NetvladError: no such file, a column missing, or a broken line, by its number.

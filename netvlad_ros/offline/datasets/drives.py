@@ -1,4 +1,4 @@
-"""Own drives, as folders or bags, with headings."""
+"""Readers of own drives, as folders or bags: positions and headings on the ground."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
             images.append(image)
             poses.append(frame.T_map_cam)
             recordings.append(f'{area}/{name}' if area else name)
-            # From the first image on: a double holds no nanoseconds since 1970.
+            # Relative to the first image: a double cannot hold nanoseconds since 1970.
             times_s.append((frame.stamp_ns - first) / 1e9)
         skipped += (*finder.skipped, *drive.skipped)
     T_map_cam = np.array(poses, dtype=np.float64).reshape(-1, 4, 4)
@@ -112,10 +112,16 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
 
 
 def read_bag(bag: Path, cache: Path, max_area_px: int, options: BagOptions) -> PlaceImages:
-    """Read a bag as such a folder, which is written below `cache` once and found there again.
+    """Read a bag as a folder drive, which is written below `cache` at the first time.
 
-    The folder's name holds a hash of the bag's files, sizes and times and of the options: another
-    bag, or other options, get a folder of their own.
+    The folder's name has a hash of the options and of names, sizes and times of the bag's files:
+    another bag, or other options, get a folder of their own.
+
+    Args:
+        bag: the bag.
+        cache: where folders of bags are kept.
+        max_area_px: larger images are stored with this area [px]; 0 keeps them.
+        options: how the bag is read.
     """
     folder = cache / f'{bag.resolve().stem}-{_fingerprint(bag, max_area_px, options)}'
     if not folder.is_dir():
@@ -140,16 +146,16 @@ def _fingerprint(bag: Path, max_area_px: int, options: BagOptions) -> str:
     return digest.hexdigest()[:16]
 
 
-CLEAR = 0.7  # mean of the cameras' up axes along a map axis that settles which way is up
-STEEP = 0.2  # sine of the angle to the vertical below which a direction has no heading
+CLEAR = 0.7  # a map axis is vertical if the mean of the cameras' up axes has this much along it
+STEEP = 0.2  # a direction has no heading if the sine of its angle to the vertical is smaller
 
 
 def ground_axes(T_map_cam: NDArray[np.float64]) -> NDArray[np.int64]:
     """Axes of the map in the order (ground, ground, up), (3,) int64, for poses (N, 4, 4).
 
-    z is up, as REP-103 wants it, unless the cameras say clearly that another axis is: visual
+    z is up, as in REP-103, unless the cameras clearly show that another axis is vertical: visual
     odometry often keeps the first camera's frame, whose y axis points down. The order is cyclic,
-    so headings keep their sense up to the direction of the vertical.
+    so that headings keep their sense up to the sign of the vertical.
     """
     up = -T_map_cam[:, :3, 1].mean(axis=0)  # optical frames: y down
     axis = int(np.abs(up).argmax())
@@ -160,8 +166,8 @@ def ground_axes(T_map_cam: NDArray[np.float64]) -> NDArray[np.int64]:
 def headings_deg(T_map_cam: NDArray[np.float64], axes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Direction of view on the ground (N,) [deg], from the first of the axes to the second.
 
-    It is the optical axis (z) projected on the ground; for a camera that looks almost straight up
-    or down, the direction in which the top of its image points; NaN where both are vertical.
+    It is the optical axis (z) projected on the ground. For a camera that looks almost straight up
+    or down it is the direction that the top of its image points in. It is NaN if both are vertical.
     """
     forward = T_map_cam[:, :3, 2][:, axes]
     top = -T_map_cam[:, :3, 1][:, axes]

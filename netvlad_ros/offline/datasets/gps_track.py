@@ -1,4 +1,4 @@
-"""Photographs with a GPS fix each: `gps.csv`."""
+"""Reader of photographs with GPS fixes: `gps.csv`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OPTIONAL = ('bearing', 'timestamp_s')
 
 
 def read_gps_track(folder: Path) -> PlaceImages:
-    """Read `gps.csv` (image, lat, lon [deg, WGS84]; bearing [deg, clockwise from north] and
-    timestamp_s [s] where given; an empty bearing or fix is unknown).
+    """Read `gps.csv`, with one image a line.
 
-    Positions are UTM, so that several tracks of one area can be compared. An image without a fix
-    is skipped.
+    Its columns are image, lat and lon [deg, WGS84], and optionally bearing [deg, clockwise from
+    north] and timestamp_s [s]. An empty bearing is unknown. An image without a fix is skipped.
+    Positions are UTM, so that several tracks of one area can be compared.
 
     Raises:
         NetvladError: no such file, a column missing, or a broken line, by its number.

@@ -1,4 +1,4 @@
-"""GSV-Cities: places that were photographed in several years, labelled, one table a city."""
+"""Reader of GSV-Cities: labelled places, photographed in several years; one table a city."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MAX_PLACES = 10**9  # of one city
 def read_gsv_cities(folder: Path) -> PlaceImages:
     """Read `Dataframes/<city>.csv` and the images that they name in `Images/<city_id>/`.
 
-    The place's label decides what is the same place: the set's places are 100 m apart. Areas are
-    cities, recordings the month of the visit, positions UTM [m].
+    Images show the same place if their labels are equal: places of this set are 100 m apart. Areas
+    are cities, recordings are months, positions are UTM [m].
 
     Raises:
         NetvladError: no table, a column missing, or a broken line, by its number.
@@ -73,7 +73,7 @@ def read_gsv_cities(folder: Path) -> PlaceImages:
 
 
 def _file_names(row: ColumnRow, place: int, year: int, month: int) -> list[str]:
-    """The set's own rule; coordinates as written, or as a double prints them, and both suffixes."""
+    """Names by the set's rule, with coordinates as written or as a double prints them."""
     cells = row.cells
     city, bearing = cells['city_id'], f'{_whole(row, "northdeg"):03d}'
     start = f'{city}/{city}_{place:07d}_{year:04d}_{month:02d}_{bearing}'

@@ -1,4 +1,4 @@
-"""Mapillary Street-Level Sequences: cities with `query/` and `database/`, each with its tables."""
+"""Reader of Mapillary Street-Level Sequences: cities with `query/` and `database/`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ def read_msls(folder: Path, *, task: str | None = None) -> PlaceImages:
     """Read the whole set (the folder with `train_val/`), that folder, or one city of it.
 
     Areas are cities (hold out `cph` and `sf`, as the set's authors do), recordings are sequences,
-    positions are UTM [m]. Panoramas are skipped, as in the set's own reader; so is a city without
-    positions (the test cities). task: a column of subtask_index.csv; where that file is there,
-    images that are not True in it are skipped.
+    positions are UTM [m]. Panoramas are skipped, as in the set's own reader. A city without
+    positions (the test cities) is skipped too.
+
+    Args:
+        folder: the whole set, `train_val/` or a city.
+        task: a column of subtask_index.csv. If a city has that file, images that are not True in
+            this column are skipped.
 
     Raises:
         NetvladError: no city, a missing table or column, or a broken line, by its number.
@@ -86,7 +90,7 @@ def read_msls(folder: Path, *, task: str | None = None) -> PlaceImages:
 
 
 def _lines(side: Path, task: str | None) -> Iterator[tuple[ColumnRow, ColumnRow, ColumnRow, bool]]:
-    """The same line of the tables, which list the same keys in one order; is it of the task?"""
+    """Yield the same line of all tables, and whether its image belongs to the task."""
     tables = [read_columns(side / name, columns) for name, columns in TABLES.items()]
     tasks = side / 'subtask_index.csv'
     if task is not None and tasks.is_file():

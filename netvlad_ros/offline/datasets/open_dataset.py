@@ -1,4 +1,4 @@
-"""Which reader a source of training images needs, decided by looking at it."""
+"""read_place_images: chooses the reader that a source of training images needs."""
 
 from __future__ import annotations
 
@@ -45,11 +45,14 @@ def read_place_images(
     max_area_px: int = 0,
     **bag_options: Any,
 ) -> PlaceImages:
-    """Read the list of a source's images, with what it knows of where they were taken.
+    """Read the list of a source's images, with what is known of where they were taken.
 
-    cache: folder for the images of bags, each bag in a folder of its own that is written once.
-    max_area_px: larger images of a bag are stored with this area [px]; 0 leaves them as they are.
-    bag_options: fields of BagOptions, for bags only.
+    Args:
+        path: the source.
+        layout: one of LAYOUTS.
+        cache: folder for the images of bags. Each bag gets a folder that is written once.
+        max_area_px: larger images of a bag are stored with this area [px]; 0 keeps them.
+        bag_options: fields of BagOptions, for bags only.
 
     Raises:
         NetvladError: missing, of no known layout, a broken line (by number), or no image is left.

@@ -1,4 +1,4 @@
-"""The NetVLAD authors' lists, `dbStruct` in a .mat: Pittsburgh, Tokyo 24/7 and Time Machine."""
+"""Reader of the NetVLAD authors' lists (`dbStruct`): Pittsburgh, Tokyo 24/7, Time Machine."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ QUERY_FOLDERS = (
     'tokyo247/247query_subset_v2',
     *DATABASE_FOLDERS,
 )
-MAX_BYTES = 2**28  # the longest of the field's lists unpack to some tens of megabytes
-LOOKED_AT = 50  # names that decide which folder it is
+MAX_BYTES = 2**28  # the longest published lists unpack to some tens of megabytes
+LOOKED_AT = 50  # the first names, by which the folder of the images is chosen
 
 
 def read_pittsburgh_mat(path: Path) -> PlaceImages:
-    """Read a list whose images lie beside it or, where it lies in `datasets/`, beside that.
+    """Read a list whose images lie beside it or, if it lies in `datasets/`, beside that folder.
 
-    Positions are UTM [m]. The recording is the side, and the time stamp in the Time Machine lists:
-    there positives must come from another time, so train with multi_visit. The radii in the list
-    are not used: the configuration's are.
+    Positions are UTM [m]. The recording is the side; in the Time Machine lists it is the time
+    stamp. Positives of these must come from another time: train with multi_visit. The radii in the
+    list are not used, those of the configuration are.
 
     Raises:
         NetvladError: no readable list, or names and positions do not agree in number.

@@ -1,4 +1,4 @@
-"""Images that training learns places from, and where and when they were taken."""
+"""PlaceImages: images to train on, and where and when they were taken."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PlaceImages:
         is_query, is_database: (N,) bool, on which side of a match an image may stand.
         apart: columns of (N,) str. Where there are some, an image surely shows another place only
             if it differs from the query in every one of them. The first is the coarsest: images
-            that differ in it are elsewhere, though they may look alike (floors of one building).
+            that differ in it are elsewhere, though they may look similar (floors of a building).
         skipped: images that were left out, and why.
         validation: the whole source is kept for validation.
         fitted: clusters and whitening may be fitted on it; not on rendered images.

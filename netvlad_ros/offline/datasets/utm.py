@@ -1,4 +1,4 @@
-"""Latitude and longitude to metres east and north: the UTM projection."""
+"""UTM projection: latitude and longitude to metres east and north."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ CENTRAL_SCALE, FALSE_EAST_M, FALSE_NORTH_M = 0.9996, 500_000.0, 10_000_000.0
 
 
 def utm_positions(lat_deg: Floats, lon_deg: Floats) -> tuple[Floats, str]:
-    """East and north (N, 2) [m], and the zone ("33N") that all of them are projected in.
+    """Project all points in one zone, that of the median longitude.
 
-    The zone is that of the median longitude; points a little beyond its border stay comparable.
-    Krueger's series to the third order: below 1 mm in the zone; lengths differ from those on the
-    ground by up to 0.1 %, which is 25 mm on 25 m. Source: Karney, "Transverse Mercator with an
-    accuracy of a few nanometers", J. Geodesy 2011, equations 7 to 11 and 35.
+    Points a little beyond the border of the zone stay comparable. Krueger's series is used to the
+    third order: its error is below 1 mm in the zone. Lengths differ from those on the ground by up
+    to 0.1 %, which is 25 mm on 25 m.
+
+    Args:
+        lat_deg: (N,) latitude [deg, WGS84].
+        lon_deg: (N,) longitude [deg, WGS84].
+
+    Returns:
+        East and north (N, 2) [m], and the zone, "33N" for example.
+
+    Source:
+        Karney, "Transverse Mercator with an accuracy of a few nanometers", J. Geodesy 2011,
+        equations 7 to 11 and 35.
     """
     zone = int((np.median(lon_deg) + 180.0) // 6.0) % 60 + 1
     south = bool(np.median(lat_deg) < 0.0)

@@ -1,4 +1,4 @@
-"""Images whose names hold their place: `@east@north@...@.jpg`, in `database/` and `queries/`."""
+"""Reader of images whose names hold their position: `@east@north@...@.jpg`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netvlad_ros.offline.datasets.utm import heading_of_bearing
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.progress import Skip
 
-# Fields between the @ signs, as the field's downloaders write them; the first is empty.
+# Fields between the @ signs of a name; the first is empty.
 EAST, NORTH, ZONE, LETTER, HEADING, TIMESTAMP = 1, 2, 3, 4, 9, 13
 MAX_METRES = 1e8
 NO_PLACE = 'its name does not begin with @east@north@'
@@ -60,7 +60,7 @@ def read_utm_folders(folder: Path) -> PlaceImages:
         name=folder.resolve().name,
         images=tuple(images),
         recordings=np.array(recordings, dtype=str),
-        # Where one name gives no zone, all are taken to be of one.
+        # If one name gives no zone, all are taken to be of the same zone.
         areas=np.array(areas if all(areas) else [''] * len(areas), dtype=str),
         positions_m=table[:, :2],
         headings_deg=heading_of_bearing(table[:, 2]),
@@ -81,7 +81,7 @@ def _metres(text: str) -> float:
 
 
 def _area(zone: str, letter: str) -> str:
-    """Northings count on from band to band of one hemisphere: only that and the zone matter."""
+    """Zone and hemisphere: northings are continuous over the bands of one hemisphere."""
     if not re.fullmatch(r'\d{1,2}', zone):
         return ''
     return f'utm{int(zone)}{"S" if letter.upper() < "N" and letter else "N"}'

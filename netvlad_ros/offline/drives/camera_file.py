@@ -19,7 +19,16 @@ MAX_FILE_BYTES = 2**20
 
 @dataclass(frozen=True)
 class CameraFile:
-    """Image size [px]; K (3, 3), R (3, 3), P (3, 4) float64 [px]; distortion model and (n,) d."""
+    """A calibration, with the fields of sensor_msgs/CameraInfo.
+
+    Attributes:
+        width, height: size of the images [px].
+        distortion_model: as in ROS, plumb_bob for example.
+        d: (n,) float64, coefficients of the distortion.
+        K: (3, 3) float64, camera matrix [px].
+        R: (3, 3) float64, rectification.
+        P: (3, 4) float64, projection of rectified images [px].
+    """
 
     width: int
     height: int
@@ -74,7 +83,7 @@ def read_camera(path: Path) -> CameraFile:
 
 
 def read_camera_model(path: Path) -> CameraModel:
-    """Read a calibration as a model of rays and pixels. Raises NetvladError naming the file."""
+    """Read a calibration as a CameraModel. Raises NetvladError that names the file."""
     camera = read_camera(path)
     try:
         return camera.model()
@@ -91,7 +100,7 @@ def _matrix(content: Any, name: str, columns: int) -> NDArray[np.float64]:
 
 def _numbers(content: Any, name: str) -> NDArray[np.float64]:
     data = content[name]['data']
-    # YAML's aliases let a page of text stand for lists within lists of any size.
+    # YAML aliases can expand a short file to nested lists of any size.
     if not (isinstance(data, list) and len(data) <= 16 and all(map(_is_number, data))):
         raise ValueError(f'{name} is no list of at most 16 numbers')
     return np.array(data, dtype=np.float64)

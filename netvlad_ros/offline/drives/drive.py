@@ -1,4 +1,4 @@
-"""A drive as the offline tools see it: images in order, with camera poses, wherever recorded."""
+"""Drive and Frame: images in order, with camera poses, whatever they were recorded in."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ NO_CALIBRATION = 'no camera calibration of use'
 class Frame:
     """One image of a drive.
 
-    index: position in the drive's ordered list of images; stamp_ns: when it was taken [ns];
-    image: its name within the recording; recording: name of the drive; T_map_cam: (4, 4) float64,
-    camera optical frame in the map frame, or None where the drive knows no pose; read: loads the
-    pixels, uint8 (H, W, 3) RGB, and raises NetvladError if they are unreadable.
+    Attributes:
+        index: position in the drive's ordered list of images.
+        stamp_ns: when the image was taken [ns].
+        image: its name within the recording.
+        recording: name of the drive.
+        T_map_cam: (4, 4) float64, camera optical frame in the map frame; None where unknown.
+        read: loads the pixels, uint8 (H, W, 3) RGB. Raises NetvladError if they are unreadable.
     """
 
     index: int
@@ -36,7 +39,7 @@ class Frame:
 
 
 class Drive(Protocol):
-    """An ordered list of images with poses, read one by one so that drives of any length fit.
+    """An ordered list of images with poses. Images are read one by one: drives of any length fit.
 
     Attributes:
         name: of the recording.
@@ -67,13 +70,13 @@ class Drive(Protocol):
 
         Args:
             selection: the slice.
-            skipped: gets what this reading leaves out. None: nobody wants to know.
+            skipped: gets what this reading leaves out.
         """
         ...
 
 
 def selected_indices(selection: slice, length: int) -> range:
-    """Indices that a slice picks from a list of this length; only steps forward make sense here."""
+    """Indices that a slice selects from a list. Raises NetvladError unless it steps forward."""
     indices = range(*selection.indices(length))
     if indices.step < 1:
         raise NetvladError(

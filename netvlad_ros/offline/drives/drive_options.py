@@ -1,4 +1,4 @@
-"""How to read a bag: which topics and frames carry the images and the poses."""
+"""BagOptions: topics, frames and tolerances for reading a drive."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ DEFAULT_BASE_FRAME = 'base_link'  # REP-105
 
 @dataclass(frozen=True)
 class BagOptions:
-    """What a bag cannot say by itself; None means: found in the bag.
+    """How to read a drive. None: found in the drive.
 
-    image_topic: raw or compressed images; needed where there are several. pose_topic: poses of
-    the robot (PoseStamped, PoseWithCovarianceStamped, Odometry); None: the TF tree, or the only
-    such topic where TF has no map frame. pose_tolerance_s: largest gap [s] between the two poses
-    that an image's pose is interpolated from. map_frame: 'map', or the frame of the pose topic.
-    base_frame: 'base_link', or the child frame of the odometry. camera_frame: optical frame, else
-    that of the images. T_base_cam: (4, 4), where /tf_static does not tell it. pose_is_camera: the
-    pose topic gives the camera's optical frame. allow_truncated: use what can be read of a bag
-    that was cut off. camera_info_topic: the camera's calibration, else the image topic's sibling
-    `camera_info`. camera_file: camera.yaml that holds instead of what the drive says.
-    without_poses: no pose is wanted, so that a bag needs none, and any folder of images will do.
+    Attributes:
+        image_topic: raw or compressed images. Needed if a bag has several such topics.
+        pose_topic: poses of the robot (PoseStamped, PoseWithCovarianceStamped, Odometry). None:
+            the TF tree, or the only such topic if TF has no map frame.
+        pose_tolerance_s: largest gap [s] between the two poses that an image's pose is
+            interpolated from.
+        map_frame: frame of the poses. None: 'map', or the frame of the pose topic.
+        base_frame: frame of the robot. None: 'base_link', or the child frame of the odometry.
+        camera_frame: optical frame of the camera. None: that of the images.
+        T_base_cam: (4, 4) float64, the camera on the robot. None: from /tf_static.
+        pose_is_camera: the pose topic gives the camera's optical frame.
+        allow_truncated: use what can be read of a truncated bag.
+        camera_info_topic: the camera's calibration. None: `camera_info` beside the image topic.
+        camera_file: camera.yaml that is used in place of what the drive says.
+        without_poses: no poses are needed. A bag then needs none, and any folder of images is a
+            drive.
     """
 
     image_topic: str | None = None

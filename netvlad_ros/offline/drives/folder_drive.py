@@ -1,4 +1,4 @@
-"""A drive as a folder: `images/`, `poses.csv`, optional `camera.yaml`."""
+"""FolderDrive: a folder with `images/`, `poses.csv` and, optionally, `camera.yaml`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,15 @@ class FolderDrive:
     """The images that `poses.csv` names, in its order; other images are counted as skipped."""
 
     def __init__(self, folder: Path, options: BagOptions) -> None:
-        """Read the poses; raises NetvladError where a line is broken.
+        """Read the poses.
 
-        Of the options count those that a folder cannot tell by itself: map_frame, T_base_cam,
-        base_frame, camera_frame and camera_file.
+        Args:
+            folder: the drive.
+            options: those that a folder does not contain are used: map_frame, T_base_cam,
+                base_frame, camera_frame and camera_file.
+
+        Raises:
+            NetvladError: a line of `poses.csv` or the camera file that was asked for is broken.
         """
         self.folder = folder
         self.name = folder.resolve().name

@@ -1,4 +1,4 @@
-"""A drive written as a folder: `images/`, `poses.csv`, and what was left out."""
+"""Writes a drive as a folder: `images/`, `poses.csv`, `skipped.csv`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ JPEG_QUALITY = 95
 def write_folder_drive(drive: Drive, folder: Path, max_area_px: int) -> None:
     """Write the frames that have a pose as JPEG with their poses; the folder appears whole.
 
-    max_area_px: larger images are shrunk to this area [px], by area averaging; 0 keeps them. What
-    was left out stands in `skipped.csv` (image, reason).
+    `skipped.csv` (image, reason) lists what was left out.
+
+    Args:
+        drive: what is written.
+        folder: where to.
+        max_area_px: larger images are shrunk to this area [px], by area averaging; 0 keeps them.
 
     Raises:
         NetvladError: no frame is left, or the disk does not take it.

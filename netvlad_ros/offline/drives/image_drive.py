@@ -1,4 +1,4 @@
-"""Any images below a folder as a drive: no clock and, unless pretended, no poses."""
+"""ImageDrive: any images below a folder, without stamps and, unless invented, without poses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from netvlad_ros.offline.drives.drive_options import DEFAULT_MAP_FRAME
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.progress import Skip
 
-STEP_NS = 500_000_000  # a robot at walking pace that keeps an image every half a metre
+STEP_NS = 500_000_000  # a robot at 1 m/s that keeps an image every half a metre
 
 
 class ImageDrive:
-    """The images of a folder, or those named, in order; stamps are pretended, STEP_NS apart."""
+    """The images of a folder, or those named, in order; stamps are invented, STEP_NS apart."""
 
     def __init__(
         self,
@@ -31,10 +31,16 @@ class ImageDrive:
         T_map_cam: NDArray[np.float64] | None = None,
         camera: CameraModel | None = None,
     ) -> None:
-        """Take `names`, relative to the folder, or all images below it.
+        """Take the images named, or all images below the folder.
 
-        T_map_cam: (n, 4, 4), pretended poses of the names, in the frame 'map'. camera: that
-        took them. Raises NetvladError if there is no image.
+        Args:
+            folder: of the images.
+            names: of n images, relative to the folder; None: all below it.
+            T_map_cam: (n, 4, 4) [m], invented poses of the names, in the frame 'map'.
+            camera: the calibration of the images.
+
+        Raises:
+            NetvladError: there is no image.
         """
         self.folder = folder
         self.name = folder.resolve().name
@@ -70,7 +76,7 @@ class ImageDrive:
 
 
 def line_poses(count: int) -> NDArray[np.float64]:
-    """Pretended poses (count, 4, 4): on a line, one metre apart, all looking the same way."""
+    """Invented poses (count, 4, 4): on a line, one metre apart, all with the same direction."""
     T = np.tile(np.eye(4), (count, 1, 1))
     T[:, 0, 3] = np.arange(count)
     return T

@@ -1,4 +1,4 @@
-"""Which reader a drive needs, decided by looking at it."""
+"""open_drive: chooses the reader that a path needs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ UNDERSTOOD = (
 
 
 def open_drive(source: Path | str, **options: Any) -> Drive:
-    """Open a drive; options are the fields of BagOptions (a folder needs few: FolderDrive).
+    """Open a drive.
 
-    without_poses: a folder that is no drive is taken for one of all images below it.
-    Raises NetvladError if it is missing, of no known kind, or broken.
+    Args:
+        source: a folder with `poses.csv`, a bag, or a file of a bag. With the option
+            `without_poses` also any folder of images.
+        options: fields of BagOptions.
+
+    Raises:
+        NetvladError: the source is missing, of no known kind, or broken.
     """
     source = Path(source)
     bag_options = BagOptions(**options)

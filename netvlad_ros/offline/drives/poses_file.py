@@ -19,7 +19,13 @@ MAX_STAMP_S = Decimal(2**31)  # a larger "second" is a nanosecond or junk
 
 
 class PoseRow(NamedTuple):
-    """One line of the file: T_map_cam is (4, 4) float64, camera optical frame in the map frame."""
+    """One line of the file.
+
+    Attributes:
+        image: path of the image, relative to the folder.
+        stamp_ns: when it was taken [ns].
+        T_map_cam: (4, 4) float64 [m], camera optical frame in the map frame.
+    """
 
     image: str
     stamp_ns: int
@@ -27,7 +33,7 @@ class PoseRow(NamedTuple):
 
 
 def read_poses(path: Path) -> list[PoseRow]:
-    """Read every row, in order. Raises NetvladError that names the number of a broken line."""
+    """Read every row, in order. Raises NetvladError that names the broken line by its number."""
     rows: list[PoseRow] = []
     line_of_image: dict[str, int] = {}
     for line, cells in read_table(path, HEADER):

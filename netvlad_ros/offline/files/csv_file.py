@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from netvlad_ros.core.errors import NetvladError
 
-MAX_FILE_BYTES = 2**30  # ten million images; nothing that was driven comes near
+MAX_FILE_BYTES = 2**30  # ten million images; no drive has that many
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield number and stripped cells of the header, then of each line below that is not empty.
 
-    Raises NetvladError, with the line's number, if the file cannot be read or has a line of another
-    number of cells than its header.
+    Raises:
+        NetvladError: the file cannot be read, or a line, named by its number, has another number
+            of cells than the header.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -44,9 +45,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_table(path: Path, header: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield number and stripped cells of each line below the header; empty lines are passed over.
+    """Yield number and stripped cells of each line below the header that is not empty.
 
-    Raises NetvladError, as read_lines, or if the file does not begin with the header.
+    Raises:
+        NetvladError: as read_lines, or the file does not begin with the header.
     """
     lines = read_lines(path)
     _, first = next(lines)
@@ -59,7 +61,12 @@ def read_table(path: Path, header: Sequence[str]) -> Iterator[tuple[int, list[st
 
 
 class ColumnRow(NamedTuple):
-    """One line: where it stands ("file, line 3") and the text in each wanted column."""
+    """One line of a file.
+
+    Attributes:
+        where: file and line, "file, line 3" for example.
+        cells: the text in each wanted column.
+    """
 
     where: str
     cells: dict[str, str]
@@ -82,7 +89,8 @@ def read_columns(
 ) -> Iterator[ColumnRow]:
     """Yield every line below the header; an absent optional column is absent from `cells`.
 
-    Raises NetvladError, as read_lines, or if a needed column is missing.
+    Raises:
+        NetvladError: as read_lines, or a needed column is missing.
     """
     lines = read_lines(path)
     _, header = next(lines)

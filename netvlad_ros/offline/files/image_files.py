@@ -15,9 +15,9 @@ SUFFIXES = frozenset(('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '
 def image_names(folder: Path, *, below: str = '.') -> list[str]:
     """Names of all images in folder / below and deeper, relative to folder, sorted; no pixels read.
 
-    A linked folder is entered (drives live on other disks), each folder once: links may run in
-    circles. Names that begin with a dot are left out: what some systems leave beside each file
-    (`._a.jpg`) is no image.
+    Linked folders are entered, because drives may lie on other disks. Each folder is entered once,
+    because links may form circles. Names that begin with a dot are left out: some systems leave
+    such files beside images (`._a.jpg`).
     """
     names: list[str] = []
     root = folder / below
@@ -37,9 +37,9 @@ def image_names(folder: Path, *, below: str = '.') -> list[str]:
 
 
 def relative_image(name: str, where: str) -> str:
-    """Check that an image's name stays inside its folder; the file may come from anyone.
+    """Check that an image's name stays inside its folder; the list may come from anyone.
 
-    Only the words are looked at: an `images` folder that the user linked to another disk is fine.
+    Only the name is checked: an `images` folder that the user linked to another disk is allowed.
     """
     path = PurePosixPath(name)
     inside = name and not path.is_absolute() and '..' not in path.parts
@@ -49,7 +49,7 @@ def relative_image(name: str, where: str) -> str:
 
 
 class ImageFinder:
-    """Looks names up below a folder; each folder is listed once, not asked once an image."""
+    """Looks names up below a folder; each folder is listed once, not once an image."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -59,10 +59,9 @@ class ImageFinder:
     def find(self, *names: str) -> Path | None:
         """Path of the first of these names that exists; else None, and the first is skipped.
 
-        Names are relative to the folder, with slashes (Windows' ones are understood); a list from
-        elsewhere must not lead out.
-        Sets that were handed on are often stored anew: where no file has the name, one may have
-        it but for the case (a.JPG) or the kind of image (a.png), if only one does.
+        Names are relative to the folder, with slashes or backslashes, and must not lead out of it.
+        Copies of a dataset often have other spellings: if no file has the name, a file is taken
+        that differs only in case (a.JPG) or in the kind of image (a.png), if there is just one.
         """
         for name in names:
             try:
@@ -93,7 +92,7 @@ class ImageFinder:
 
 
 def _spellings(folder: Path) -> dict[str, str | None]:
-    """Each file by its name; by `/name` and, images, by `/stem/` in lower case; None = several."""
+    """Each file by name; by `/name` and, if an image, `/stem/` in lower case; None = several."""
     try:
         names = os.listdir(folder)  # noqa: PTH208, names only
     except OSError:
@@ -108,7 +107,7 @@ def _spellings(folder: Path) -> dict[str, str | None]:
 
 
 def existing_folder(root: Path, candidates: Sequence[str], names: Sequence[str]) -> Path:
-    """The first of root's subfolders below which one of the names exists; root if none does."""
+    """The first of root's subfolders in which one of the names exists; root if there is none."""
     for candidate in candidates:
         finder = ImageFinder(root / candidate)
         if any(finder.find(name) for name in names):

@@ -1,7 +1,10 @@
-"""A MATLAB file from elsewhere, versions 5 to 7, read so that broken bytes end in a sentence.
+"""Reader of MAT files of versions 5 to 7; a damaged file ends in an error message.
 
-SciPy's reader crashes the process on some damaged files, so the format is parsed here, every
-length against the bytes that are there. Source: MathWorks, "MAT-File Format", 2019, chapter 1.
+SciPy's reader crashes the process on some damaged files. So the format is parsed here, and every
+length is checked against the bytes that are there.
+
+Source:
+    MathWorks, "MAT-File Format", 2019, chapter 1.
 """
 
 from __future__ import annotations
@@ -36,11 +39,16 @@ class _BrokenError(Exception):
 
 
 def read_matlab(path: Path, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
-    """The variable `name` of a .mat file.
+    """Read one variable of a .mat file.
 
-    Numbers become arrays of their own type and shape; cells object arrays; a struct a dict, or an
-    object array of dicts if it is not 1 x 1; text a str. max_bytes: largest size of the file, and
-    of what it unpacks to.
+    Args:
+        path: the file.
+        name: of the variable.
+        max_bytes: largest size of the file, and of what it unpacks to.
+
+    Returns:
+        Numbers as an array of their own type and shape. Cells as an object array. A struct as a
+        dict, or as an object array of dicts if it is not 1 x 1. Text as a str.
 
     Raises:
         NetvladError: unreadable, too large, of version 7.3, broken, or without that variable.
@@ -97,7 +105,7 @@ class _Reader:
         start, end = place + 8, place + 8 + size
         if end > len(data):
             raise _BrokenError('it ends in the middle')
-        # Compressed elements, alone, are not padded; all others at the top have whole sizes.
+        # Only compressed elements are not padded; all others at the top have whole sizes.
         step = -(-size // 8) * 8 if padded and kind != COMPRESSED else size
         return kind, data[start:end], start + step
 
@@ -133,7 +141,7 @@ class _Reader:
         return self._head(body)[2] if len(body) else ''
 
     def _matrix(self, body: memoryview, depth: int) -> Any:
-        if not len(body):  # how an empty array may be written
+        if not len(body):  # an empty array may be written so
             return np.empty((0, 0))
         if depth > MAX_DEPTH:
             raise _BrokenError('it is nested too deep')
@@ -152,7 +160,7 @@ class _Reader:
         if len(numbers) != math.prod(shape) * width:
             raise _BrokenError('an array has another size than its shape')
         found = np.frombuffer(numbers, self._order + NUMBERS[stored])
-        # Small whole numbers are stored as bytes: widened, they may be eight times as many.
+        # Small whole numbers are stored as bytes, and may become eight times as large.
         self._left -= found.size * np.dtype(CLASSES[kind]).itemsize
         if self._left < 0:
             raise _BrokenError('it unpacks to more than is allowed')

@@ -1,4 +1,4 @@
-"""A NumPy file from elsewhere: nothing in it is run, whatever it holds."""
+"""Reader of .npy files that runs no code, whatever a file holds."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from netvlad_ros.offline.files.safe_pickle import MAX_BYTES as MAX_PICKLE_BYTES,
 
 MAX_BYTES = 2**28
 MAX_HEADER_BYTES = 2**14
-# What NumPy's reader lets through of a damaged header, which is parsed as Python's text.
+# What NumPy's reader raises on a damaged header, which it parses as Python text.
 BROKEN = (ValueError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, TokenError)
 
 
 def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
-    """Read a .npy of numbers, or of plain Python values: what follows its header is then a pickle.
+    """Read a .npy of numbers, or of plain Python values, which lie in it as a pickle.
 
-    otherwise: what to do instead, a clause for the errors.
+    Args:
+        path: the file.
+        otherwise: what to do instead, as a clause for the errors.
 
     Raises:
-        NetvladError: unreadable, too large, no .npy, another shape than its header tells, or a
-            pickle that asks for code or is damaged (see parse_plain_pickle).
+        NetvladError: the file is unreadable, too large, no .npy, of another shape than its header
+            says, or it has a pickle that asks for code or is damaged (see parse_plain_pickle).
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -42,7 +44,7 @@ def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
             pickled = file.read(MAX_PICKLE_BYTES + 1) if dtype.hasobject else None
         if pickled is not None:
             return _objects(pickled, shape, path, otherwise)
-        # Mapped, a shape that the file does not back is refused before memory is taken.
+        # A mapped file that is too small for its shape is refused before memory is taken.
         return np.array(np.load(path, mmap_mode='r', allow_pickle=False))
     except OSError as error:
         raise NetvladError(f'{path} cannot be read: {error.strerror}; {otherwise}') from error

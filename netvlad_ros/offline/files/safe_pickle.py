@@ -1,7 +1,10 @@
-"""A pickle from elsewhere that holds plain values and arrays of numbers; nothing in it can run.
+"""Reader of pickles of plain values and arrays of numbers that runs no code.
 
-The opcodes are interpreted here rather than by Python's unpickler: it would call what the file
-names, and NumPy's own reconstruction trusts the state that it is handed. Source: pickletools.
+The opcodes are interpreted here. Python's unpickler would call what the file names, and NumPy's
+own reconstruction trusts the state that it is given.
+
+Source:
+    pickletools of the standard library.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
 
-MAX_BYTES = 2**23  # the ground truth of some thousand images is a tenth of this
-MAX_KEYS = 8  # how often one array is put into the memo: once, as a rule
+MAX_BYTES = 2**23  # ten times the ground truth of some thousand images
+MAX_KEYS = 8  # how often one array may be put into the memo; usually it is once
 MAX_AXES = 8
 CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
 EMPTY: dict[str, Callable[[], Any]] = {'EMPTY_LIST': list, 'EMPTY_DICT': dict, 'EMPTY_TUPLE': tuple}
@@ -38,7 +41,7 @@ KNOWN = frozenset((CODECS, *BYTES, ARRAY, DTYPE, *RECONSTRUCT, *SCALAR, *BUFFER)
 
 
 class _BrokenError(Exception):
-    """The text says what was met."""
+    """The text says what is wrong."""
 
 
 class _Mark:
@@ -50,7 +53,7 @@ class _Name(str):
 
 
 class _Unbuilt:
-    """An array or a dtype before its state is known; keys: where the memo holds it."""
+    """An array or a dtype before its state is known; keys: of the memo that hold it."""
 
     def __init__(self, dtype: str = '') -> None:
         self.dtype = dtype
@@ -69,12 +72,18 @@ def read_plain_pickle(path: Path) -> Any:
 
 
 def parse_plain_pickle(data: bytes, where: str) -> Any:
-    """None, booleans, numbers, text, bytes, lists, tuples, dicts, arrays of numbers, text or these.
+    """Read a pickle of plain values.
 
-    where: what the bytes are of, for the errors. Containers may contain themselves.
+    These are None, booleans, numbers, text, bytes, lists, tuples, dicts, and arrays of numbers, of
+    text or of plain values. Containers may contain themselves.
+
+    Args:
+        data: the pickle.
+        where: what it belongs to, for the errors.
 
     Raises:
-        NetvladError: damaged, or it holds anything else: what it asks for is named, and not run.
+        NetvladError: the pickle is damaged, or holds anything else. What it asks for is named, and
+            not run.
     """
     try:
         return _Machine().run(data)
@@ -165,7 +174,7 @@ class _Machine:
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:
     keys = items[::2]
-    # Tuples in tuples in tuples would be hashed by recursion without end.
+    # Hashing deeply nested tuples would recurse without bound.
     if not all(isinstance(key, str | int) for key in keys):
         raise _BrokenError('a key of a table is neither text nor a whole number')
     return dict(zip(keys, items[1::2], strict=True))

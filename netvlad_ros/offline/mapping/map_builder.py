@@ -229,7 +229,7 @@ def check_calibrated(drive: Drive) -> None:
 def _camera_of(
     drive: Drive, rgb: NDArray[np.uint8], skipped: list[Skip], *, needed: bool
 ) -> CameraModel | None:
-    """The drive's camera for images of this size; needed: raise if there is none of this shape."""
+    """The drive's camera for images of this size; None, and skipped, if its shape differs."""
     if drive.camera is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The camera calibration that a bag carries beside its images."""
+"""The camera calibration of a bag: its camera_info."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netvlad_ros.offline.drives.drive import NO_CALIBRATION
 from netvlad_ros.offline.progress import Skip
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-MAX_MESSAGES = 100  # that are looked at until a sound one comes: each may lie in a chunk of its own
+MAX_MESSAGES = 100  # tried until one is usable; each may lie in a chunk of its own
 
 
 def read_bag_camera(
@@ -54,7 +54,7 @@ def read_bag_camera(
 
 
 def siblings(image_topic: str) -> list[str]:
-    """Where image_transport looks for the camera_info of an image topic, most likely first."""
+    """Topics where image_transport looks for camera_info, the most likely first."""
     above = image_topic.rpartition('/')[0]
     if is_transport(image_topic):  # /camera/image_raw/compressed goes with /camera/camera_info
         return [f'{above.rpartition("/")[0]}/camera_info', f'{above}/camera_info']

@@ -1,4 +1,4 @@
-"""Replayable copies of drives: `netvlad bag write`."""
+"""write_bag: a drive as a rosbag2, for `netvlad bag write`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_bag(
     skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
 ) -> int:
-    """Write the frames of a drive as a rosbag2 with the drive's own stamps; returns their number.
+    """Write the frames of a drive as a rosbag2, with the drive's own stamps.
 
     Args:
         drive: what is written.
@@ -44,7 +44,10 @@ def write_bag(
         storage: mcap or sqlite3.
         compressed: write JPEG images instead of raw ones.
         skipped: gets the images that are left out, because they are unreadable.
-        progress: is told (images done, in all).
+        progress: called with (images done, in all).
+
+    Returns:
+        The number of images written.
 
     Raises:
         NetvladError: nothing is left, or `out` exists or cannot be written.

@@ -1,4 +1,4 @@
-"""A drive as a rosbag2 recording: poses are read first, images then streamed one by one."""
+"""BagDrive: a rosbag2 recording. Poses are read first, then images are streamed one by one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BagDrive:
     """Images of one topic in the order of recording, stamped by their headers."""
 
     def __init__(self, path: Path, options: BagOptions) -> None:
-        """Choose the image topic and read all poses; raises NetvladError where that fails."""
+        """Choose the image topic and read all poses. Raises NetvladError if that fails."""
         self.path = path
         self.name = path.resolve().stem
         self._allow_truncated = options.allow_truncated

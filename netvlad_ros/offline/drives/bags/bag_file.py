@@ -1,4 +1,4 @@
-"""A rosbag2 recording on disk: its topics and messages, without ROS."""
+"""BagFile: topics and messages of a rosbag2 recording on disk, read without ROS."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ SALVAGE = ' (or pass --allow-truncated to use what can be read)'
 
 
 class BagFile:
-    """Use it as a context manager; every problem of the file arrives as NetvladError.
+    """A rosbag2 recording, used as a context manager; every problem is raised as NetvladError.
 
-    Messages are decoded with the standard definitions of ROS 2 Jazzy, which for the types read
-    here are those of every ROS 2 so far: definitions that a bag carries would be compiled to
-    Python, and a bag may come from anyone.
+    Messages are decoded with the standard definitions of ROS 2 Jazzy. For the types read here
+    these are the same in every ROS 2 so far. Definitions inside a bag are not used: they would be
+    compiled to Python, and a bag may come from anyone.
     """
 
     def __init__(self, path: Path, *, allow_truncated: bool = False) -> None:
-        """`path`: a rosbag2 directory or a single .mcap or .db3 file."""
+        """Remember what to open.
+
+        Args:
+            path: a rosbag2 directory, or a single .mcap or .db3 file.
+            allow_truncated: read what can be read of a truncated bag.
+        """
         self.path = path
         self.allow_truncated = allow_truncated
         self.notes: list[str] = []  # what could not be read, when allow_truncated
@@ -87,7 +92,7 @@ class BagFile:
             return next(raw, None)
         except NetvladError:
             raise
-        except Exception as error:  # readers of damaged files raise whatever they stumble over
+        except Exception as error:  # on damaged files the readers raise anything
             if not self.allow_truncated:
                 raise NetvladError(_damaged(self.path, error) + SALVAGE) from error
             self.notes.append(f'bag {self.path}: reading stopped early: {_line(error)}')
@@ -96,7 +101,7 @@ class BagFile:
     def _decode(self, msgtype: str, data: bytes) -> Any:
         try:
             return self._typestore.deserialize_cdr(data, msgtype)
-        except Exception:  # as above: the bytes are anyone's
+        except Exception:  # as in _next
             return None
 
     def _open(self) -> list[Storage]:
@@ -128,7 +133,7 @@ class BagFile:
 
 
 def _unclean(path: Path) -> str:
-    """Say why a bag that was not closed properly is refused; empty where nothing shows."""
+    """Why a bag was not closed properly, as an error message; empty if nothing shows it."""
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         return f'bag {path} has no metadata.yaml: it was cut off; run `ros2 bag reindex` on it'
     for file in _storage_files(path):

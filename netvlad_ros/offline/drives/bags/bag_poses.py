@@ -31,12 +31,19 @@ POSE_TYPES = (
 
 
 class CameraPoses(Protocol):
-    """T_map_cam over time; frame_id is the map frame, T_base_cam (4, 4) None where unknown."""
+    """T_map_cam over time.
+
+    Attributes:
+        frame_id: the map frame.
+        T_base_cam: (4, 4) float64, the camera on the robot; None where unknown.
+        base_frame: the robot's frame; None where unknown.
+        source: where the poses come from, in words, for messages.
+    """
 
     frame_id: str
     T_base_cam: NDArray[np.float64] | None
     base_frame: str | None
-    source: str  # in words, for messages
+    source: str
 
     def at(self, stamp_ns: int) -> NDArray[np.float64] | None:
         """T_map_cam (4, 4) at a stamp, None where the poses around it leave a gap."""
@@ -46,7 +53,7 @@ class CameraPoses(Protocol):
 def read_camera_poses(
     bag: BagFile, options: BagOptions, camera_frame: str
 ) -> tuple[CameraPoses, list[Skip]]:
-    """Read every pose of an open bag and settle how the camera's pose follows from them.
+    """Read every pose of an open bag, and decide how the camera's pose follows from them.
 
     Returns:
         The poses, and the messages that were left out: undecodable, or with an unusable pose.
@@ -78,7 +85,7 @@ def read_camera_poses(
 
 
 class TreePoses:
-    """Camera poses out of the TF tree."""
+    """Camera poses from the TF tree."""
 
     def __init__(self, tree: TransformTree, options: BagOptions, camera_frame: str) -> None:
         self.frame_id = options.map_frame or DEFAULT_MAP_FRAME
@@ -104,7 +111,7 @@ class TreePoses:
 
 
 class TopicPoses:
-    """Camera poses out of a pose topic and the camera's fixed place on the robot."""
+    """Camera poses from a pose topic and the fixed pose of the camera on the robot."""
 
     def __init__(self, records: _Records, options: BagOptions, camera_frame: str) -> None:
         track, topic = records.track, records.pose_topic
@@ -149,7 +156,7 @@ class TopicPoses:
 
 
 class _Records:
-    """What the pose messages of a bag say, gathered in one pass."""
+    """Contents of the pose messages of a bag, collected in one pass."""
 
     def __init__(self, pose_topic: str | None) -> None:
         self.pose_topic = pose_topic

@@ -1,4 +1,4 @@
-"""The files that a bag is made of, each giving its topics and raw messages."""
+"""Storage: the files that a bag consists of, with their topics and raw messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ SUFFIXES = ('.mcap', '.db3')
 
 
 class Topic(NamedTuple):
-    """A topic of a bag: type as in `sensor_msgs/msg/Image`, and its number of messages."""
+    """A topic of a bag.
+
+    Attributes:
+        name: of the topic.
+        msgtype: type of its messages, such as `sensor_msgs/msg/Image`.
+        messages: their number.
+    """
 
     name: str
     msgtype: str
@@ -31,7 +37,7 @@ class Storage(Protocol):
 
 
 class RosbagsStorage:
-    """What rosbags' own reader understands."""
+    """A bag that the reader of rosbags can open."""
 
     def __init__(self, path: Any) -> None:
         self._reader = Reader(path)
@@ -50,6 +56,6 @@ class RosbagsStorage:
     def raw_messages(self, topics: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
         """Yield topic, type and serialised message, in the order of recording."""
         connections = [x for x in self._reader.connections if x.topic in topics]
-        if connections:  # to rosbags no connections mean all of them
+        if connections:  # rosbags takes an empty list for all connections
             for connection, _, data in self._reader.messages(connections=connections):
                 yield connection.topic, connection.msgtype, data

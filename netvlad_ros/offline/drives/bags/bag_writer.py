@@ -31,9 +31,9 @@ IMAGE_TOPIC = '/camera/image_raw'
 CAMERA_INFO_TOPIC = '/camera/camera_info'
 ODOM_TOPIC = '/odom'
 MAP_FRAME, BASE_FRAME, CAMERA_FRAME = 'map', 'base_link', 'camera_optical_frame'
-BAG_VERSION: Literal[8] = 8  # the older format that rosbags writes: new tools read old bags
+BAG_VERSION: Literal[8] = 8  # the older format that rosbags writes; new tools read it too
 
-# A camera looking along the base's x axis (REP-103), for drives that know no robot around it.
+# A camera that looks along the base's x axis (REP-103), for drives without a robot.
 T_BASE_CAM_FORWARD = np.array(
     [[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64
 )
@@ -50,8 +50,15 @@ def write_bag_to(
 ) -> Iterator[BagWriter]:
     """Give a BagWriter; the bag appears whole when the block succeeds, or not at all.
 
-    storage: mcap or sqlite3. compressed: JPEG instead of raw rgb8. T_base_cam: (4, 4). Raises
-    NetvladError if `out` exists or cannot be written.
+    Args:
+        out: the bag's folder, which must not exist.
+        storage: mcap or sqlite3.
+        compressed: write JPEG images instead of raw rgb8.
+        camera: the calibration; None: no camera_info is written.
+        T_base_cam: (4, 4) float64, the camera on the robot.
+
+    Raises:
+        NetvladError: `out` exists or cannot be written.
     """
     if storage not in STORAGES:
         raise NetvladError(f"storage '{storage}' is unknown; choose {' or '.join(STORAGES)}")
@@ -68,7 +75,7 @@ def write_bag_to(
 
 
 class BagWriter:
-    """Writes images, camera_info, TF and odometry, in whatever order they are handed over."""
+    """Writes images, camera_info, TF and odometry, in any order."""
 
     def __init__(
         self,
@@ -77,7 +84,7 @@ class BagWriter:
         camera: CameraFile | None,
         T_base_cam: NDArray[np.float64],
     ) -> None:
-        """`writer` is open; the other arguments are those of write_bag_to."""
+        """writer: an open one; the other arguments are those of write_bag_to."""
         self._writer = writer
         self._camera = camera
         self._T_base_cam = T_base_cam
@@ -94,7 +101,7 @@ class BagWriter:
         self._send(self._image_topic, stamp_ns, self._image(stamp_ns, CAMERA_FRAME, rgb))
 
     def write_transforms(self, stamp_ns: int, links: Sequence[Link]) -> None:
-        """Write moving transforms; those of the camera on the base come before the first."""
+        """Write moving transforms; the fixed one of the camera is written before the first."""
         if '/tf_static' not in self._connections:
             mount = [(BASE_FRAME, CAMERA_FRAME, self._T_base_cam)]
             self._send('/tf_static', stamp_ns, self._messages.transforms(stamp_ns, mount))

@@ -1,4 +1,4 @@
-"""The pose of one frame over time, asked for between the stamps it was recorded at."""
+"""PoseTrack: the pose of one frame over time, interpolated between recorded stamps."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import interpolate, pose_matrix
 
-MAX_DISORDER_NS = 10**9  # messages overtake one another by less; more is a second run in one bag
+MAX_DISORDER_NS = 10**9  # messages overtake each other by less; more is a second run in one bag
 
 
 class PoseTrack:
-    """Poses with stamps, 64 bytes each, so that hours of odometry fit in memory."""
+    """Poses with stamps, 64 bytes each: hours of odometry fit in memory."""
 
     def __init__(self, name: str) -> None:
-        """`name` says in errors whose poses these are."""
+        """name: says in errors whose poses these are."""
         self.name = name
         self._stamps_ns = array('q')
         self._vectors = array('d')
         self._sorted: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
 
     def add(self, stamp_ns: int, numbers: Sequence[float]) -> None:
-        """Append the pose x, y, z [m], qx, qy, qz, qw at a stamp; it was checked before."""
+        """Append the pose x, y, z [m], qx, qy, qz, qw at a stamp; the caller has checked it."""
         self._stamps_ns.append(stamp_ns)
         self._vectors.extend(numbers)
         self._sorted = None
@@ -40,10 +40,18 @@ class PoseTrack:
         return int(stamps_ns[0]), int(stamps_ns[-1])
 
     def at(self, stamp_ns: int, tolerance_ns: int) -> NDArray[np.float64] | None:
-        """Pose (4, 4) at a stamp: linear in position, along the great arc in rotation.
+        """Interpolate the pose at a stamp: linear in position, along the great arc in rotation.
 
-        None before the first pose, after the last, and inside a gap longer than tolerance_ns:
-        a pose is interpolated, never made up. Raises NetvladError if time jumps back in between.
+        Args:
+            stamp_ns: the stamp [ns].
+            tolerance_ns: longest gap [ns] between two poses to interpolate in.
+
+        Returns:
+            (4, 4), or None before the first pose, after the last, and inside a longer gap: poses
+            are never extrapolated.
+
+        Raises:
+            NetvladError: time jumps back between the recorded poses.
         """
         stamps_ns, vectors = self._ordered()
         after = int(np.searchsorted(stamps_ns, stamp_ns, side='left'))
@@ -71,7 +79,7 @@ class PoseTrack:
                         f'{self.name}: time jumps back by {behind[worst] / 1e9:.3f} s at pose '
                         f'{worst + 1} of {len(stamps_ns)}; record one run to a bag'
                     )
-            # Of several poses with one stamp the last received counts, as in tf2's own buffer.
+            # Of several poses with one stamp the last received one counts, as in tf2's buffer.
             order = np.argsort(stamps_ns, kind='stable')
             last = np.append(np.diff(stamps_ns[order]) > 0, True)[: len(order)]
             self._sorted = stamps_ns[order][last], vectors[order][last]

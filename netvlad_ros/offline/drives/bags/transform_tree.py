@@ -1,4 +1,4 @@
-"""The TF tree of a bag: transforms between named frames, some fixed, some moving."""
+"""TransformTree: the TF tree of a bag, fixed and moving transforms between named frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netvlad_ros.offline.drives.bags.pose_track import PoseTrack
 
 
 class TransformTree:
-    """Every transform of `/tf` and `/tf_static`, asked for at any stamp."""
+    """All transforms of `/tf` and `/tf_static`, at any stamp."""
 
     def __init__(self) -> None:
         self._moving: dict[tuple[str, str], PoseTrack] = {}
@@ -23,7 +23,7 @@ class TransformTree:
     def add(
         self, parent: str, child: str, stamp_ns: int, numbers: Sequence[float], *, fixed: bool
     ) -> None:
-        """Add T_parent_child as x, y, z [m], qx, qy, qz, qw; for all time if it is fixed."""
+        """Add T_parent_child as x, y, z [m], qx, qy, qz, qw; a fixed one holds at all stamps."""
         edge = (parent, child)
         self._parents.setdefault(child, set()).add(parent)
         if fixed:
@@ -44,7 +44,7 @@ class TransformTree:
         return above_target[-1] == above_source[-1]
 
     def fixed(self, target: str, source: str) -> NDArray[np.float64] | None:
-        """T_target_source (4, 4) if only fixed transforms lie between, else None."""
+        """T_target_source (4, 4) if only fixed transforms are between them, else None."""
         if not self.connects(target, source):
             return None
         up, down = self._chain(target, source)

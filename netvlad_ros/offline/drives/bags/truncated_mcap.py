@@ -1,4 +1,4 @@
-"""An .mcap file that was cut off, up to its last whole record."""
+"""TruncatedMcap: an .mcap file that ends early, read up to its last whole record."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 MAGIC = b'\x89MCAP0\r\n'
-# A footer record without a summary tells readers to scan the file instead (mcap.dev/spec).
+# A footer record without a summary makes readers scan the file instead (mcap.dev/spec).
 FOOTER = b'\x02' + struct.pack('<QQQI', 20, 0, 0, 0) + MAGIC
 DATA_END, FOOTER_OP = 0x0F, 0x02
 
 
 class TruncatedMcap:
-    """Stands for the path of a cut file, as far as rosbags' Reader asks: opens as a closed one.
+    """Takes the place of a Path in rosbags' Reader, and opens a truncated file as a closed one.
 
-    Nothing is copied, a bag may be larger than the free disk.
+    Nothing is copied: a bag may be larger than the free disk.
     """
 
     suffix = '.mcap'
@@ -77,7 +77,7 @@ class _WithFooter(io.RawIOBase):
 
 
 def _end_of_whole_records(file: io.BufferedReader) -> int:
-    """Offset behind the last record of the data section that is there with all its bytes."""
+    """Offset behind the last complete record of the data section."""
     size = file.seek(0, io.SEEK_END)
     position = len(MAGIC)
     while position + 9 <= size:

@@ -1,4 +1,4 @@
-"""A rosbag2 .db3 file that was not closed, up to the first row that cannot be read."""
+"""TruncatedSqlite: a .db3 file that was not closed, up to the first row that is unreadable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netvlad_ros.offline.drives.bags.bag_storage import Topic
 
 
 class TruncatedSqlite:
-    """Rows are read in the order they were written, so that damage costs only what is behind it."""
+    """A damaged .db3 file. Rows are read in the order of writing: what is before damage is kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -18,8 +18,8 @@ class TruncatedSqlite:
     def __enter__(self) -> TruncatedSqlite:
         """Open the file for reading; SQLite applies a write-ahead log where one is left."""
         self._connection = sqlite3.connect(f'{self._path.resolve().as_uri()}?mode=ro', uri=True)
-        # SQLite refuses a file that is shorter than its header says, unless told that it is under
-        # repair; nothing can be written, the file is opened read-only.
+        # SQLite refuses a file that is shorter than its header says, unless this says that it is
+        # under repair. Nothing can be written: the file is opened read-only.
         self._connection.execute('PRAGMA writable_schema=ON')
         ((self._page_bytes,),) = self._connection.execute('PRAGMA page_size')
         ((pages,),) = self._connection.execute('PRAGMA page_count')
@@ -29,7 +29,7 @@ class TruncatedSqlite:
             for number, name, msgtype in self._connection.execute(
                 'SELECT id, name, type FROM topics'
             )
-            if isinstance(name, str) and isinstance(msgtype, str)  # SQLite holds to no type
+            if isinstance(name, str) and isinstance(msgtype, str)  # SQLite enforces no type
         }
         return self
 
@@ -38,7 +38,7 @@ class TruncatedSqlite:
         self._connection.close()
 
     def topics(self) -> list[Topic]:
-        """Count the rows of each topic that can be found."""
+        """The topics, with the number of their readable rows."""
         counts = dict.fromkeys(self._types, 0)
         for (number,) in self._rows('topic_id'):
             if number in counts:
@@ -46,9 +46,9 @@ class TruncatedSqlite:
         return [Topic(*self._types[number], count) for number, count in counts.items()]
 
     def raw_messages(self, topics: Collection[str]) -> Iterator[tuple[str, str, bytes]]:
-        """Yield topic, type and serialised message until the damage begins."""
-        # What a cut file lacks of a large row's last page reads as zeros, without an error. So a
-        # large row counts only once another one of its topic was found behind it.
+        """Yield topic, type and serialised message up to where the damage begins."""
+        # The missing end of a large row's last page reads as zeros, without an error. So a large
+        # row is used only after another row of its topic was found behind it.
         held: dict[int, tuple[str, str, bytes]] = {}
         for number, data in self._rows('topic_id, data'):
             name, msgtype = self._types.get(number, ('', ''))

@@ -108,7 +108,7 @@ def test_few_matches_and_repeated_ones_are_too_few(rng):
     points = box(rng, 200)
     pixels, rows = seen(points, T_TRUE, PINHOLE, rng)
     assert 'too few' in refused(solve(PINHOLE, pixels[:11], points[rows[:11]]))
-    # Eight keypoints, each matched to eight landmarks: eight, however many matches they make.
+    # Eight keypoints, each matched to eight landmarks, are eight inliers, not 64.
     many = np.repeat(np.arange(8), 8)
     answer = solve(PINHOLE, pixels[many], points[rows[many]], keypoint=many, landmark=np.arange(64))
     assert 'too few' in refused(answer)
@@ -128,7 +128,7 @@ def test_a_keypoint_counts_once(rng):
 
 
 def test_two_poses_that_fit_equally_are_none(rng):
-    # A pattern that repeats: half of the matches say here, half say 1.5 m to the right.
+    # A repeated pattern: half of the matches fit the true pose, half one 1.5 m to the right.
     points = box(rng, 240)
     pixels, rows = seen(points, T_TRUE, PINHOLE, rng)
     shifted = points[rows].copy()

@@ -9,6 +9,7 @@ from tiny_scene import FISHEYE, HEIGHT, PINHOLE, WIDTH, box, errors, pose, seen
 
 from netvlad_ros.core.geometry import invert
 from netvlad_ros.core.pose.bearing_intersection import Bearing, intersect_bearings
+from netvlad_ros.core.pose.relative_motion import essential_matrix, sampson_distance
 from netvlad_ros.core.pose.two_view import TwoView, two_view
 
 T_QUERY = pose(0.6, -0.1, 0.3, (3, -8, 4))
@@ -48,7 +49,7 @@ def test_a_turn_on_the_spot_gives_no_direction(rng, metres):
     T = pose(metres, 0, 0, (3, -8, 4))
     view = explain(*matches(box(rng, 200), T, pose(), rng, wrong=0.3))
     assert view.degenerate == 'pure rotation' and view.direction is None
-    assert view.inliers.sum() > 80  # it is the place all the same
+    assert view.inliers.sum() > 80  # still evidence for the place
 
 
 def test_one_wall_gives_no_direction(rng):
@@ -86,8 +87,23 @@ def test_without_a_calibration_inliers_are_counted_only(rng):
     assert curved.direction is None and flat.direction is None
 
 
+def test_sampson_distance_of_one_pose_and_of_one_pose_a_match(rng):
+    rays_a, rays_b = (np.column_stack([rng.normal(size=(20, 2)), np.ones(20)]) for _ in 'ab')
+    T = invert(T_QUERY)
+    essential = essential_matrix(T[:3, :3], T[:3, 3])
+    # Hartley and Zisserman, equation 11.9, one match at a time.
+    expected = [
+        (b @ essential @ a) / np.linalg.norm([*(essential @ a)[:2], *(essential.T @ b)[:2]])
+        for a, b in zip(rays_a, rays_b, strict=True)
+    ]
+    found = sampson_distance(rays_a, rays_b, essential)
+    assert found == pytest.approx(expected)
+    each = essential_matrix(np.tile(T[:3, :3], (20, 1, 1)), np.tile(T[:3, 3], (20, 1)))
+    assert sampson_distance(rays_a, rays_b, each) == pytest.approx(found)
+
+
 def bearings_of(T_query, T_maps, rng, sigma_deg=1.0) -> list[Bearing]:
-    """What map cameras know of the query, with errors of sigma_deg."""
+    """Bearings of the query from map cameras, with errors of sigma_deg."""
     bearings = []
     for T_map in T_maps:
         T = invert(T_map) @ T_query
@@ -128,8 +144,8 @@ def test_too_few_or_parallel_directions_are_no_position(rng):
     assert same.T_map_cam is None and same.degenerate
 
 
-def test_one_wrong_direction_across_a_straight_drive_convinces_nobody(rng):
-    # A corridor driven straight: all directions lie along it, and one false one crosses them.
+def test_one_wrong_direction_across_a_straight_drive_gives_no_certain_pose(rng):
+    # A straight drive in a corridor: all directions are along it, but a wrong one crosses them.
     straight = [pose(0, 0, z) for z in (-6.0, -4.0, 4.0)]
     for _ in range(40):
         bearings = bearings_of(pose(0.05, 0, 0), straight, rng)

@@ -1,4 +1,4 @@
-"""Calibration of a map: what it says, how it is stored, how it is fitted."""
+"""Calibration of a map: its values, and how it is stored and fitted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map, save_map, store_calibration
 
 
-def test_inliers_speak_for_a_place_within_bounds():
+def test_inliers_support_a_place_within_bounds():
     calibration = MapCalibration(inlier_midpoint=np.log(15.0), inlier_slope=6.0, inlier_cap=8.0)
     assert calibration.inlier_log_odds(14) == pytest.approx(0.0)
     assert calibration.inlier_log_odds(29) == pytest.approx(6.0 * np.log(2.0))
@@ -108,7 +108,7 @@ def test_a_map_keeps_its_calibration_and_all_else(place_map, tmp_path):
     entries, fresh = (yaml.safe_load(text['map.yaml']) for text in (before, after))
     assert fresh.pop('calibration') == second.to_dict()
     assert {**fresh, 'sha256': ''} == {**entries, 'sha256': ''}
-    # A map written anew takes it along.
+    # A map that is saved again keeps it.
     assert load_map(save_map(loaded, tmp_path / 'copy').directory).calibration == second
 
 

@@ -1,4 +1,4 @@
-"""Rays and pixels: against the published formulas, there and back, and where a model ends."""
+"""Rays and pixels: against the published formulas, there and back, and the limits of a model."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_plain_numbers_and_back():
     assert again.to_dict() == raw
     np.testing.assert_array_equal(again.rays(grid()), made.rays(grid()))
     many: list = []
-    for _ in range(40):  # as YAML's aliases make it: a page of text, a million million numbers
+    for _ in range(40):  # YAML's aliases make 10**12 numbers of a short text
         many = [many, many]
     for bad in (
         None,
@@ -169,7 +169,7 @@ def test_plain_numbers_and_back():
 
 
 def info(**changes) -> SimpleNamespace:
-    """A sensor_msgs/CameraInfo as rclpy or rosbags hand it over."""
+    """A sensor_msgs/CameraInfo as rclpy or rosbags give it."""
     roi = {'x_offset': 0, 'y_offset': 0, 'width': 0, 'height': 0, **changes.pop('roi', {})}
     message = {
         'width': 640,

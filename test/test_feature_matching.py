@@ -1,4 +1,4 @@
-"""Matching: what is the same is found, what is not distinct is left alone."""
+"""Matching: equal features are matched, those that are not distinct are not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_repeated_texture_matches_nothing(rng, metric):
 def test_orientations_of_one_corner_are_no_rivals_and_count_once(rng):
     looks = appearance(rng, 40)
     place = grid(40)
-    # Each corner of the map twice at one spot, described nearly alike.
+    # Each corner of the map occurs twice at one spot, with nearly equal descriptors.
     mapped = features(np.repeat(place, 2, axis=0), np.repeat(looks, 2, axis=0), rng)
     query = features(np.repeat(place, 2, axis=0), np.repeat(looks, 2, axis=0), rng)
     matches = match_features(query, mapped, 'cosine')

@@ -1,4 +1,4 @@
-"""The features of a map on disk: they come back as they were, or not at all."""
+"""Features of a map on disk: read back unchanged, or refused."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_map_may_be_written_over_the_one_that_it_was_read_from(saved):
 
 def test_what_features_are_decides_the_identity_but_only_where_there_are_some(tmp_path, rng):
     bare = save_map(place_map(np.random.default_rng(1), None), tmp_path / 'bare')
-    # The recipe of maps before there were features, written down once more.
+    # The fingerprint of maps without features, computed independently.
     index, rows = map_index(bare), map_rows(bare)
     names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
     table = json.dumps([[index[name] for name in names], [row[:-1] for row in rows]])
@@ -173,7 +173,7 @@ def test_a_folder_that_is_a_link_is_refused(saved, tmp_path):
 
 
 def forge(directory: Path, name: str | None = None, array: object = None, **entry: object) -> None:
-    """Change the files as one would who knows how to renew the hashes."""
+    """Change the files and renew the hashes."""
     index = read_index(directory, 'it')
     if name is not None:
         stream = io.BytesIO()

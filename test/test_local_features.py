@@ -1,4 +1,4 @@
-"""Local features: where they lie, what they are made of, and what a bundle may answer."""
+"""Local features: positions, descriptors, and what a bundle may answer."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_feature_bundle(tmp_path):
     strongest = averages.reshape(4, 2, 4, 2, 3).max(axis=(1, 3, 4)).ravel().argsort()[::-1][:5]
     expected = (np.array(CENTRES)[strongest] + 0.5) * [4, 2] - 0.5
     np.testing.assert_allclose(features.keypoints, expected, atol=1e-4)
-    # The other order of columns, and brightness as a float, are no different to who asks.
+    # The order of columns and a float input do not change the answer.
     turned = {**METADATA, 'outputs': {**METADATA['outputs'], 'columns_first': True}}
     assert write_feature_bundle(cells(transposed=True), turned, tmp_path / 'turned.onnx')
     again = open_bundle(tmp_path / 'turned.onnx', max_keypoints=5).extract(rgb)
@@ -227,7 +227,7 @@ def test_bundles_are_not_written_with_useless_metadata(tmp_path, metadata, compl
     assert list(tmp_path.iterdir()) == []
 
 
-def test_hostile_bundles(tmp_path):
+def test_malicious_bundles(tmp_path):
     path = tmp_path / 'cells.onnx'
     write_feature_bundle(cells(), METADATA, path)
     model = onnx.load(path)

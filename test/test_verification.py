@@ -1,4 +1,4 @@
-"""The verifier: poses where geometry holds, a weaker answer that says so where it does not."""
+"""Verifier: poses where the geometry is sound, otherwise a weaker answer with a note."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Scene:
             T_map_cam=np.array(T),
             spacing_m=0.5,
         )
-        self.leader = np.repeat(np.arange(len(rooms)) * len(cameras), len(cameras))
+        self.place_of = np.repeat(np.arange(len(rooms)) * len(cameras), len(cameras))
 
     def extract(self, rgb: np.ndarray) -> LocalFeatures:
         return self.seen_now
 
     def look(self, T_map_cam: np.ndarray, camera=PINHOLE, strangers: int = 150) -> None:
-        """What the query sees from here on; so many of its features are of nothing mapped."""
+        """Set what the query sees; so many of its features (strangers) show nothing mapped."""
         rng = self.rng
         pixels, rows = seen(self.points, T_map_cam, camera, rng)
         pixels = np.concatenate([pixels, rng.uniform(0, (WIDTH, HEIGHT), (strangers, 2))])
@@ -86,7 +86,9 @@ class Scene:
 
     def verify(self, camera: CameraModel | None = PINHOLE, **settings) -> Verification:
         verifier = Verifier(self.map, self, LocalizerConfig())
-        return verifier.verify(RGB, camera, np.arange(len(self.leader)), self.leader, **settings)
+        return verifier.verify(
+            RGB, camera, np.arange(len(self.place_of)), self.place_of, **settings
+        )
 
     def without_landmarks(self) -> None:
         store = self.map.features
@@ -106,7 +108,7 @@ def test_pose_from_the_landmarks_of_several_images(scene):
     metres, degrees = errors(found.T_map_cam, T_QUERY)
     assert metres < 0.03 and degrees < 0.3
     assert found.method == 'landmarks' and found.place == 0 and answer.note == ''
-    # Every landmark is in several map images, and still counts once.
+    # Every landmark is in several map images, but counts once.
     assert 100 < found.inliers <= 300
     assert sum(int(e.inliers.sum()) for e in answer.evidence) > 2 * found.inliers
     for evidence in answer.evidence:
@@ -120,7 +122,7 @@ def test_two_places_that_look_alike_both_get_their_pose(rng):
     here, there = sorted(scene.verify().poses, key=lambda found: found.place)
     assert errors(here.T_map_cam, T_QUERY)[0] < 0.05
     assert errors(there.T_map_cam, pose(40.3, -0.1, 0.2, (2, -5, 3)))[0] < 0.05
-    assert abs(here.inliers - there.inliers) < 0.2 * here.inliers  # neither stands out
+    assert abs(here.inliers - there.inliers) < 0.2 * here.inliers  # they cannot be distinguished
 
 
 def test_an_image_of_elsewhere_has_no_inliers(scene, rng):
@@ -210,19 +212,19 @@ def test_verification_stays_within_the_time_left(scene):
     verifier = Verifier(scene.map, scene, LocalizerConfig())
     ranks = np.arange(4)
     for _ in range(3):
-        everything = verifier.verify(RGB, PINHOLE, ranks, scene.leader)
+        everything = verifier.verify(RGB, PINHOLE, ranks, scene.place_of)
     assert len(everything.evidence) == 4
-    skipped = verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=1.0)
+    skipped = verifier.verify(RGB, PINHOLE, ranks, scene.place_of, time_left_ms=1.0)
     assert skipped.evidence == () and skipped.poses == ()
     assert skipped.note.startswith('skipped: verification takes ') and '1 ms' in skipped.note
-    # One slow moment does not switch it off, and many do not for good.
+    # One slow moment does not switch it off, and many do not switch it off permanently.
     verifier._budget.measured('extract', 1e4)
-    assert verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence
+    assert verifier.verify(RGB, PINHOLE, ranks, scene.place_of, time_left_ms=500).evidence
     for _ in range(10):
         verifier._budget.measured('extract', 1e4)
-    assert verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence == ()
+    assert verifier.verify(RGB, PINHOLE, ranks, scene.place_of, time_left_ms=500).evidence == ()
     again = [
-        bool(verifier.verify(RGB, PINHOLE, ranks, scene.leader, time_left_ms=500).evidence)
+        bool(verifier.verify(RGB, PINHOLE, ranks, scene.place_of, time_left_ms=500).evidence)
         for _ in range(100)
     ]
     assert any(again)
@@ -230,21 +232,23 @@ def test_verification_stays_within_the_time_left(scene):
 
 def test_fewer_candidates_where_time_is_short():
     budget = VerificationBudget({'extract': 50.0, 'match': 10.0, 'solve': 20.0})
-    leader = np.array([0, 0, 2, 0, 2])
-    ranks = candidates_to_verify(leader, np.zeros(5, dtype=bool), 5)
-    assert budget.affordable(ranks, leader, math.inf).tolist() == ranks.tolist() == [0, 1, 2, 3, 4]
-    assert budget.affordable(ranks, leader, 95).tolist() == [0, 1]
-    assert budget.affordable(ranks, leader, 79).tolist() == []
+    place_of = np.array([0, 0, 2, 0, 2])
+    ranks = candidates_to_verify(place_of, np.zeros(5, dtype=bool), 5)
+    assert (
+        budget.affordable(ranks, place_of, math.inf).tolist() == ranks.tolist() == [0, 1, 2, 3, 4]
+    )
+    assert budget.affordable(ranks, place_of, 95).tolist() == [0, 1]
+    assert budget.affordable(ranks, place_of, 79).tolist() == []
     for _ in range(100_000):
         budget.forget()
-    assert not len(budget.affordable(ranks, leader, 0.0)), 'no time is no time, however long'
+    assert not len(budget.affordable(ranks, place_of, 0.0)), 'no time is no time, however long'
 
 
 def test_rivals_are_compared_with_the_best_place():
     #                  0  1  2  3  4  5  6  7  8  9 10  11
-    leader = np.array([0, 0, 0, 3, 0, 5, 0, 5, 5, 9, 0, -1])
-    margin = leader == 3
-    ranks = candidates_to_verify(leader, margin, 5)
+    place_of = np.array([0, 0, 0, 3, 0, 5, 0, 5, 5, 9, 0, -1])
+    margin = place_of == 3
+    ranks = candidates_to_verify(place_of, margin, 5)
     assert sorted(ranks.tolist()) == [0, 1, 2, 4, 5, 6, 7, 9]
     assert ranks[:3].tolist() == [0, 1, 5]
 

@@ -1,4 +1,4 @@
-"""What can be tuned about localization; the node's parameters are declared from this."""
+"""LocalizerConfig: settings of localization, from which the node declares its parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from netvlad_ros.core.errors import NetvladError
 
 
 def tunable(default: Any, unit: str, low: float, high: float, description: str) -> Any:
-    """Declare a dataclass field with the unit, range and description of its ROS parameter."""
+    """Declare a dataclass field that is a ROS parameter.
+
+    Args:
+        default: its default.
+        unit: '' for none.
+        low: smallest value.
+        high: largest value.
+        description: of the ROS parameter.
+    """
     return field(
         default=default,
         metadata={'unit': unit, 'range': (low, high), 'description': description},
@@ -17,7 +25,7 @@ def tunable(default: Any, unit: str, low: float, high: float, description: str) 
 
 
 def switch(default: bool, description: str) -> Any:
-    """Declare a dataclass field that is on or off."""
+    """Declare a dataclass field that is a ROS parameter with the values true and false."""
     return field(default=default, metadata={'unit': '', 'description': description})
 
 
@@ -35,7 +43,11 @@ def check_ranges(config: Any) -> None:
 
 @dataclass(frozen=True)
 class LocalizerConfig:
-    """Raises NetvladError on values outside their ranges."""
+    """Settings of localization; each field has its unit, range and description.
+
+    Raises:
+        NetvladError: a value is outside its range.
+    """
 
     top_k: int = tunable(10, 'places', 1, 1000, 'Candidates reported with every match.')
     search_depth: int = tunable(
@@ -110,5 +122,5 @@ class LocalizerConfig:
         check_ranges(self)
 
     def radius_m(self, spacing_m: float) -> float:
-        """Distance [m] within which images show one place, on a map of so many metres a step."""
+        """Distance [m] within which images show one place, on a map with this spacing [m]."""
         return max(self.place_radius_m, 2 * spacing_m)

@@ -1,4 +1,4 @@
-"""Which map images are similar, and which places they show."""
+"""Retrieval of similar map images, and their grouping by place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.geometry import Array, around
 
-MAX_PLACES = 50  # an image that resembles more places equally says nothing about any of them
+MAX_PLACES = 50  # an image that is similar to more places distinguishes none of them
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Candidates:
 
 
 class ExactSearch:
-    """Every descriptor compared with the query: the right choice below some 100,000 places."""
+    """Compares every descriptor with the query; fast enough below some 100,000 places."""
 
     def __init__(self, descriptors: NDArray[np.float32]) -> None:
         """Index descriptors, float32 (N, D) of unit rows, N >= 1."""
@@ -46,9 +46,9 @@ class ExactSearch:
         self, descriptor: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the k most similar rows to descriptor (D,): indices and cosines, best first."""
-        # One query is too little work to share out: among 10,000 places of 512 dimensions two
-        # threads took 4.7 ms (16 ms at the 99th percentile), one takes 0.9 (1.0). The setting is
-        # OpenMP's, and counts for the calling thread alone; hence here.
+        # One query is too little work for several threads. Measured with 10,000 places of 512
+        # dimensions: two threads took 4.7 ms (16 ms at the 99th percentile), one took 0.9 ms
+        # (1.0 ms). OpenMP applies the setting to the calling thread alone, so it is set here.
         faiss.omp_set_num_threads(1)
         k = min(k, self._index.ntotal)
         similarity, indices = self._index.search(descriptor[np.newaxis].astype(np.float32), k)

@@ -159,7 +159,7 @@ def read_feature_bundle(path: Path) -> tuple[bytes, FeatureMetadata]:
         genuine = model_fingerprint(model, ports) == metadata.model_id
     except NetvladError:
         raise
-    except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
+    except Exception as error:  # a malicious file can raise anything in protobuf or NumPy
         raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
     if not genuine:
         raise NetvladError(

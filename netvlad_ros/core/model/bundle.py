@@ -60,7 +60,7 @@ class ModelBundle:
             metadata = _inspect(data, where)
         except NetvladError:
             raise
-        except Exception as error:  # whatever a hostile file makes protobuf or NumPy stumble over
+        except Exception as error:  # a malicious file can raise anything in protobuf or NumPy
             raise NetvladError(f'{where} is damaged: {error_line(error)}') from error
         session = open_session(data, device, threads, where)
         _check_ports(session, metadata, where)

@@ -73,7 +73,7 @@ def open_session(data: bytes, device: str, threads: int, where: str) -> ort.Infe
                 f'{", ".join(available)}; install onnxruntime-gpu or choose device cpu'
             )
         asked = 'cpu'
-    ort.disable_telemetry_events()  # a robot's runtime reports to nobody
+    ort.disable_telemetry_events()  # a robot sends no usage data
     options = ort.SessionOptions()
     options.log_severity_level = 3  # errors only; a fallback to the CPU is checked below
     options.intra_op_num_threads = threads

@@ -71,10 +71,10 @@ def intersect_bearings(bearings: list[Bearing]) -> BearingPose:
     Source:
         Hartley et al., "Rotation Averaging", IJCV 2013 (the mean rotation).
     """
-    nobody = np.zeros(len(bearings), dtype=bool)
+    unused = np.zeros(len(bearings), dtype=bool)
     if len(bearings) < MIN_BEARINGS:
         return BearingPose(
-            None, None, nobody, f'fewer than {MIN_BEARINGS} map images know a direction'
+            None, None, unused, f'fewer than {MIN_BEARINGS} map images know a direction'
         )
     centres = np.stack([bearing.T_map_cam[:3, 3] for bearing in bearings])
     rotations = np.stack([bearing.T_map_cam[:3, :3] @ bearing.R_map_query for bearing in bearings])
@@ -83,7 +83,7 @@ def intersect_bearings(bearings: list[Bearing]) -> BearingPose:
     weights = sigma**-2.0
     best = _consensus(centres, directions, rotations, weights)
     if best is None:
-        return BearingPose(None, None, nobody, 'the map images do not see it in one place')
+        return BearingPose(None, None, unused, 'the map images do not see it in one place')
     used, position = best
     R = Rotation.from_matrix(rotations[used]).mean(weights[used])
     if used.sum() < MIN_BEARINGS:

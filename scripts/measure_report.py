@@ -11,26 +11,29 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
 from netvlad_ros.core.decision.match import Status
 from netvlad_ros.core.geometry import pose_matrix
-from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import save_map
 from netvlad_ros.core.pose.prior import PosePrior
 from netvlad_ros.offline.drives.image_drive import ImageDrive
 from netvlad_ros.offline.evaluation.drive_metrics import Tolerances, score_answers
-from netvlad_ros.offline.evaluation.drive_plots import draw_judgements
+from netvlad_ros.offline.evaluation.drive_plots import draw_modes
 from netvlad_ros.offline.evaluation.drive_report import drive_run
-from netvlad_ros.offline.evaluation.localized_drive import Answer, LocalizedDrive
+from netvlad_ros.offline.evaluation.localized_drive import LocalizedDrive, MatchSummary
 from netvlad_ros.offline.report.run_report import write_report
 from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 DIM = 512
 HEIGHT, WIDTH = 480, 640
+SCALE = SimilarityCalibration(midpoint=0.5, slope=20.0)
 
 
 def lap(count: int, offset_m: float) -> np.ndarray:
@@ -60,7 +63,9 @@ def synthetic_map(places: int, rng: np.random.Generator) -> PlaceMap:
     )
 
 
-def answers(truth: np.ndarray, place_map: PlaceMap, rng: np.random.Generator) -> tuple[Answer, ...]:
+def answers(
+    truth: np.ndarray, place_map: PlaceMap, rng: np.random.Generator
+) -> tuple[MatchSummary, ...]:
     """Answers as a localizer would give them: nine of ten right, half of the others accepted."""
     made = []
     for i, T in enumerate(truth):
@@ -73,7 +78,7 @@ def answers(truth: np.ndarray, place_map: PlaceMap, rng: np.random.Generator) ->
         pose[:3, 3] += rng.normal(0, 0.2, 3)
         prior = PosePrior(pose, np.diag([0.04] * 3 + [0.03] * 3), 'map_images')
         made.append(
-            Answer(
+            MatchSummary(
                 status=Status.ACCEPTED if accepted else Status.NO_MATCH,
                 reason='synthetic',
                 ranked=tuple(ranked),
@@ -115,16 +120,6 @@ def main() -> None:
             thumbnails=dict.fromkeys(range(options.places), thumbnail),
         )
         truth = lap(options.queries, 0.3)
-        drive = LocalizedDrive(
-            stamps_ns=np.arange(options.queries, dtype=np.int64) * 10**8,
-            frames=tuple(range(options.queries)),
-            images=tuple(names),
-            truth=truth,
-            alone=answers(truth, place_map, rng),
-            sequence=answers(truth, place_map, rng),
-            skipped=(),
-        )
-        traverse = ImageDrive(images, names)
         asked = place_map.descriptors[
             np.arange(options.queries) * options.places // options.queries
         ]
@@ -135,24 +130,35 @@ def main() -> None:
         similarity = PooledSimilarity(place_map.descriptors, options.queries)
         for descriptor in asked:
             similarity.add(descriptor)
+        matrix = similarity.matrix()
         seconds['similarity_matrix'] = time.perf_counter() - started
 
+        localized = LocalizedDrive(
+            stamps_ns=np.arange(options.queries, dtype=np.int64) * 10**8,
+            frames=tuple(range(options.queries)),
+            images=tuple(names),
+            truth=truth,
+            single=answers(truth, place_map, rng),
+            sequence=answers(truth, place_map, rng),
+            skipped=(),
+            similarity=matrix,
+        )
+        bundle = SimpleNamespace(metadata=SimpleNamespace(model_id='0' * 64, calibration=SCALE))
+        localizer = Localizer(bundle, place_map)
+
         started = time.perf_counter()
-        bounds = Tolerances(1.0, 30.0, 1.0, 45.0)
-        judged = (
-            score_answers(drive.alone, drive, place_map.T_map_cam, bounds),
-            score_answers(drive.sequence, drive, place_map.T_map_cam, bounds),
+        tolerances = Tolerances(1.0, 30.0, 1.0, 45.0)
+        single, sequence = (
+            score_answers(given, localized, place_map.T_map_cam, tolerances)
+            for given in (localized.single, localized.sequence)
         )
         seconds['judging'] = time.perf_counter() - started
 
         started = time.perf_counter()
-        draw_judgements({'every image alone': judged[0], 'as a sequence': judged[1]}, out)
-        figures = {**judged[0].figures, 'sequence': judged[1].figures}
-        config = LocalizerConfig()
-        write_report(
-            drive_run(figures, drive, judged, place_map, traverse, config, similarity, slice(None)),
-            out,
-        )
+        draw_modes({'every image alone': single, 'as a sequence': sequence}, out)
+        metrics = {**single.to_json(), 'sequence': sequence.to_json()}
+        drive = ImageDrive(images, names)
+        write_report(drive_run(metrics, localized, (single, sequence), localizer, drive, '::'), out)
         seconds['report'] = time.perf_counter() - started
         seconds['all'] = sum(seconds.values())
         cpu_s = time.process_time() - cpu_s

@@ -34,7 +34,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import BENCHMARKS
 from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
-from netvlad_ros.offline.evaluation.benchmark_ranking import judge_method
+from netvlad_ros.offline.evaluation.benchmark_ranking import evaluate_method
 from netvlad_ros.offline.files.numpy_file import read_plain_array
 from netvlad_ros.offline.methods.method import Ranking
 
@@ -470,7 +470,9 @@ class Backwards:
 def test_recall_leaves_out_what_was_seen_at_the_time_of_the_query(tmp_path):
     """Of four places the first and third are junk: 3, then 1, is what a query is told."""
     tokyo_tm(tmp_path)
-    found, _ = judge_method(Backwards(), BENCHMARKS['tokyo_tm'].load(tmp_path), 0, lambda *_: None)
+    found, _ = evaluate_method(
+        Backwards(), BENCHMARKS['tokyo_tm'].load(tmp_path), 0, lambda *_: None
+    )
     assert found['found_at_1'] == [0.0, 0.0, 1.0]  # places 1; 1; 1 and 3
     assert found['recall']['5'] == 1.0
 

@@ -18,9 +18,11 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.drives.pairs_file import read_pairs
-from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
+from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map
+from netvlad_ros.offline.evaluation.pairs_evaluation import evaluate_pairs, report_pairs
 from netvlad_ros.offline.evaluation.pairs_localization import decide_pairs
 from netvlad_ros.offline.evaluation.pairs_ranking import rank_pairs
+from netvlad_ros.offline.evaluation.unmapped_evaluation import evaluate_unmapped
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval, block_length
 
@@ -190,7 +192,7 @@ PAIRS = ['ba', 'dc', 'fe', 'db', 'aa']  # the last one is a mistake in the file
 
 
 def test_pairs(pairs, bundle):
-    result = rank_pairs(pairs, bundle, []).metrics
+    result = rank_pairs(pairs, bundle).to_json()
     # Queries a, b, d, f; database a, b, c, e. a has only itself, which is no answer. b finds a,
     # d finds c, f finds a and b before e.
     assert (result['queries'], result['answerable'], result['database']) == (4, 3, 4)
@@ -206,12 +208,12 @@ def test_no_pair_is_ranked_deeper_than_another(tmp_path, bundle):
         write_image(tmp_path / f'images/{i:02d}.png', picture(i))
     lines = ['query,db', *(f'images/{(i + 1) % 20:02d}.png,images/{i:02d}.png' for i in range(20))]
     (tmp_path / 'pairs.csv').write_text('\n'.join(lines) + '\n')
-    ranked = rank_pairs(tmp_path, bundle, [])
+    ranked = rank_pairs(tmp_path, bundle)
     assert {len(places) for places in ranked.ranked} == {10}  # whoever is in the database, too
 
 
 def test_pairs_within_slices(pairs, bundle):
-    result = rank_pairs(pairs, bundle, [], queries=slice(3, 6), database=slice(0, 3)).metrics
+    result = rank_pairs(pairs, bundle, queries=slice(3, 6), database=slice(0, 3)).to_json()
     # Queries d, f of d, e, f, as e is none; database a, b, c; e is gone, so f has no answer.
     assert (result['queries'], result['answerable'], result['database']) == (2, 1, 3)
     assert result['recall'] == {'1': 1.0, '5': 1.0, '10': 1.0}
@@ -220,11 +222,11 @@ def test_pairs_within_slices(pairs, bundle):
 
 def test_pairs_skip_unreadable_images(pairs, bundle):
     (pairs / 'images' / 'c.png').write_bytes(b'')
-    skipped = []
-    result = rank_pairs(pairs, bundle, skipped).metrics
-    assert (result['database'], result['skipped'], len(skipped)) == (3, 1, 1)
+    ranked = rank_pairs(pairs, bundle)
+    result = ranked.to_json()
+    assert (result['database'], result['skipped'], len(ranked.skipped)) == (3, 1, 1)
     with pytest.raises(NetvladError, match='0 queries'):
-        rank_pairs(pairs, bundle, [], queries=slice(50, 60))
+        rank_pairs(pairs, bundle, queries=slice(50, 60))
 
 
 @pytest.mark.parametrize(
@@ -247,8 +249,8 @@ def test_corridor_second_lap_in_the_first(shared_data, model_path):
         pytest.skip(f'no model at {model_path}')
     bundle = ModelBundle.load(model_path)
     result = rank_pairs(
-        shared_data / 'corridor_loop', bundle, [], queries=slice(40, 80), database=slice(0, 40)
-    ).metrics
+        shared_data / 'corridor_loop', bundle, queries=slice(40, 80), database=slice(0, 40)
+    ).to_json()
     assert (result['queries'], result['answerable']) == (40, 40)
     assert result['recall']['1'] >= 0.95
 
@@ -343,7 +345,9 @@ def test_pairs_are_decided(pairs, bundle, tmp_path):
         lines.write('images/e.png,images/a.png\n')
     out = tmp_path / 'out'
     out.mkdir()
-    result = decide_pairs(pairs, bundle, pictures=out, **slices)
+    evaluation = evaluate_pairs(pairs, bundle, decide=LocalizerConfig(), **slices)
+    report_pairs(pairs, evaluation, evaluation.to_json(), {}, out)
+    result = evaluation.decided.to_json()
     assert len(result['settings']) == 4
     alone = result['settings']['no verification, no belief']
     assert (alone['accepted'], alone['accepted_wrong']) == (2, 1)
@@ -355,6 +359,6 @@ def test_pairs_are_decided(pairs, bundle, tmp_path):
         decide_pairs(pairs, bundle)
     # Positions of features would be of another camera, so the map goes without it, and says so.
     write_image(tmp_path / 'images' / 'b.png', picture(0, 96, 128))
-    skipped = []
-    assert decide_pairs(pairs, bundle, skipped=skipped, **slices)['mapped'] == 2
-    assert skipped == [('images/b.png', 'of another size than the first')]
+    decided = decide_pairs(pairs, bundle, **slices)
+    assert decided.to_json()['mapped'] == 2
+    assert list(decided.skipped) == [('images/b.png', 'of another size than the first')]

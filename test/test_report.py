@@ -24,10 +24,12 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.evaluation.benchmark_evaluation import both_sides, evaluate_benchmark
-from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
+from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
+from netvlad_ros.offline.evaluation.unmapped_evaluation import evaluate_unmapped
 from netvlad_ros.offline.mapping.map_builder import build_map
 from netvlad_ros.offline.methods.method import Ranking
+from netvlad_ros.offline.metrics.run_metrics import RunMetrics
 from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
 from netvlad_ros.offline.report.match_table import HEADER, match_table
 from netvlad_ros.offline.report.notices import interval_words
@@ -265,11 +267,14 @@ def test_what_hurts_most_comes_first():
 
 
 def test_how_intervals_came_about_is_told():
-    metrics = {'intervals': {'recall@1': [0.0, 1.0]}, 'queries': 50}
-    assert 'too narrow where these are neighbours' in interval_words(metrics)
-    assert 'blocks of 5 succ' in interval_words(metrics | {'images_per_block': 5})
-    assert 'so short a drive' not in interval_words(metrics | {'images_per_block': 5})
-    assert 'so short a drive' in interval_words(metrics | {'images_per_block': 10})
+    def words(**more) -> str:
+        metrics = {'intervals': {'recall@1': [0.0, 1.0]}, 'queries': 50, **more}
+        return interval_words(RunMetrics.from_json(metrics))
+
+    assert 'too narrow where these are neighbours' in words()
+    assert 'blocks of 5 succ' in words(images_per_block=5)
+    assert 'so short a drive' not in words(images_per_block=5)
+    assert 'so short a drive' in words(images_per_block=10)
 
 
 def test_thumbnails_are_small(rng):
@@ -363,11 +368,11 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
         )
     loose = SavedRun.load(tmp_path / 'loose', 'loose')
     strict = SavedRun.load(tmp_path / 'strict', 'strict')
-    assert loose.recall[0] == loose.metrics['recall']['1']
-    assert strict.recall[0] == strict.metrics['recall']['1']
-    assert (strict.metrics['answerable'], loose.metrics['answerable']) == (2, 4)
-    assert loose.curve.recall_at_full_precision == loose.metrics['recall_at_100_precision']
-    assert np.median(loose.errors[0]) == pytest.approx(loose.metrics['pose_error_m']['median'])
+    assert loose.recall[0] == loose.metrics.json['recall']['1']
+    assert strict.recall[0] == strict.metrics.json['recall']['1']
+    assert (strict.metrics.json['answerable'], loose.metrics.json['answerable']) == (2, 4)
+    assert loose.curve.recall_at_full_precision == loose.metrics.json['recall_at_100_precision']
+    assert np.median(loose.errors[0]) == pytest.approx(loose.metrics.json['pose_error_m']['median'])
     runs = [str(tmp_path / name) for name in ('strict', 'loose')]
     done = CliRunner().invoke(app, ['report', *runs, '--out', str(tmp_path / 'both')])
     assert done.exit_code == 0, done.output
@@ -382,7 +387,9 @@ def test_runs_on_the_same_axes(tmp_path, bundle, place_map):
     evaluate_map(place_map, bundle, drive, pictures=tmp_path / 'third')
     (note,) = compare_runs([tmp_path / 'loose', tmp_path / 'third'], tmp_path / 'three')
     assert 'were taken elsewhere in third than in loose' in note
-    assert json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.metrics
+    assert (
+        json.loads((tmp_path / 'both' / 'metrics.json').read_text())['loose'] == loose.metrics.json
+    )
 
 
 def test_runs_of_other_queries_are_compared_over_what_they_share(tmp_path):

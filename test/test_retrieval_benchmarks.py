@@ -13,7 +13,7 @@ from scipy.io import savemat
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
-from netvlad_ros.offline.evaluation.benchmark_ranking import as_json, retrieval_scores
+from netvlad_ros.offline.evaluation.benchmark_ranking import retrieval_json, retrieval_scores
 from netvlad_ros.offline.files.safe_pickle import read_plain_pickle
 from netvlad_ros.offline.methods.method import ImageSet
 
@@ -64,7 +64,7 @@ def test_oxford(oxford):
     scores = retrieval_scores(found, np.array([[0, 4, 5, 1], [3, 0, 1, 2]]))
     expected = (1 + (1 / 2 + 2 / 3) / 2) / 3
     np.testing.assert_allclose(scores['all'].average_precision, [expected, 1.0])
-    report = json.loads(json.dumps(as_json(scores)))['all']
+    report = json.loads(json.dumps(retrieval_json(scores)))['all']
     assert report['mean_average_precision'] == pytest.approx((expected + 1) / 2)
     assert report['interval']['low'] == pytest.approx(expected)
 

@@ -39,10 +39,12 @@ def report(result: dict[str, Any], json_file: Path | None) -> None:
         return
     if json_file is not None:
         write_json(result, json_file)
+    from netvlad_ros.offline.metrics.run_metrics import RunMetrics
     from netvlad_ros.offline.report.notices import interval_words, notices
 
     _print(result, '')
-    for sentence in (*notices(result), interval_words(result)):
+    metrics = RunMetrics.from_json(result)
+    for sentence in (*notices(metrics), interval_words(metrics)):
         if sentence:
             typer.echo(one_line(sentence))
 

@@ -1,34 +1,39 @@
-"""`netvlad eval`: a map judged by another drive, descriptors by pairs or a public benchmark."""
+"""`netvlad eval`: which mode is asked for; the modes are in commands/evaluations/."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
+from pathlib import Path
 
 import typer
 
-from netvlad_ros.commands.console import check_json_file, progress_bar, report, report_skips
-from netvlad_ros.commands.options.eval import (
-    AcceptProbability,
+from netvlad_ros.commands.console import check_json_file, report
+from netvlad_ros.commands.evaluations import on_benchmark, on_map, on_pairs, on_unmapped
+from netvlad_ros.commands.evaluations.on_benchmark import BenchmarkName, evaluate_on_benchmark
+from netvlad_ros.commands.evaluations.on_map import (
     Angle,
-    BeliefOverTime,
-    BenchmarkName,
     Compare,
-    Database,
-    Decide,
-    JsonFile,
-    Judging,
-    MapFolder,
-    Out,
-    Pairs,
-    Queries,
     Radius,
     SameRecording,
-    Unmapped,
+    evaluate_on_map,
+)
+from netvlad_ros.commands.evaluations.on_pairs import (
+    Database,
+    Decide,
+    Pairs,
+    Queries,
+    evaluate_on_pairs,
+)
+from netvlad_ros.commands.evaluations.on_unmapped import Unmapped, evaluate_on_unmapped
+from netvlad_ros.commands.options.eval import (
+    AcceptProbability,
+    BeliefOverTime,
+    EvaluatedSource,
+    JsonFile,
+    MapFolder,
+    Out,
     Verification,
-    chosen_way,
-    refuse_others,
+    localizer_config,
 )
 from netvlad_ros.commands.options.shared import (
     Device,
@@ -37,13 +42,20 @@ from netvlad_ros.commands.options.shared import (
     Selection,
     with_drive_options,
 )
-from netvlad_ros.offline.report.safe_text import one_line
+
+TAKES = {
+    '--map': on_map.TAKES,
+    '--unmapped': on_unmapped.TAKES,
+    '--pairs': on_pairs.TAKES,
+    '--pairs with --decide': on_pairs.TAKES_TO_DECIDE,
+    '--benchmark': on_benchmark.TAKES,
+}
 
 
 @with_drive_options(camera_first=True)
 def evaluate(
     context: typer.Context,
-    source: Judging = None,
+    source: EvaluatedSource = None,
     map_folder: MapFolder = None,
     pairs: Pairs = None,
     benchmark: BenchmarkName = None,
@@ -84,76 +96,110 @@ def evaluate(
     would lie in 95 % of repetitions; images of a drive are drawn in blocks of ten seconds, for
     neighbours succeed and fail together.
     """
-    way = chosen_way(map_folder, pairs, benchmark, unmapped=unmapped, decide=decide)
-    refuse_others(context, way)
+    mode = _mode(map_folder, pairs, benchmark, unmapped=unmapped, decide=decide)
+    _refuse_options_of_other_modes(context, mode)
     if pairs is None and source is None:
-        raise typer.BadParameter(f'{way} needs the drive, or the folder, to judge by')
+        raise typer.BadParameter(f'{mode} needs the drive, or the folder, to judge by')
     if compare and not (verification and belief):
         raise typer.BadParameter('--compare switches verification and belief on and off by itself')
     if accept_probability is not None and not 0.5 <= accept_probability <= 1.0:
         raise typer.BadParameter('--accept-probability lies in 0.5..1')
     check_json_file(json_file)
 
-    from netvlad_ros.core.localizer_config import LocalizerConfig
     from netvlad_ros.core.model.bundle import ModelBundle
-    from netvlad_ros.core.place_map.storage import load_map
     from netvlad_ros.offline.bundles.default_model import default_model
-    from netvlad_ros.offline.evaluation.benchmark_evaluation import evaluate_benchmark
-    from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map, evaluate_unmapped
-    from netvlad_ros.offline.evaluation.pairs_evaluation import judge_pairs
-    from netvlad_ros.offline.metrics.accuracy import RECALL_AT
-    from netvlad_ros.offline.progress import Skip, skip_sentences
     from netvlad_ros.offline.report.report_folder import report_folder
 
-    config = LocalizerConfig(top_k=max(RECALL_AT), verification=verification, belief=belief)
-    if accept_probability is not None:
-        config = replace(config, accept_probability=accept_probability)
+    config = localizer_config(verification, belief, accept_probability)
     with report_folder(out) if out is not None else nullcontext() as pictures:
         bundle = ModelBundle.load(model or default_model(), device=device)
-        skipped: list[Skip] = []
-        if benchmark is not None and source is not None:
-            with progress_bar('ranking') as progress:
-                result = evaluate_benchmark(
-                    benchmark, source, bundle, pictures=pictures, progress=progress
-                )
-        elif pairs is not None:
-            with progress_bar('describing and deciding' if decide else 'describing') as progress:
-                result = judge_pairs(
-                    pairs,
+        if pairs is not None:
+            metrics = evaluate_on_pairs(
+                pairs,
+                bundle,
+                config if decide else None,
+                queries=queries,
+                database=database,
+                pictures=pictures,
+            )
+        elif benchmark is not None:
+            assert source is not None
+            metrics = evaluate_on_benchmark(benchmark, source, bundle, pictures=pictures)
+        else:
+            assert source is not None and map_folder is not None
+            metrics = (
+                evaluate_on_unmapped(
+                    map_folder,
+                    source,
+                    drive_options,
                     bundle,
-                    skipped,
-                    queries=queries,
-                    database=database,
-                    decide=config if decide else None,
-                    pictures=pictures,
-                    progress=progress,
-                )
-            for sentence in skip_sentences(skipped):
-                typer.echo(one_line(f'netvlad: {sentence}'), err=True)
-        elif map_folder is not None and source is not None:
-            place_map = load_map(map_folder)
-            drive = drive_options.open(source, without_poses=unmapped)
-            with progress_bar('localizing') as progress:
-                judge = (
-                    evaluate_unmapped
-                    if unmapped
-                    else partial(
-                        evaluate_map,
-                        radius_m=radius,
-                        angle_deg=angle,
-                        compare=compare,
-                        same_recording=same_recording,
-                    )
-                )
-                result = judge(
-                    place_map,
-                    bundle,
-                    drive,
+                    config,
                     selection=selection or slice(None),
-                    config=config,
                     pictures=pictures,
-                    skipped=skipped,
-                    progress=progress,
                 )
-            report_skips(drive, skipped)
-    report(result, json_file)
+                if unmapped
+                else evaluate_on_map(
+                    map_folder,
+                    source,
+                    drive_options,
+                    bundle,
+                    config,
+                    selection=selection or slice(None),
+                    radius=radius,
+                    angle=angle,
+                    compare=compare,
+                    same_recording=same_recording,
+                    pictures=pictures,
+                )
+            )
+    report(metrics, json_file)
+
+
+def _mode(
+    map_folder: Path | None,
+    pairs: Path | None,
+    benchmark: str | None,
+    *,
+    unmapped: bool,
+    decide: bool,
+) -> str:
+    """A key of TAKES. Raises typer.BadParameter unless exactly one mode is asked for."""
+    asked = {'--map': map_folder, '--pairs': pairs, '--benchmark': benchmark}
+    modes = [mode for mode, value in asked.items() if value is not None]
+    if len(modes) != 1:
+        raise typer.BadParameter(
+            'give either --map DIR and a drive, or --pairs FOLDER, or --benchmark NAME and its '
+            'folder'
+        )
+    if unmapped and modes == ['--map']:
+        return '--unmapped'
+    return '--pairs with --decide' if decide and modes == ['--pairs'] else modes[0]
+
+
+def _refuse_options_of_other_modes(context: typer.Context, mode: str) -> None:
+    """Raise typer.BadParameter if the user gave an option that the mode does not take."""
+    others = [
+        parameter.opts[0] if parameter.opts[0].startswith('-') else parameter.opts[0].upper()
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in TAKES[mode]
+        and _is_given(context, parameter.name)
+    ]
+    if others:
+        useless, it = ('mean nothing', 'them') if len(others) > 1 else ('means nothing', 'it')
+        raise typer.BadParameter(
+            f'{", ".join(others)} {useless} with {mode}; leave {it} out{_advice(others, mode)}'
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name not in ('DEFAULT', 'DEFAULT_MAP')
+
+
+def _advice(others: list[str], mode: str) -> str:
+    if mode.startswith('--pairs') and '--slice' in others:
+        return ', and choose images with --queries and --database'
+    if mode == '--pairs' and '--accept-probability' in others:
+        return ', or decide too (--decide)'
+    return ''

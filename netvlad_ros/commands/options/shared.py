@@ -244,6 +244,15 @@ class DriveOptions:
 
 CAMERA_OPTIONS = ('camera_file', 'camera_info_topic')
 DRIVE_OPTIONS = tuple(entry.name for entry in fields(DriveOptions))
+POSE_OPTIONS = (
+    'pose_topic',
+    'pose_tolerance',
+    'map_frame',
+    'base_frame',
+    'camera_frame',
+    'T_base_cam',
+    'pose_is_camera',
+)
 
 
 def with_drive_options(

@@ -16,7 +16,7 @@ import cv2
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
-from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics, forget_peak, judge_method
+from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics, evaluate_method, forget_peak
 from netvlad_ros.offline.methods.method import MethodContext, Ranking
 from netvlad_ros.offline.methods.registry import open_method
 
@@ -102,10 +102,10 @@ def _work(connection: Connection) -> None:
 def compare_method(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
 ) -> tuple[Metrics, Ranking]:
-    """Rank a benchmark by a method of that name: see judge_method."""
+    """Rank a benchmark by a method of that name: see evaluate_method."""
     gc.collect()
     forget_peak()
-    return judge_method(open_method(name, context), benchmark, context.seed, progress)
+    return evaluate_method(open_method(name, context), benchmark, context.seed, progress)
 
 
 if __name__ == '__main__':

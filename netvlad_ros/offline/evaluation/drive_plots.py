@@ -1,4 +1,4 @@
-"""Reliability and error plots of a localized drive."""
+"""Plots of a localized drive: precision and recall, reliability, errors."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ from netvlad_ros.offline.report.plots import (
 )
 
 
-def draw_judgements(judgements: Mapping[str, DriveMetrics], folder: Path) -> None:
-    """Draw ways of localizing, by name, into a folder. Raises NetvladError if it cannot be."""
+def draw_modes(modes: Mapping[str, DriveMetrics], folder: Path) -> None:
+    """Draw precision_recall.png, reliability.png and errors.png into a folder.
+
+    Args:
+        modes: name -> metrics of a mode of localizing.
+        folder: exists already.
+
+    Raises:
+        NetvladError: a file cannot be written.
+    """
     draw_precision_recall(
-        {name: judgement.curve for name, judgement in judgements.items()},
+        {name: metrics.curve for name, metrics in modes.items()},
         folder / 'precision_recall.png',
     )
     _draw_reliability(
-        {name: judgement.reliability for name, judgement in judgements.items()},
+        {name: metrics.reliability for name, metrics in modes.items()},
         folder / 'reliability.png',
     )
-    _draw_errors(judgements, folder / 'errors.png')
+    _draw_errors(modes, folder / 'errors.png')
 
 
 def _draw_reliability(diagrams: Mapping[str, Reliability], path: Path) -> None:
@@ -57,17 +65,17 @@ def _draw_reliability(diagrams: Mapping[str, Reliability], path: Path) -> None:
     write_figure(figure, path)
 
 
-def _draw_errors(judgements: Mapping[str, DriveMetrics], path: Path) -> None:
+def _draw_errors(modes: Mapping[str, DriveMetrics], path: Path) -> None:
     figure = Figure(figsize=(13, 4.4), layout='constrained')
     metres, degrees, normalised = figure.subplots(1, 3)
-    for number, (name, judgement) in enumerate(judgements.items()):
-        look = {**look_of(number), 'label': f'{name} ({len(judgement.errors_m)})'}
-        cumulate(metres, judgement.errors_m, look)
-        cumulate(degrees, judgement.errors_deg, look)
-        cumulate(normalised, judgement.nees, look)
-    honest = np.geomspace(0.05, 50, 200)
+    for number, (name, metrics) in enumerate(modes.items()):
+        look = {**look_of(number), 'label': f'{name} ({len(metrics.errors_m)})'}
+        cumulate(metres, metrics.errors_m, look)
+        cumulate(degrees, metrics.errors_deg, look)
+        cumulate(normalised, metrics.nees, look)
+    expected = np.geomspace(0.05, 50, 200)
     normalised.plot(
-        honest, chi2(DEGREES_OF_FREEDOM).cdf(honest), color='0.4', linewidth=1, label='honest'
+        expected, chi2(DEGREES_OF_FREEDOM).cdf(expected), color='0.4', linewidth=1, label='honest'
     )
     normalised.axvline(bound(), color='0.4', linewidth=1, linestyle=':')
     error_axis(metres, 'position error [m]')

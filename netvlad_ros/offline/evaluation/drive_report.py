@@ -1,24 +1,21 @@
-"""A drive that was localized on a map, as the report's rows."""
+"""A localized drive as an EvaluatedRun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.localizer_config import LocalizerConfig
-from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.place_map.storage import read_thumbnail
-from netvlad_ros.offline.drives.drive import Drive, Frame, slice_words
+from netvlad_ros.offline.drives.drive import Drive, Frame
 from netvlad_ros.offline.evaluation.drive_metrics import DriveMetrics
-from netvlad_ros.offline.evaluation.localized_drive import LocalizedDrive
+from netvlad_ros.offline.evaluation.localized_drive import LocalizedDrive, MatchSummary
 from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
-from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 PICTURES = {
     'precision_recall.png': 'Precision and recall over the acceptance threshold',
@@ -30,99 +27,115 @@ PICTURES = {
 def drive_run(
     metrics: Mapping[str, Any],
     localized: LocalizedDrive,
-    judged: tuple[DriveMetrics, DriveMetrics] | None,
-    place_map: PlaceMap,
+    evaluated: tuple[DriveMetrics, DriveMetrics] | None,
+    localizer: Localizer,
     drive: Drive,
-    config: LocalizerConfig,
-    similarity: PooledSimilarity,
-    selection: slice,
+    selection: str,
 ) -> EvaluatedRun:
-    """Bring a localized drive into the shape of a report.
+    """Bring a localized drive into the form of a report.
 
-    metrics: plain JSON of the evaluation. judged: every image alone, and as a sequence; None if
-    the drive shows nothing of the map, so that every accepted answer is wrong. selection: what was
-    asked for of the drive's images.
+    Args:
+        metrics: JSON of the evaluation.
+        localized: the answers.
+        evaluated: metrics of every image alone, and as a sequence; None if the drive shows
+            nothing of the map, so that every accepted answer is wrong.
+        localizer: has the map and the configuration.
+        drive: has the pictures.
+        selection: which of the drive's images were asked for, in words.
     """
-    nothing = np.zeros(0, dtype=np.int64)
-    right = repeat(nothing) if judged is None else judged[0].right_places
-    alone, sequence = (
-        _Verdicts(answers, judgement)
-        for answers, judgement in zip(
-            (localized.alone, localized.sequence), judged or (None, None), strict=True
-        )
-    )
-    queries = []
-    for i, (image, places) in enumerate(zip(localized.images, right, strict=False)):
-        answer, filtered = localized.alone[i], localized.sequence[i]
-        queries.append(
-            EvaluatedQuery(
-                image=image,
-                ranked=answer.ranked,
-                right=places,
-                stamp_ns=int(localized.stamps_ns[i]),
-                T_true=localized.truth[i] if len(localized.truth) else None,
-                similarity=answer.similarity,
-                probability=answer.probability,
-                shows_place=alone.shows_place(i),
-                status=answer.status.value,
-                reason=answer.reason,
-                T_prior=None if answer.prior is None else answer.prior.T,
-                method='' if answer.prior is None else answer.prior.method,
-                error_m=alone.error_m.get(i),
-                error_deg=alone.error_deg.get(i),
-                wrong=alone.wrong.get(i),
-                sequence_status=filtered.status.value,
-                sequence_probability=filtered.probability,
-                sequence_wrong=sequence.wrong.get(i),
-                sequence_error_m=sequence.error_m.get(i),
-                sequence_error_deg=sequence.error_deg.get(i),
-            )
-        )
+    place_map = localizer.place_map
     map_name = place_map.source if place_map.directory is None else place_map.directory.name
     return EvaluatedRun(
         title=f'Drive “{drive.name}” on map “{map_name}”',
         metrics=metrics,
         configuration={
             'drive': drive.name,
-            'slice': slice_words(selection),
+            'slice': selection,
             'map': str(place_map.directory or ''),
             'map source': place_map.source,
             'map created': place_map.created,
             'frame': place_map.frame_id,
-            **asdict(config),
+            **asdict(localizer.config),
         },
-        queries=queries,
+        queries=_queries(localized, evaluated),
         places=place_map.images,
         T_places=place_map.T_map_cam,
-        similarity=similarity.matrix(),
-        read_query=_Queries(drive, localized.frames),
+        similarity=localized.similarity,
+        read_query=_QueryReader(drive, localized.frames),
         read_place=partial(read_thumbnail, place_map),
-        pictures={} if judged is None else PICTURES,
+        pictures={} if evaluated is None else PICTURES,
     )
 
 
-class _Verdicts:
-    """What became of the accepted answers, by their row."""
+def _queries(
+    localized: LocalizedDrive, evaluated: tuple[DriveMetrics, DriveMetrics] | None
+) -> list[EvaluatedQuery]:
+    single_metrics, sequence_metrics = evaluated or (None, None)
+    outcomes = _outcomes(localized.single, single_metrics)
+    in_sequence = _outcomes(localized.sequence, sequence_metrics)
+    queries = []
+    for i, image in enumerate(localized.images):
+        answer, filtered = localized.single[i], localized.sequence[i]
+        queries.append(
+            EvaluatedQuery(
+                image=image,
+                ranked=answer.ranked,
+                right=() if single_metrics is None else single_metrics.right_places[i],
+                stamp_ns=int(localized.stamps_ns[i]),
+                T_true=localized.truth[i] if len(localized.truth) else None,
+                similarity=answer.similarity,
+                probability=answer.probability,
+                shows_place=single_metrics is not None and bool(single_metrics.shows_place[i]),
+                status=answer.status.value,
+                reason=answer.reason,
+                T_prior=None if answer.prior is None else answer.prior.T,
+                method='' if answer.prior is None else answer.prior.method,
+                error_m=outcomes[i].error_m,
+                error_deg=outcomes[i].error_deg,
+                wrong=outcomes[i].wrong,
+                sequence_status=filtered.status.value,
+                sequence_probability=filtered.probability,
+                sequence_wrong=in_sequence[i].wrong,
+                sequence_error_m=in_sequence[i].error_m,
+                sequence_error_deg=in_sequence[i].error_deg,
+            )
+        )
+    return queries
 
-    def __init__(self, answers: tuple[Any, ...], judgement: DriveMetrics | None) -> None:
-        self._judgement = judgement
-        accepted = [i for i, answer in enumerate(answers) if answer.prior is not None]
-        self.wrong = dict.fromkeys(accepted, True)
-        self.error_m: dict[int, float] = {}
-        self.error_deg: dict[int, float] = {}
-        if judgement is not None:
-            self.wrong = dict(zip(accepted, judgement.wrong.tolist(), strict=True))
-            self.error_m = dict(zip(accepted, judgement.errors_m.tolist(), strict=True))
-            self.error_deg = dict(zip(accepted, judgement.errors_deg.tolist(), strict=True))
 
-    def shows_place(self, row: int) -> bool:
-        return self._judgement is not None and bool(self._judgement.shows_place[row])
+class _Outcome(NamedTuple):
+    """Whether an accepted answer is wrong, and its errors; None where it was not accepted."""
+
+    wrong: bool | None = None
+    error_m: float | None = None
+    error_deg: float | None = None
 
 
-class _Queries:
-    """Reads queries again: pixels of a whole drive would not fit.
+def _outcomes(answers: Sequence[MatchSummary], metrics: DriveMetrics | None) -> list[_Outcome]:
+    """One for each answer; without metrics every accepted answer is wrong."""
+    outcomes = []
+    row = 0
+    for answer in answers:
+        if answer.prior is None:
+            outcomes.append(_Outcome())
+        elif metrics is None:
+            outcomes.append(_Outcome(wrong=True))
+        else:
+            outcomes.append(
+                _Outcome(
+                    bool(metrics.wrong[row]),
+                    float(metrics.errors_m[row]),
+                    float(metrics.errors_deg[row]),
+                )
+            )
+            row += 1
+    return outcomes
 
-    A bag is read from its beginning to get at an image: in ascending order, all take one pass.
+
+class _QueryReader:
+    """Reads queries again, as the pixels of a whole drive would not fit in memory.
+
+    A bag is read from its beginning to find an image. In ascending order, one pass reads them all.
     """
 
     def __init__(self, drive: Drive, frames: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What the robot's own Localizer answers to the images of a drive, both ways."""
+"""What the localizer answers to the images of a drive: each one alone, and as a sequence."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from netvlad_ros.offline.report.similarity_matrix import PooledSimilarity
 
 @dataclass(frozen=True)
 class MatchSummary:
-    """What is kept of a Match: features and descriptors of a whole drive would not fit.
+    """What is kept of a Match: features and descriptors of a whole drive would not fit in memory.
 
-    ranked: map rows of the candidates, best first. similarity: of the best one. probability: that
-    `estimate` is right.
+    Attributes:
+        status: the verdict.
+        reason: why, in words.
+        ranked: map rows of the candidates, best first.
+        similarity: cosine of the best candidate.
+        prior: the accepted pose; None if nothing was accepted.
+        estimate: the most probable pose, accepted or not.
+        probability: that the estimate shows the right place.
+        timings_ms: stage -> time [ms].
     """
 
     status: Status
@@ -36,7 +43,7 @@ class MatchSummary:
 
     @classmethod
     def of(cls, match: Match) -> MatchSummary:
-        """Keep what is judged."""
+        """Keep what is evaluated."""
         return cls(
             status=match.status,
             reason=match.reason,
@@ -49,22 +56,29 @@ class MatchSummary:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LocalizedDrive:
-    """n images in order: int64 stamps_ns (n,), names, true poses (n, 4, 4) where they were needed.
+    """The answers to n images of a drive, in order.
 
-    frames: (n,), where they stand in the drive's list of images. alone: every image by itself.
-    sequence: what the robot does, with belief over time. skipped: the images that were left out,
-    unreadable, without a needed pose or the map's own, and why.
+    Attributes:
+        stamps_ns: int64 (n,), when the images were taken [ns].
+        frames: (n,), their indices in the drive's list of images.
+        images: (n,), their names.
+        truth: (n, 4, 4), true camera poses in the map frame; (0, 4, 4) if none were needed.
+        single: (n,), the answer to every image alone.
+        sequence: (n,), the answers with belief over time, as on the robot.
+        skipped: images that were left out: unreadable, without a needed pose, or in the map.
+        similarity: float32 (rows, columns), pooled cosines of images and places; None unless asked.
     """
 
     stamps_ns: NDArray[np.int64]
     frames: tuple[int, ...]
     images: tuple[str, ...]
     truth: NDArray[np.float64]
-    alone: tuple[MatchSummary, ...]
+    single: tuple[MatchSummary, ...]
     sequence: tuple[MatchSummary, ...]
     skipped: tuple[Skip, ...]
+    similarity: NDArray[np.float32] | None = None
 
 
 def localize_drive(
@@ -74,18 +88,27 @@ def localize_drive(
     selection: slice = slice(None),
     needs_poses: bool = True,
     leave_out: Collection[int] = (),
-    similarity: PooledSimilarity | None = None,
+    with_similarity: bool = False,
     progress: Progress = no_progress,
 ) -> LocalizedDrive:
     """Localize the images of a drive, from a cold start.
 
-    needs_poses: leave out images without a pose; else `truth` stays empty. leave_out: indices of
-    the map's own images. similarity: gets the descriptors of all images that are not left out.
-    Raises NetvladError if nothing is left.
+    Args:
+        localizer: gets all images in order.
+        drive: its images.
+        selection: which of the images.
+        needs_poses: leave out images without a pose; if False, `truth` stays empty.
+        leave_out: indices of images that are places of the map itself.
+        with_similarity: compare every image with every place, for a picture.
+        progress: called for every image.
+
+    Raises:
+        NetvladError: no image is left.
     """
     total = len(selected_indices(selection, len(drive)))
+    pooled = PooledSimilarity(localizer.place_map.descriptors, total) if with_similarity else None
     stamps, frames, images, truth = [], [], [], []
-    alone, sequence = [], []
+    single, sequence = [], []
     skipped: list[Skip] = []
     localizer.reset()
     for done, frame in enumerate(drive.frames(selection, skipped)):
@@ -98,18 +121,18 @@ def localize_drive(
         rgb = read_or_skip(frame, skipped)
         if rgb is None:
             continue
-        single, filtered = localizer.both(rgb, frame.stamp_ns, camera=drive.camera)
-        alone.append(MatchSummary.of(single))
-        sequence.append(MatchSummary.of(filtered))
-        if similarity is not None:
-            similarity.add(single.descriptor)
+        by_itself, in_sequence = localizer.both(rgb, frame.stamp_ns, camera=drive.camera)
+        single.append(MatchSummary.of(by_itself))
+        sequence.append(MatchSummary.of(in_sequence))
+        if pooled is not None:
+            pooled.add(by_itself.descriptor)
         stamps.append(frame.stamp_ns)
         frames.append(frame.index)
         images.append(frame.image)
         if needs_poses:
             truth.append(frame.T_map_cam)
     progress(total, total)
-    if not alone:
+    if not single:
         reasons = '; '.join(skip_sentences(skipped)) or 'the slice is empty'
         raise NetvladError(f'{drive.name}: no image is left to judge ({reasons})')
     return LocalizedDrive(
@@ -117,7 +140,8 @@ def localize_drive(
         frames=tuple(frames),
         images=tuple(images),
         truth=np.array(truth, dtype=np.float64).reshape(-1, 4, 4),
-        alone=tuple(alone),
+        single=tuple(single),
         sequence=tuple(sequence),
         skipped=tuple(skipped),
+        similarity=None if pooled is None else pooled.matrix(),
     )

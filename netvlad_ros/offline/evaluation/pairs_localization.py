@@ -1,9 +1,9 @@
-"""What the localizer decides about the images of a `pairs.csv` set, on a map made of them."""
+"""DecidedPairs: the images of a `pairs.csv` set, localized on a temporary map made of them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,99 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.offline.drives.image_drive import ImageDrive, line_poses
-from netvlad_ros.offline.evaluation.drive_evaluation import COMPARED
-from netvlad_ros.offline.evaluation.drive_metrics import acceptance_json, counts_json, timings_json
 from netvlad_ros.offline.evaluation.localized_drive import (
     LocalizedDrive,
     MatchSummary,
     localize_drive,
 )
 from netvlad_ros.offline.evaluation.pairs_ranking import chosen_pairs
+from netvlad_ros.offline.evaluation.verdict_counts import VerdictCounts, mean_timings_ms
 from netvlad_ros.offline.mapping.map_builder import build_map
-from netvlad_ros.offline.metrics.acceptance import PrecisionRecall, precision_recall
-from netvlad_ros.offline.metrics.intervals import acceptance_columns, intervals_json
+from netvlad_ros.offline.metrics.acceptance import (
+    Acceptance,
+    PrecisionRecall,
+    mode_json,
+    precision_recall,
+)
+from netvlad_ros.offline.metrics.intervals import Intervals, acceptance_columns, intervals
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
+
+SINGLE, SEQUENCE = 'verification, no belief', 'verification, belief'  # as the robot does
 
 
 @dataclass(frozen=True)
 class DecidedPair:
-    """The answers to one query, alone and in a sequence, and whether their best place is right."""
+    """The answers to one query.
 
-    alone: MatchSummary
+    Attributes:
+        single: to the image alone.
+        sequence: with belief over time.
+        right: whether the best place of `single` is right.
+        sequence_right: whether the best place of `sequence` is right.
+    """
+
+    single: MatchSummary
     sequence: MatchSummary
     right: bool
     sequence_right: bool
+
+
+@dataclass(frozen=True)
+class PairsMetrics:
+    """The metrics of one mode of localizing.
+
+    Attributes:
+        acceptance: of all answers.
+        verdicts: of all answers.
+        intervals: of the acceptance.
+        curve: precision and recall over the acceptance threshold.
+        timings_ms: stage -> mean time [ms].
+    """
+
+    acceptance: Acceptance
+    verdicts: VerdictCounts
+    intervals: Intervals
+    curve: PrecisionRecall
+    timings_ms: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The metrics as metrics.json has them."""
+        return {
+            **self.acceptance.to_json(),
+            **self.verdicts.to_json(),
+            **self.intervals.to_json(),
+            'recall_at_100_precision': self.curve.recall_at_full_precision,
+            'ms': dict(self.timings_ms),
+        }
+
+
+@dataclass(frozen=True)
+class DecidedPairs:
+    """The answers to the queries of a `pairs.csv` set, and their metrics.
+
+    Attributes:
+        modes: name -> metrics, with verification and belief on and off.
+        mapped: number of database images that the map has.
+        pairs: name of the query -> its verified answers.
+        skipped: database images that the map could not take.
+    """
+
+    modes: Mapping[str, PairsMetrics]
+    mapped: int
+    pairs: Mapping[str, DecidedPair]
+    skipped: tuple[Skip, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The metrics as metrics.json has them."""
+        return {
+            **self.modes[SINGLE].to_json(),
+            'mapped': self.mapped,
+            'sequence': self.modes[SEQUENCE].to_json(),
+            'settings': {
+                name: mode_json(metrics.acceptance, metrics.curve)
+                for name, metrics in self.modes.items()
+            },
+        }
 
 
 def decide_pairs(
@@ -49,22 +120,25 @@ def decide_pairs(
     queries: slice | None = None,
     database: slice | None = None,
     config: LocalizerConfig | None = None,
-    pictures: Path | None = None,
-    decided: dict[str, DecidedPair] | None = None,
-    skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
-    """Localize the queries on a temporary map of the database, with SIFT features; plain JSON.
+) -> DecidedPairs:
+    """Localize the queries on a temporary map of the database, with SIFT features.
 
-    The map's poses are pretended: the database images stand on a line, one metre apart, in the
-    order of their names, and no intrinsics are known; so the stamps are, half a second apart. An
-    acceptance is wrong if the best candidate is no right image of pairs.csv. The metrics are those
-    of every image alone; `sequence` has those of the same images with belief over time, and
-    `settings` compares verification and belief, on and off. pictures: a folder that gets
-    precision_recall.png. decided: gets the verified answers, by the query's name. Slices as in
-    rank_pairs; unreadable images, and those of the database that are of another size than its
-    first, are left out and added to `skipped`: `mapped` are on the map. Raises NetvladError where
-    an image would be localized on a map that holds it, or nothing is left.
+    The poses of the map are pretended: the database images stand on a line, one metre apart, in
+    the order of their names. The time stamps are pretended too, half a second apart. No intrinsics
+    are known. An accepted answer is wrong if its best candidate is no right image of pairs.csv.
+
+    Args:
+        folder: has pairs.csv and the images.
+        bundle: the model.
+        queries: slice, see rank_pairs.
+        database: slice, see rank_pairs. Unreadable images, and those of another size than the
+            first, are left out.
+        config: of the localizer; verification and belief are switched on and off.
+        progress: called for every query.
+
+    Raises:
+        NetvladError: an image would be localized on a map that holds it, or no image is left.
     """
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
     both = sorted(set(query_names) & set(database_names))
@@ -74,77 +148,64 @@ def decide_pairs(
             'decide on them, keep the two apart with --queries and --database'
         )
     config = config or LocalizerConfig()
-    ways: dict[str, tuple[dict[str, Any], PrecisionRecall]] = {}
+    modes: dict[str, PairsMetrics] = {}
+    pairs: dict[str, DecidedPair] = {}
     with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
         mapped = ImageDrive(folder, database_names, T_map_cam=line_poses(len(database_names)))
-        unmapped: list[Skip] = []
+        skipped: list[Skip] = []
         place_map = build_map(
             mapped,
             bundle,
             Path(scratch) / 'map',
             thumbnails=False,
             feature_spec=FeatureSpec.built_in('sift'),
-            skipped=unmapped,
+            skipped=skipped,
         )
-        if skipped is not None:
-            known = set(skipped)
-            skipped += [skip for skip in unmapped if skip not in known]
         for verification, word in ((True, 'verification'), (False, 'no verification')):
             asked = ImageDrive(folder, query_names)
             localizer = Localizer(
                 bundle, place_map, replace(config, verification=verification, belief=True)
             )
             drive = localize_drive(localizer, asked, needs_poses=False, progress=progress)
-            ways[f'{word}, no belief'] = _judge(drive.alone, drive, place_map, positives)
-            ways[f'{word}, belief'] = _judge(drive.sequence, drive, place_map, positives)
-            if verification and decided is not None:
-                right, sequence_right = (
-                    _is_right(answers, drive, place_map, positives).tolist()
-                    for answers in (drive.alone, drive.sequence)
+            right, sequence_right = (
+                _is_right(answers, drive, place_map, positives)
+                for answers in (drive.single, drive.sequence)
+            )
+            mapped_names = set(place_map.images)
+            answerable = sum(not positives[name].isdisjoint(mapped_names) for name in drive.images)
+            modes[f'{word}, no belief'] = _metrics(drive.single, right, answerable)
+            modes[f'{word}, belief'] = _metrics(drive.sequence, sequence_right, answerable)
+            if verification:
+                decided = map(
+                    DecidedPair,
+                    drive.single,
+                    drive.sequence,
+                    right.tolist(),
+                    sequence_right.tolist(),
                 )
-                pairs = map(DecidedPair, drive.alone, drive.sequence, right, sequence_right)
-                decided.update(zip(drive.images, pairs, strict=True))
-    if pictures is not None:
-        from netvlad_ros.offline.report.plots import draw_precision_recall
-
-        draw_precision_recall(
-            {name: curve for name, (_, curve) in ways.items()}, pictures / 'precision_recall.png'
-        )
-    return {
-        **ways['verification, no belief'][0],
-        'mapped': len(place_map),
-        'sequence': ways['verification, belief'][0],
-        'settings': {
-            name: {key: metrics[key] for key in COMPARED} for name, (metrics, _) in ways.items()
-        },
-    }
+                pairs = dict(zip(drive.images, decided, strict=True))
+    return DecidedPairs(modes, len(place_map), pairs, tuple(skipped))
 
 
-def _judge(
-    answers: Sequence[MatchSummary],
-    drive: LocalizedDrive,
-    place_map: PlaceMap,
-    positives: dict[str, set[str]],
-) -> tuple[dict[str, Any], PrecisionRecall]:
-    right = _is_right(answers, drive, place_map, positives)
+def _metrics(
+    answers: Sequence[MatchSummary], right: NDArray[np.bool_], answerable: int
+) -> PairsMetrics:
+    """Metrics of answers (n,) that are right or not (n,)."""
     accepted = np.array([answer.prior is not None for answer in answers])
-    mapped = set(place_map.images)
-    answerable = sum(not positives[name].isdisjoint(mapped) for name in drive.images)
-    curve = precision_recall([answer.probability for answer in answers], right, answerable)
-    return {
-        **acceptance_json(accepted, right),
-        **counts_json(answers),
-        **intervals_json(acceptance_columns(accepted, right)),
-        'recall_at_100_precision': curve.recall_at_full_precision,
-        'ms': timings_json(answers),
-    }, curve
+    return PairsMetrics(
+        acceptance=Acceptance.of(accepted, right),
+        verdicts=VerdictCounts.of(answers),
+        intervals=intervals(acceptance_columns(accepted, right)),
+        curve=precision_recall([answer.probability for answer in answers], right, answerable),
+        timings_ms=mean_timings_ms(answers),
+    )
 
 
 def _is_right(
     answers: Sequence[MatchSummary],
     drive: LocalizedDrive,
     place_map: PlaceMap,
-    positives: dict[str, set[str]],
+    positives: Mapping[str, set[str]],
 ) -> NDArray[np.bool_]:
     """Whether the best candidate of each answer is a right image, (n,)."""
     return np.array([

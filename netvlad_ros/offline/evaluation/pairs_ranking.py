@@ -1,4 +1,4 @@
-"""How well descriptors find the right images of a `pairs.csv` set; no map, no poses."""
+"""RankedPairs: the images of a `pairs.csv` set, ranked by descriptor; no map, no poses."""
 
 from __future__ import annotations
 
@@ -18,21 +18,37 @@ from netvlad_ros.offline.drives.drive import selected_indices
 from netvlad_ros.offline.drives.pairs_file import read_pairs
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.mapping.shared_recording import identical_images
-from netvlad_ros.offline.metrics.accuracy import RECALL_AT, median_and_p90, recall_at_n, recall_json
-from netvlad_ros.offline.metrics.intervals import intervals_json, recall_columns
+from netvlad_ros.offline.metrics.accuracy import RECALL_AT, Recall, median_and_p90, recall_at_n
+from netvlad_ros.offline.metrics.intervals import Intervals, intervals, recall_columns
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
 
 @dataclass(frozen=True, eq=False)
 class RankedPairs:
-    """A database ranked for queries. metrics: plain JSON, what is judged of it.
+    """A database of N images, ranked for Q queries, and the metrics of the ranking.
 
-    queries, database: names of the images. ranked: per query rows of the database, best first;
-    right: the right ones; scores: (Q,), cosine of the best, None where there is none.
-    query_descriptors, database_descriptors: float32 (Q, D), (N, D).
+    Attributes:
+        recall: of the ranking.
+        intervals: of the recall.
+        skipped: unreadable images, which were left out.
+        ms_per_image: mean time to describe an image [ms].
+        model_id: of the model.
+        provider: what computed the descriptors.
+        queries: (Q,), names of the images.
+        database: (N,), names of the images.
+        ranked: (Q,), rows of the database for each query, best first.
+        right: (Q,), right rows of the database for each query.
+        scores: (Q,), cosine of the best row; None where there is none.
+        query_descriptors: float32 (Q, D).
+        database_descriptors: float32 (N, D).
     """
 
-    metrics: dict[str, Any]
+    recall: Recall
+    intervals: Intervals
+    skipped: tuple[Skip, ...]
+    ms_per_image: float
+    model_id: str
+    provider: str
     queries: list[str]
     database: list[str]
     ranked: list[list[int]]
@@ -41,11 +57,27 @@ class RankedPairs:
     query_descriptors: NDArray[np.float32]
     database_descriptors: NDArray[np.float32]
 
+    def to_json(self) -> dict[str, Any]:
+        """The metrics as metrics.json has them; what needs a decision or a pose is None."""
+        return {
+            **self.recall.to_json(),
+            **self.intervals.to_json(),
+            'pose_error_m': median_and_p90([]),
+            'pose_error_deg': median_and_p90([]),
+            'accepted': None,
+            'database': len(self.database),
+            'both_sides': len(set(self.queries) & set(self.database)),
+            'identical_images': identical_images(self.scores),
+            'skipped': len(self.skipped),
+            'ms_per_image': self.ms_per_image,
+            'model_id': self.model_id,
+            'provider': self.provider,
+        }
+
 
 def rank_pairs(
     folder: Path,
     bundle: ModelBundle,
-    skipped: list[Skip],
     *,
     queries: slice | None = None,
     database: slice | None = None,
@@ -53,13 +85,19 @@ def rank_pairs(
 ) -> RankedPairs:
     """Rank the database for every query by descriptor alone.
 
-    By default the queries are the images named in the `query` column, the database those in the
-    `db` column. Slices over the sorted list of all images in the folder keep, of the queries, those
-    inside `queries`, and make the database the images of `database`. An image never answers itself.
-    A query without a right image in the database is unanswerable. No decision is taken (see
-    decided_pairs) and no pose is known, so `accepted` and the pose errors are None.
-    Unreadable images are left out and added to `skipped`. Raises NetvladError if pairs.csv is
-    broken or nothing is left to judge.
+    An image never answers itself. A query without a right image in the database is unanswerable.
+    No decision is taken (see decide_pairs).
+
+    Args:
+        folder: has pairs.csv and the images.
+        bundle: the model.
+        queries: slice of the sorted list of all images in the folder: only images of the `query`
+            column in it are queries. None = all of the column.
+        database: slice of the same list: its images are the database. None = the `db` column.
+        progress: called for every image.
+
+    Raises:
+        NetvladError: pairs.csv is broken, or no query or database image is left.
     """
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
 
@@ -67,7 +105,7 @@ def rank_pairs(
     names = sorted({*query_names, *database_names})
     descriptors = {}
     times_ms = []
-    before = len(skipped)
+    skipped = []
     for done, name in enumerate(names):
         progress(done, len(names))
         try:
@@ -100,23 +138,13 @@ def rank_pairs(
         ranked.append(indices[others][: max(RECALL_AT)].tolist())
         scores.append(float(similarity[others][0]) if others.any() else None)
         right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
-    recall = recall_at_n(ranked, right, RECALL_AT)
-    metrics = {
-        **recall_json(recall),
-        **intervals_json(recall_columns(ranked, right, RECALL_AT)),
-        'pose_error_m': median_and_p90([]),
-        'pose_error_deg': median_and_p90([]),
-        'accepted': None,
-        'database': len(database_names),
-        'both_sides': len(set(query_names) & set(database_names)),
-        'identical_images': identical_images(scores),
-        'skipped': len(skipped) - before,
-        'ms_per_image': float(np.mean(times_ms)),
-        'model_id': bundle.metadata.model_id,
-        'provider': bundle.provider,
-    }
     return RankedPairs(
-        metrics=metrics,
+        recall=recall_at_n(ranked, right),
+        intervals=intervals(recall_columns(ranked, right, RECALL_AT)),
+        skipped=tuple(skipped),
+        ms_per_image=float(np.mean(times_ms)),
+        model_id=bundle.metadata.model_id,
+        provider=bundle.provider,
         queries=query_names,
         database=database_names,
         ranked=ranked,
@@ -130,9 +158,18 @@ def rank_pairs(
 def chosen_pairs(
     folder: Path, queries: slice | None, database: slice | None
 ) -> tuple[dict[str, set[str]], list[str], list[str]]:
-    """Right images of every query of pairs.csv, and the names of queries and database images.
+    """Which images of a folder are queries, and which are the database.
 
-    Slices as in rank_pairs. Raises NetvladError if pairs.csv is broken.
+    Args:
+        folder: has pairs.csv and the images.
+        queries: slice, see rank_pairs.
+        database: slice, see rank_pairs.
+
+    Returns:
+        Right images of every query of pairs.csv, names of the queries, names of the database.
+
+    Raises:
+        NetvladError: pairs.csv is broken.
     """
     positives = read_pairs(folder / 'pairs.csv')
     query_names, database_names = sorted(positives), sorted(set().union(*positives.values()))

@@ -1,4 +1,4 @@
-"""A ranking of a database for queries, without any decision or pose, as the report's rows."""
+"""A ranking as an EvaluatedRun: no decision, no pose."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def ranked_queries(
     right: Sequence[Sequence[int]],
     scores: Sequence[float | None],
 ) -> list[EvaluatedQuery]:
-    """Rows of queries that were answered by a ranking alone.
+    """Queries that were answered by a ranking alone.
 
-    ranked: places of each, best first. right: the right ones. scores: of the best place, None
-    where there is none.
+    Args:
+        names: of the queries.
+        ranked: places of each query, best first.
+        right: the right places of each query.
+        scores: of the best place of each query; None where there is none.
     """
     return [
         EvaluatedQuery(image=name, ranked=places, right=positives, similarity=score)
@@ -44,11 +47,18 @@ def benchmark_run(
     metrics: Mapping[str, Any],
     configuration: Mapping[str, Any],
 ) -> EvaluatedRun:
-    """Bring a method's ranking of a benchmark in `root` into the shape of a report.
+    """Bring a ranking of a benchmark into the form of a report.
 
-    What does not count by the protocol (Benchmark.counted) is taken out before ranks are counted.
-    Where not all of the database was ranked, more was than is asked for, and of some queries more
-    of it is left than of others: then ranks are told as deep as recall is.
+    Places that do not count by the protocol (Benchmark.counted) are taken out before ranks are
+    counted. If only the first k places were ranked, queries lose different numbers of them. All
+    rankings are then cut to the depth of recall@N.
+
+    Args:
+        benchmark: the images and what is right.
+        root: its folder.
+        ranking: of the benchmark by any method.
+        metrics: JSON of the evaluation; `method` is in the title.
+        configuration: what was asked for, by name.
     """
     from netvlad_ros.offline.methods.method import ImageSet
 
@@ -77,7 +87,11 @@ def benchmark_run(
 
 
 def write_ranked_report(run: EvaluatedRun, folder: Path) -> None:
-    """Write what write_report writes, and precision over recall by the best place's similarity."""
+    """Write what write_report writes, and precision and recall over the best place's similarity.
+
+    Raises:
+        NetvladError: a file cannot be written.
+    """
     asked = [query for query in run.queries if query.similarity is not None]
     curve = precision_recall(
         np.array([query.similarity for query in asked], dtype=np.float64),

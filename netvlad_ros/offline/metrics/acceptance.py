@@ -1,8 +1,9 @@
-"""What accepting and refusing costs and brings: arrays in, numbers out."""
+"""Accepted and wrong answers, precision and recall over the threshold, the first right answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +15,10 @@ from netvlad_ros.core.geometry import Array
 class PrecisionRecall:
     """Precision and recall over the acceptance threshold, from the strictest to the loosest.
 
-    threshold: (m,), falling; accepted is what reaches it. precision: right among the accepted.
-    recall: accepted and right among the answerable queries, nan if none is answerable.
+    Attributes:
+        threshold: (m,), falling; an answer is accepted if its score reaches it.
+        precision: (m,), share of right answers among the accepted.
+        recall: (m,), accepted right answers over answerable queries; nan if none is answerable.
     """
 
     threshold: Array
@@ -31,10 +34,14 @@ class PrecisionRecall:
 
 
 def precision_recall(score: ArrayLike, right: ArrayLike, answerable: int) -> PrecisionRecall:
-    """Sweep the threshold over scores (n,) of answers that are right or not (n,).
+    """Sweep the acceptance threshold over the scores of n answers.
 
-    answerable: queries that could be answered right, whether they got an answer or not. Answers
-    of equal score are accepted together: no threshold tells them apart.
+    Answers of equal score are accepted together: no threshold separates them.
+
+    Args:
+        score: (n,), such as the probability of each answer.
+        right: (n,), whether the answer is right.
+        answerable: number of queries that have a right answer, found or not.
     """
     scores = np.asarray(score, dtype=np.float64)
     order = np.argsort(-scores, kind='stable')
@@ -46,10 +53,68 @@ def precision_recall(score: ArrayLike, right: ArrayLike, answerable: int) -> Pre
 
 
 @dataclass(frozen=True)
-class FirstFix:
-    """From a cold start to the first right accepted answer; frames, seconds: None if never.
+class Acceptance:
+    """How many answers were accepted, and how many of these were wrong.
 
-    frames: images until then, that one included. wrong_before: wrong answers accepted before it.
+    Attributes:
+        answers: number of all answers.
+        accepted: number of accepted answers.
+        wrong: number of accepted answers that are wrong.
+    """
+
+    answers: int
+    accepted: int
+    wrong: int
+
+    @classmethod
+    def of(cls, accepted: NDArray[np.bool_], right: NDArray[np.bool_]) -> Acceptance:
+        """Count answers, each accepted or not (n,) and right or not (n,)."""
+        return cls(len(accepted), int(accepted.sum()), int((accepted & ~right).sum()))
+
+    @property
+    def share(self) -> float:
+        """Share of the answers that were accepted, in 0..1."""
+        return self.accepted / self.answers
+
+    @property
+    def precision(self) -> float | None:
+        """Share of right answers among the accepted, in 0..1; None if none was accepted."""
+        return 1 - self.wrong / self.accepted if self.accepted else None
+
+    @property
+    def wrong_per_1000(self) -> float | None:
+        """Wrong accepted answers in 1000 images; None if there were no images."""
+        return per_1000(self.wrong, self.answers)
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts and shares as metrics.json has them."""
+        return {
+            'accepted': self.accepted,
+            'accepted_wrong': self.wrong,
+            'accepted_share': self.share,
+            'precision': self.precision,
+            'wrong_per_1000': self.wrong_per_1000,
+        }
+
+
+def mode_json(acceptance: Acceptance, curve: PrecisionRecall) -> dict[str, Any]:
+    """What modes of localizing are compared by, as metrics.json has it under `settings`."""
+    return {
+        'accepted': acceptance.accepted,
+        'accepted_wrong': acceptance.wrong,
+        'wrong_per_1000': acceptance.wrong_per_1000,
+        'recall_at_100_precision': curve.recall_at_full_precision,
+    }
+
+
+@dataclass(frozen=True)
+class FirstFix:
+    """From a cold start to the first right accepted answer.
+
+    Attributes:
+        frames: number of images until then, that one included; None if never.
+        seconds: time until then [s]; None if never.
+        wrong_before: number of wrong answers accepted before it.
     """
 
     frames: int | None
@@ -60,7 +125,13 @@ class FirstFix:
 def first_fix(
     accepted: NDArray[np.bool_], right: NDArray[np.bool_], stamps_ns: NDArray[np.int64]
 ) -> FirstFix:
-    """Find the first right answer among images in order of time: arrays (n,)."""
+    """Find the first right accepted answer among n images in order of time.
+
+    Args:
+        accepted: (n,), whether the answer was accepted.
+        right: (n,), whether the answer is right.
+        stamps_ns: int64 (n,), when the images were taken [ns].
+    """
     fixes = np.flatnonzero(accepted & right)
     wrong = accepted & ~right
     if not len(fixes):

@@ -1,4 +1,4 @@
-"""recall@N, recall curve, pose errors, percentiles."""
+"""Recall@N, recall curve, pose errors and their percentiles."""
 
 from __future__ import annotations
 
@@ -11,27 +11,49 @@ from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
 
+RECALL_AT = (1, 5, 10)
+MOST_RANKS = 100  # nobody looks further down a list
+
 
 @dataclass(frozen=True)
 class Recall:
-    """recall@N over the answerable queries and over all of them, N -> share in 0..1."""
+    """Recall@N over the answerable queries and over all queries.
+
+    Attributes:
+        queries: number of all queries.
+        answerable: number of queries that have a right place.
+        over_answerable: N -> share in 0..1 of the answerable queries.
+        over_all: N -> share in 0..1 of all queries.
+    """
 
     queries: int
     answerable: int
     over_answerable: dict[int, float | None]
     over_all: dict[int, float | None]
 
+    def to_json(self) -> dict[str, Any]:
+        """The counts and shares as metrics.json has them."""
+        return {
+            'queries': self.queries,
+            'answerable': self.answerable,
+            'recall': {str(n): share for n, share in self.over_answerable.items()},
+            'recall_all': {str(n): share for n, share in self.over_all.items()},
+        }
+
 
 def recall_at_n(
     ranked: Sequence[Sequence[int] | NDArray[np.int64]],
     positives: Sequence[Collection[int]],
-    ns: Sequence[int] = (1, 5, 10),
+    ns: Sequence[int] = RECALL_AT,
 ) -> Recall:
-    """Share of queries with a right place among the first N.
+    """Share of queries with a right place among the first N; None over no queries.
 
-    ranked: per query, place indices, best first. positives: per query, the right places; a query
-    without any is unanswerable and counts in `over_all` alone, always as a miss. A share over no
-    queries is None.
+    A query without a right place is unanswerable. It counts in `over_all` only, as a miss.
+
+    Args:
+        ranked: indices of places for each query, best first.
+        positives: indices of the right places for each query.
+        ns: the values of N.
     """
     hits = {
         n: sum(
@@ -79,26 +101,13 @@ def percentiles(values: ArrayLike) -> dict[str, float | None]:
     }
 
 
-RECALL_AT = (1, 5, 10)
-
-
-def recall_json(recall: Recall) -> dict[str, Any]:
-    """The part of the answer that every evaluation has: counts, and recall as shares in 0..1."""
-    return {
-        'queries': recall.queries,
-        'answerable': recall.answerable,
-        'recall': {str(n): recall.over_answerable[n] for n in RECALL_AT},
-        'recall_all': {str(n): recall.over_all[n] for n in RECALL_AT},
-    }
-
-
-MOST_RANKS = 100  # nobody looks further down a list
-
-
 def recall_curve(ranks: Sequence[int | None], answerable: int, depth: int) -> Array:
-    """recall@1 .. recall@depth, (depth,), over the answerable queries; empty if there are none.
+    """Recall@1 .. recall@depth, (depth,), over the answerable queries; empty if there are none.
 
-    ranks: of the first right place of each query, 1 the best, None where none was found.
+    Args:
+        ranks: rank of the first right place of each query, 1 = best; None if none was found.
+        answerable: number of answerable queries.
+        depth: the largest rank.
     """
     if not answerable:
         return np.zeros(0)

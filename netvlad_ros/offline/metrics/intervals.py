@@ -1,8 +1,9 @@
-"""Where the headline metrics of an evaluation would lie on other queries of the same kind."""
+"""Confidence intervals of the main metrics of an evaluation, over its queries."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,49 @@ from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
 
 INTERVALS = 'intervals'
-IMAGES_PER_BLOCK = 'images_per_block'  # 1: the queries were drawn one by one
+IMAGES_PER_BLOCK = 'images_per_block'
+
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of 95 % of metrics.
+
+    Attributes:
+        by_name: metric -> low and high end; None if there are too few queries.
+        images_per_block: successive images that were drawn together; 1 = one by one.
+    """
+
+    by_name: Mapping[str, Ends | None]
+    images_per_block: int
+
+    def __or__(self, other: Intervals) -> Intervals:
+        """These intervals and others over the same blocks."""
+        return Intervals({**self.by_name, **other.by_name}, self.images_per_block)
+
+    def to_json(self) -> dict[str, Any]:
+        """The intervals as metrics.json has them."""
+        return {
+            INTERVALS: {
+                name: None if ends is None else list(ends) for name, ends in self.by_name.items()
+            },
+            IMAGES_PER_BLOCK: self.images_per_block,
+        }
 
 
 def recall_columns(
     ranked: Sequence[Sequence[int]], right: Sequence[Collection[int]], ns: Sequence[int]
 ) -> dict[str, Array]:
-    """By name of the figure, per query: 1 = right among the first n, 0 = not, NaN = no answer.
+    """Whether each of n queries was answered right, by metric.
 
-    ranked: places of each query, best first. right: the right ones.
+    Args:
+        ranked: places of each query, best first.
+        right: the right places of each query.
+        ns: the N of recall@N.
+
+    Returns:
+        'recall@N' -> (n,): 1 = right among the first N, 0 = not, NaN = unanswerable.
     """
     ranks = [
         next((rank for rank, place in enumerate(answer, 1) if place in places), np.inf)
@@ -33,7 +68,7 @@ def recall_columns(
 
 
 def acceptance_columns(accepted: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Array]:
-    """As recall_columns: whether a query was accepted, and of the accepted, whether rightly."""
+    """Columns as of recall_columns: whether a query was accepted, and then whether rightly."""
     return {
         'accepted_share': accepted.astype(np.float64),
         'precision': np.where(accepted, right, np.nan),
@@ -47,10 +82,12 @@ def over_accepted(values: ArrayLike, accepted: NDArray[np.bool_]) -> Array:
     return column
 
 
-def intervals_json(columns: dict[str, Array], block: int = 1) -> dict[str, Any]:
-    """Intervals of 95 % by name, [low, high] or None, of means; of medians where a name says so.
+def intervals(columns: Mapping[str, Array], block: int = 1) -> Intervals:
+    """Intervals of 95 % of the means of columns; of medians where a name begins with 'median'.
 
-    columns: (n,) each, in order of time if block (images) is above 1; see block_bootstrap_interval.
+    Args:
+        columns: name -> (n,), one value a query, in order of time if block is above 1.
+        block: successive images that are drawn together; see block_bootstrap_interval.
     """
     found = {
         name: block_bootstrap_interval(
@@ -58,10 +95,10 @@ def intervals_json(columns: dict[str, Array], block: int = 1) -> dict[str, Any]:
         )
         for name, column in columns.items()
     }
-    return {
-        INTERVALS: {
-            name: None if interval is None else [interval.low, interval.high]
+    return Intervals(
+        {
+            name: None if interval is None else (interval.low, interval.high)
             for name, interval in found.items()
         },
-        IMAGES_PER_BLOCK: block,
-    }
+        block,
+    )

@@ -1,8 +1,9 @@
-"""Whether covariances and probabilities mean what they say: arrays in, numbers out."""
+"""NEES of pose priors, and reliability of stated probabilities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +17,16 @@ DEGREES_OF_FREEDOM = 6
 
 
 def pose_residuals(T_estimated: Array, T_true: Array) -> Array:
-    """Errors (n, 6) of poses (n, 4, 4), in the convention of PosePrior.covariance.
+    """Errors of n poses, in the convention of PosePrior.covariance.
 
-    x, y, z [m] along the map's axes; rotation vector of R_estimated R_true^T [rad]: the turn about
-    the map's axes that takes the true orientation to the estimated one.
+    Args:
+        T_estimated: (n, 4, 4), in the map frame.
+        T_true: (n, 4, 4), in the map frame.
+
+    Returns:
+        (n, 6): x, y, z [m] along the map's axes, then the rotation vector of
+        R_estimated R_true^T [rad]. It turns the true orientation to the estimated one, about the
+        map's axes.
     """
     if not len(T_estimated):
         return np.zeros((0, 6))
@@ -29,11 +36,22 @@ def pose_residuals(T_estimated: Array, T_true: Array) -> Array:
 
 
 def nees(T_estimated: Array, T_true: Array, covariance: Array) -> Array:
-    """Normalised estimation error squared (n,) of poses (n, 4, 4) with covariances (n, 6, 6).
+    """Normalised estimation error squared (NEES), e^T P^-1 e, of n poses.
 
-    e^T P^-1 e; if the covariances are honest and the errors Gaussian it follows chi-squared with 6
-    degrees of freedom, of mean 6. Source: Bar-Shalom, Li and Kirubarajan, Estimation with
-    Applications to Tracking and Navigation, 2001, section 5.4.2.
+    If the covariances are consistent and the errors Gaussian, it follows a chi-squared
+    distribution with 6 degrees of freedom; its mean is 6.
+
+    Args:
+        T_estimated: (n, 4, 4), in the map frame.
+        T_true: (n, 4, 4), in the map frame.
+        covariance: (n, 6, 6), of the estimated poses.
+
+    Returns:
+        (n,), the NEES of each pose.
+
+    Source:
+        Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation,
+        2001, section 5.4.2.
     """
     residuals = pose_residuals(T_estimated, T_true)
     scaled = np.linalg.solve(covariance.reshape(-1, 6, 6), residuals[:, :, np.newaxis])
@@ -41,7 +59,7 @@ def nees(T_estimated: Array, T_true: Array, covariance: Array) -> Array:
 
 
 def bound(share: float = 0.95) -> float:
-    """What the given share of honest NEES values stays below: 12.59 for 95 % of 6 dimensions."""
+    """Upper bound of the given share of consistent NEES values: 12.59 for 95 %, 6 dimensions."""
     return float(chi2(DEGREES_OF_FREEDOM).ppf(share))
 
 
@@ -55,8 +73,11 @@ def share_inside(errors: ArrayLike, share: float = 0.95) -> float | None:
 class Reliability:
     """Reliability diagram: bins of equal width over probabilities 0..1.
 
-    count: int64 (b,). stated, observed: mean probability and share of right answers of each bin,
-    nan where it is empty. expected_error: expected calibration error, None without any answer.
+    Attributes:
+        count: int64 (b,), answers in each bin.
+        stated: (b,), mean probability of each bin; nan where it is empty.
+        observed: (b,), share of right answers of each bin; nan where it is empty.
+        expected_error: expected calibration error; None without any answer.
     """
 
     count: NDArray[np.int64]
@@ -64,14 +85,36 @@ class Reliability:
     observed: Array
     expected_error: float | None
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """The bins as metrics.json has them."""
+        bins = len(self.count)
+        return [
+            {
+                'from': i / bins,
+                'to': (i + 1) / bins,
+                'count': int(count),
+                'stated': float(self.stated[i]) if count else None,
+                'observed': float(self.observed[i]) if count else None,
+            }
+            for i, count in enumerate(self.count)
+        ]
+
 
 def reliability(probability: ArrayLike, right: ArrayLike, bins: int = BINS) -> Reliability:
-    """Compare stated probabilities (n,) in 0..1 with whether answers were right (n,).
+    """Compare stated probabilities with the share of right answers.
 
-    The expected calibration error is the mean over bins of |share right - mean probability|, each
-    bin weighing as many answers as it holds: Naeini, Cooper and Hauskrecht, "Obtaining Well
-    Calibrated Probabilities Using Bayesian Binning", AAAI 2015; bins of equal width as in Guo et
-    al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    The expected calibration error is the mean over bins of |share right - mean probability|. Each
+    bin has the weight of its number of answers.
+
+    Args:
+        probability: (n,), stated, in 0..1.
+        right: (n,), whether the answer is right.
+        bins: how many of them.
+
+    Source:
+        Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian
+        Binning, AAAI 2015; bins of equal width as in Guo et al., On Calibration of Modern Neural
+        Networks, ICML 2017, equation 3.
     """
     stated = np.asarray(probability, dtype=np.float64)
     hit = np.asarray(right, dtype=np.float64)

@@ -19,15 +19,22 @@ from netvlad_ros.offline.report.run_plots import draw_errors, draw_recall
 from netvlad_ros.offline.report.safe_text import label
 from netvlad_ros.offline.report.saved_run import SavedRun
 
-BOUNDS = ('radius_m', 'angle_deg', 'benchmark')  # by which the runs counted what is right
-
 
 def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
     """Write metrics.json (by run), recall.png, precision_recall.png, errors.png and report.html.
 
-    folders: of `netvlad eval --out`. Plots and differences are over the queries that all runs have;
-    answers what a reader must know of that. Raises NetvladError if a folder is no run, there are
-    less than two, or the comparison would overwrite one.
+    Plots and differences are over the queries that all runs have.
+
+    Args:
+        folders: of `netvlad eval --out`.
+        out: folder of the comparison.
+
+    Returns:
+        Sentences that a reader must know before the runs are compared.
+
+    Raises:
+        NetvladError: a folder is no run, there are fewer than two, or the comparison would
+            overwrite one.
     """
     if len(folders) > MOST_CURVES:
         raise NetvladError(f'{len(folders)} runs are more than the {MOST_CURVES} that can be told')
@@ -46,7 +53,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
     shown = [run.only(common) for run in runs] if common else runs
     notes = _notes(runs, len(common))
     with report_folder(out) as staged:
-        write_json({run.name: run.metrics for run in runs}, staged / 'metrics.json')
+        write_json({run.name: run.metrics.json for run in runs}, staged / 'metrics.json')
         pictures = _draw(shown, staged)
         page = _page(runs, shown if common else [], folders, notes, pictures, staged)
         write_whole(staged / 'report.html', page)
@@ -104,8 +111,12 @@ def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
                 f'{runs[0].name}: differences mean nothing if these are two drives, rather than '
                 'one in two frames.'
             )
-    for what in BOUNDS:
-        values = [words(run.metrics.get(what)) for run in runs]
+    counted_by = {
+        'radius_m': [words(run.metrics.radius_m) for run in runs],
+        'angle_deg': [words(run.metrics.angle_deg) for run in runs],
+        'benchmark': [words(run.metrics.benchmark) for run in runs],
+    }
+    for what, values in counted_by.items():
         if len(set(values)) > 1:
             each = (f'{value} in {run.name}' for value, run in zip(values, runs, strict=True))
             notes.append(
@@ -140,7 +151,7 @@ def _page(
     page.section('Summary')
     page.table(
         ('figure', *(run.name for run in runs)),
-        side_by_side([summary(run.metrics) for run in runs]),
+        side_by_side([summary(run.metrics.single) for run in runs]),
     )
     page.quiet(
         'In brackets: 95 % of repetitions with other queries of the kind, by the bootstrap that '
@@ -151,7 +162,9 @@ def _page(
     for name, title in pictures.items():
         page.picture((staged / name).read_bytes(), title)
     page.section('All figures')
-    page.table(('figure', *(run.name for run in runs)), side_by_side([r.metrics for r in runs]))
+    page.table(
+        ('figure', *(run.name for run in runs)), side_by_side([r.metrics.json for r in runs])
+    )
     page.section('Environment')
     page.text('Of this comparison; each run has its own in its report.')
     page.table(('what', 'value'), known.items())

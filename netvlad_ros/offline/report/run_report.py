@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
 from netvlad_ros.offline.metrics.accuracy import MOST_RANKS, recall_curve
+from netvlad_ros.offline.metrics.run_metrics import RunMetrics
 from netvlad_ros.offline.report.environment import environment
 from netvlad_ros.offline.report.evaluated_run import EvaluatedRun, Read
 from netvlad_ros.offline.report.match_table import match_table
@@ -23,9 +23,14 @@ from netvlad_ros.offline.report.worst_failures import Failure, worst_failures
 def write_report(run: EvaluatedRun, folder: Path) -> None:
     """Write metrics.json, matches.csv, recall.png, similarity.png, map.png and report.html.
 
-    What an evaluation does not know (poses, similarities, what is right) has no picture. The page
-    embeds run.pictures too, which lie in the folder already. Raises NetvladError if a file cannot
-    be written.
+    Data that an evaluation does not have (poses, similarities, right places) has no picture.
+
+    Args:
+        run: the evaluation. Its `pictures` are in the folder already; the page embeds them too.
+        folder: exists already.
+
+    Raises:
+        NetvladError: a file cannot be written.
     """
     pictures = dict(run.pictures)
     answerable = sum(query.answerable is True for query in run.queries)
@@ -52,8 +57,9 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
         run.title,
         f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
     )
+    metrics = RunMetrics.from_json(run.metrics)
     page.section('Summary')
-    _summary(page, run.metrics)
+    _summary(page, metrics)
     page.section('Plots')
     for name, title in pictures.items():
         page.picture((folder / name).read_bytes(), title)
@@ -70,7 +76,7 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
     for number, failure in enumerate(failures, 1):
         _triplet(page, run, failure, number, pictures_of[failure.query])
     page.section('All figures')
-    _metrics(page, run.metrics)
+    _all_metrics(page, metrics)
     page.section('Configuration')
     page.table(('setting', 'value'), flat(run.configuration).items())
     page.section('Environment')
@@ -78,38 +84,37 @@ def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes
     return page.html()
 
 
-def _summary(page: Page, metrics: Mapping[str, Any]) -> None:
+def _summary(page: Page, metrics: RunMetrics) -> None:
     for sentence in notices(metrics):
         page.notice(sentence)
-    sequence = metrics.get('sequence')
-    ways = [('', metrics)]
-    if isinstance(sequence, Mapping):
-        ways = [('Every image alone', metrics), ('As a sequence: what the robot does', sequence)]
-    for title, way in ways:
+    modes = {'': headlines(metrics.single)}
+    if metrics.sequence is not None:
+        modes = {
+            'Every image alone': modes[''],
+            'As a sequence: what the robot does': headlines(metrics.sequence),
+        }
+    for title, lines in modes.items():
         if title:
             page.heading(title)
-        lines = headlines(way)
         page.tiles(
             {line.name: line.value for line in lines},
             {line.name: f'95 %: {line.interval}' for line in lines if line.interval},
         )
-    if any(line.interval for _, way in ways for line in headlines(way)):
+    if any(line.interval for lines in modes.values() for line in lines):
         page.quiet(interval_words(metrics))
 
 
-def _metrics(page: Page, metrics: Mapping[str, Any]) -> None:
-    apart = ('sequence', 'settings')
-    alone = {name: value for name, value in metrics.items() if name not in apart}
-    if 'sequence' in metrics:
-        page.table(
-            ('figure', 'every image alone', 'as a sequence'),
-            side_by_side([alone, metrics['sequence']]),
-        )
+def _all_metrics(page: Page, metrics: RunMetrics) -> None:
+    single, sequence, settings = metrics.tables
+    if sequence is None:
+        page.table(('figure', 'value'), side_by_side([single]))
     else:
-        page.table(('figure', 'value'), side_by_side([alone]))
-    if 'settings' in metrics:
+        page.table(
+            ('figure', 'every image alone', 'as a sequence'), side_by_side([single, sequence])
+        )
+    if settings:
         page.heading('Verification and belief, on and off')
-        page.table(('figure', *metrics['settings']), side_by_side([*metrics['settings'].values()]))
+        page.table(('figure', *settings), side_by_side([*settings.values()]))
 
 
 def _triplet(

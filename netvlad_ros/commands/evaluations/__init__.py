@@ -1,0 +1,1 @@
+"""The modes of `netvlad eval`: one file each, with its options and what it runs."""

@@ -261,7 +261,7 @@ def test_two_runs_in_one_bag_are_refused(tmp_path):
         list(drive.frames())
 
 
-class TestCutOff:
+class TestTruncated:
     """A recording that stopped in the middle is refused, unless what is left of it is asked for."""
 
     @pytest.fixture(params=['mcap', 'sqlite3'])
@@ -284,7 +284,7 @@ class TestCutOff:
         np.testing.assert_allclose(known, expected, atol=1e-7)
 
     @pytest.mark.parametrize('share', [0.5, 0.77])
-    def test_file_cut(self, bag, share):
+    def test_truncated_file(self, bag, share):
         (file,) = (path for path in bag.iterdir() if path.suffix != '.yaml')
         with file.open('r+b') as stream:
             stream.truncate(int(share * file.stat().st_size))
@@ -321,7 +321,7 @@ class TestCutOff:
             assert len(frames) == 40
 
 
-def test_no_half_image_comes_out_of_a_cut_database(tmp_path):
+def test_no_half_image_comes_out_of_a_truncated_database(tmp_path):
     bag = write_bag(tmp_path / 'b', [*images(), static(), *poses_of('tf')], storage='sqlite3')
     whole = (bag / 'b.db3').read_bytes()
     lengths = set()

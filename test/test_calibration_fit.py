@@ -44,7 +44,7 @@ def draw(rng, count, method='landmarks', *, truth=TRUE, tails=False):
     return samples
 
 
-def test_probability_becomes_honest_on_unseen_images(rng):
+def test_probability_becomes_consistent_on_unseen_images(rng):
     fitted = fit_map_calibration(draw(rng, 500), OF_MODEL)
     unseen = draw(rng, 4000)
     before = calibration_quality(unseen, MapCalibration(), OF_MODEL, 0.95)
@@ -55,13 +55,13 @@ def test_probability_becomes_honest_on_unseen_images(rng):
 
 
 @pytest.mark.parametrize('tails', [False, True])
-def test_covariances_become_honest_on_unseen_images(rng, tails):
+def test_covariances_become_consistent_on_unseen_images(rng, tails):
     fitted = fit_map_calibration(draw(rng, 600, tails=tails), OF_MODEL)
     unseen = draw(rng, 4000, tails=tails)
     errors = normalised_errors(unseen[unseen.right], fitted)
     assert 0.93 <= np.mean(errors <= chi2(6).ppf(0.95)) <= 0.985
     published = np.sqrt(np.diag(fitted.covariance('landmarks', np.diag(TOLD**2))))
-    # 96 % of the errors are to lie where 95 % of honest ones would: 13.20 / 12.59 without tails;
+    # 96 % of the errors must lie where 95 % of consistent ones would: 13.20 / 12.59 without tails;
     # with a tenth of them tripled, the quantile is 55.9.
     expected = np.sqrt((55.9 if tails else 13.20) / 12.59)
     assert published / np.hypot(FLOOR, TOLD) == pytest.approx(np.full(6, expected), rel=0.15)

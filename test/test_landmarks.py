@@ -112,7 +112,7 @@ def test_wrong_matches_and_things_that_move_are_no_landmarks(rng):
 
 
 @pytest.mark.parametrize('claimed', [360.0, 440.0])
-def test_a_focal_length_that_contradicts_the_poses_is_mended(rng, claimed):
+def test_a_focal_length_that_contradicts_the_poses_is_refined(rng, claimed):
     points, T = scene(rng), drive()
     store, _ = photograph(rng, T, camera(400.0), points)
     found, refined = find_landmarks(store, T, camera(claimed))

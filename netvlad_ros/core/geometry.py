@@ -82,7 +82,7 @@ def interpolate(T0: Array, T1: Array, alpha: float) -> Array:
 
 def cross_matrix(vectors: Array) -> Array:
     """Matrices [v]_x (..., 3, 3) of vectors v (..., 3): [v]_x w is the cross product v x w."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     cross = np.zeros((*vectors.shape, 3))
     cross[..., 0, 1], cross[..., 0, 2] = -z, y
     cross[..., 1, 0], cross[..., 1, 2] = z, -x

@@ -40,7 +40,7 @@ from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.offline.bundles.default_model import default_model
 from netvlad_ros.offline.drives.drive import Frame, Traverse
 from netvlad_ros.offline.drives.open_drive import open_drive
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, record
 
 EVENTS = ('woken up', 'carried', 'covered', 'covered, carried')
@@ -257,7 +257,7 @@ def rendered(out: Path, bundle: ModelBundle, console: Console) -> tuple[PlaceMap
     if (out / 'map').exists():
         return load_map(out / 'map'), two
     with console.status('map drive one'):
-        return build_map(open_drive(one), bundle, out / 'map', landmarks=True), two
+        return MapBuilder(out / 'map', landmarks=True).build(open_drive(one), bundle), two
 
 
 def main() -> int:

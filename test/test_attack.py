@@ -21,7 +21,7 @@ from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
 from netvlad_ros.core.model.bundle import ModelBundle  # noqa: E402
 from netvlad_ros.offline.drives.open_drive import open_drive  # noqa: E402
-from netvlad_ros.offline.mapping.map_builder import build_map  # noqa: E402
+from netvlad_ros.offline.mapping.map_builder import MapBuilder  # noqa: E402
 from netvlad_ros.training.attack.attack import AttackConfig, attack_image  # noqa: E402
 from netvlad_ros.training.attack.attack_folder import AttackFolder  # noqa: E402
 from netvlad_ros.training.attack.attack_metrics import attack_figures  # noqa: E402
@@ -57,7 +57,7 @@ def place(tmp_path_factory):
         lines.append(pose_line(f'images/{i}.png', 1 + i, pose(yaw_deg=120.0 * i)))
     (folder / 'drive/poses.csv').write_text('\n'.join(lines) + '\n')
     bundle = ModelBundle.load(folder / 'bundle.onnx', device='cpu', threads=1)
-    build_map(open_drive(folder / 'drive'), bundle, folder / 'map')
+    MapBuilder(folder / 'map').build(open_drive(folder / 'drive'), bundle)
     return folder, network, bundle
 
 

@@ -23,7 +23,7 @@ from netvlad_ros.offline.evaluation.pairs_evaluation import evaluate_pairs, repo
 from netvlad_ros.offline.evaluation.pairs_localization import decide_pairs
 from netvlad_ros.offline.evaluation.pairs_ranking import rank_pairs
 from netvlad_ros.offline.evaluation.unmapped_evaluation import evaluate_unmapped
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval, block_length
 
 
@@ -41,7 +41,7 @@ def place_map(tmp_path, bundle):
     """
     poses = [pose(10 * (i // 2)) for i in range(8)]
     drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
-    return build_map(open_drive(drive), bundle, tmp_path / 'map')
+    return MapBuilder(tmp_path / 'map').build(open_drive(drive), bundle)
 
 
 def queries(tmp_path):
@@ -260,7 +260,7 @@ def test_kitchen_second_half_in_the_first(tmp_path, shared_data, model_path):
         pytest.skip(f'no model at {model_path}')
     bundle = ModelBundle.load(model_path)
     drive = open_drive(shared_data / 'redkitchen')
-    place_map = build_map(drive, bundle, tmp_path / 'map', selection=slice(0, 500, 2))
+    place_map = MapBuilder(tmp_path / 'map').build(drive, bundle, selection=slice(0, 500, 2))
     result = evaluate_map(
         place_map, bundle, drive, selection=slice(500, 1000, 10), radius_m=0.5, angle_deg=30.0
     )

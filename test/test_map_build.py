@@ -27,7 +27,7 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.map_files import read_index
 from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
 from netvlad_ros.offline.drives.open_drive import open_drive
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 
 NETVLAD = [sys.executable, '-c', 'from netvlad_ros.cli import main; main()']
 
@@ -45,7 +45,7 @@ def bundle(model) -> ModelBundle:
 def test_a_map_holds_what_the_robot_would_compute(tmp_path, bundle):
     poses = [pose(x=i, yaw_deg=5 * i) for i in range(6)]
     drive = open_drive(write_drive(tmp_path / 'drive', poses))
-    build_map(drive, bundle, tmp_path / 'map', selection=slice(1, None))
+    MapBuilder(tmp_path / 'map').build(drive, bundle, selection=slice(1, None))
     place_map = load_map(tmp_path / 'map')
     assert place_map.model_id == bundle.metadata.model_id
     assert place_map.recordings == ('drive',) * 5
@@ -73,8 +73,8 @@ def test_keyframes(tmp_path, bundle, spacing_m, spacing_deg, kept):
     yaw = [0, 0, 0, 0, 0, 12, 24, 24]
     poses = [pose(x=a, yaw_deg=b) for a, b in zip(x, yaw, strict=True)]
     drive = open_drive(write_drive(tmp_path / 'drive', poses))
-    place_map = build_map(
-        drive, bundle, tmp_path / 'map', spacing_m=spacing_m, spacing_deg=spacing_deg
+    place_map = MapBuilder(tmp_path / 'map', spacing_m=spacing_m, spacing_deg=spacing_deg).build(
+        drive, bundle
     )
     assert [int(image[7:10]) for image in place_map.images] == kept
 
@@ -86,7 +86,7 @@ def test_unreadable_images_are_counted_and_the_next_one_takes_their_place(tmp_pa
     write_image(folder / 'images' / '006.png', picture(6, height=8, width=8))
     drive = open_drive(folder)
     skipped = []
-    place_map = build_map(drive, bundle, tmp_path / 'map', spacing_m=1.0, skipped=skipped)
+    place_map = MapBuilder(tmp_path / 'map', spacing_m=1.0).build(drive, bundle, skipped=skipped)
     assert place_map.images == ('images/000.png', 'images/003.png', 'images/007.png')
     assert [skip.image[:14] for skip in skipped] == [f'images/{i:03d}.png' for i in (2, 5, 6)]
 
@@ -96,9 +96,9 @@ def test_nothing_left_is_an_error(tmp_path, bundle):
     for image in (folder / 'images').iterdir():
         image.write_bytes(b'')
     with pytest.raises(NetvladError, match=r'no image is left for a map \(2 skipped, unreadable'):
-        build_map(open_drive(folder), bundle, tmp_path / 'map')
+        MapBuilder(tmp_path / 'map').build(open_drive(folder), bundle)
     with pytest.raises(NetvladError, match='the slice is empty'):
-        build_map(open_drive(folder), bundle, tmp_path / 'map', selection=slice(5, 9))
+        MapBuilder(tmp_path / 'map').build(open_drive(folder), bundle, selection=slice(5, 9))
     assert not (tmp_path / 'map').exists()
 
 
@@ -115,7 +115,7 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
     messages.append(('/image', late, raw_image(late, picture(9), frame_id='cam')))
     drive = open_drive(write_bag(tmp_path / 'bag', messages))
     skipped = []
-    build_map(drive, bundle, tmp_path / 'map', thumbnails=False, skipped=skipped)
+    MapBuilder(tmp_path / 'map', thumbnails=False).build(drive, bundle, skipped=skipped)
     place_map = load_map(tmp_path / 'map')
     assert (len(place_map), place_map.base_frame, place_map.camera_frame) == (5, 'base_link', 'cam')
     np.testing.assert_allclose(place_map.T_base_cam, T_base_cam, atol=1e-9)
@@ -128,9 +128,9 @@ def test_a_map_from_a_bag_knows_the_camera_on_the_robot(tmp_path, bundle):
 
 def test_a_folder_is_told_where_the_camera_sits(tmp_path, bundle):
     folder = write_drive(tmp_path / 'drive', [pose(x=0), pose(x=1)])
-    assert build_map(open_drive(folder), bundle, tmp_path / 'bare').T_base_cam is None
+    assert MapBuilder(tmp_path / 'bare').build(open_drive(folder), bundle).T_base_cam is None
     drive = open_drive(folder, T_base_cam=pose(x=0.3), camera_frame='front')
-    build_map(drive, bundle, tmp_path / 'map')
+    MapBuilder(tmp_path / 'map').build(drive, bundle)
     place_map = load_map(tmp_path / 'map')
     np.testing.assert_allclose(place_map.T_base_cam, pose(x=0.3), atol=1e-9)
     assert (place_map.base_frame, place_map.camera_frame) == ('base_link', 'front')
@@ -143,13 +143,13 @@ def test_what_is_there_is_kept(tmp_path, bundle):
     (precious / 'thesis.tex').touch()
     for overwrite in (False, True):
         with pytest.raises(NetvladError, match='is no map'):
-            build_map(drive, bundle, precious, overwrite=overwrite)
-    first = build_map(drive, bundle, tmp_path / 'map')
+            MapBuilder(precious, overwrite=overwrite).build(drive, bundle)
+    first = MapBuilder(tmp_path / 'map').build(drive, bundle)
     with pytest.raises(NetvladError, match='--overwrite'):
-        build_map(drive, bundle, tmp_path / 'map')
+        MapBuilder(tmp_path / 'map').build(drive, bundle)
     (tmp_path / 'file').touch()
     with pytest.raises(NetvladError, match='cannot be written'):
-        build_map(drive, bundle, tmp_path / 'file' / 'map')
+        MapBuilder(tmp_path / 'file' / 'map').build(drive, bundle)
     assert list(precious.iterdir()) == [precious / 'thesis.tex']
     assert load_map(tmp_path / 'map').map_id == first.map_id
 
@@ -174,7 +174,7 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
     drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)]))
     drive.camera = CAMERA.resized(640, 480)
     spec = FeatureSpec.built_in(kind, max_keypoints=100)
-    build_map(drive, bundle, tmp_path / 'map', feature_spec=spec, selection=slice(1, None))
+    MapBuilder(tmp_path / 'map', feature_spec=spec).build(drive, bundle, selection=slice(1, None))
     place_map = load_map(tmp_path / 'map')
     assert place_map.features.spec == spec
     assert not place_map.features.has_landmarks
@@ -190,8 +190,8 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
 def test_features_leave_the_rest_of_a_map_alone(tmp_path, bundle):
     drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)]))
     spec = FeatureSpec.built_in('orb')
-    bare = build_map(drive, bundle, tmp_path / 'bare')
-    rich = build_map(drive, bundle, tmp_path / 'rich', feature_spec=spec)
+    bare = MapBuilder(tmp_path / 'bare').build(drive, bundle)
+    rich = MapBuilder(tmp_path / 'rich', feature_spec=spec).build(drive, bundle)
     np.testing.assert_array_equal(bare.descriptors, rich.descriptors)
     assert bare.features is None
     assert 'features' not in read_index(tmp_path / 'bare', 'it')
@@ -222,14 +222,14 @@ def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):
     folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)])
     drive = open_drive(folder)
     with pytest.raises(NetvladError, match='need the calibration of the camera'):
-        build_map(drive, bundle, tmp_path / 'map', landmarks=True)
+        MapBuilder(tmp_path / 'map', landmarks=True).build(drive, bundle)
     drive.camera = CameraModel.create(300, 300, CAMERA.K, '', [])
     for wanted in ({'landmarks': True}, {'feature_spec': FeatureSpec.built_in('orb')}):
         with pytest.raises(NetvladError, match='320x240 px is not one of the camera'):
-            build_map(drive, bundle, tmp_path / 'map', **wanted)
+            MapBuilder(tmp_path / 'map', **wanted).build(drive, bundle)
     assert not (tmp_path / 'map').exists()
     skipped = []
-    assert build_map(drive, bundle, tmp_path / 'map', skipped=skipped).camera is None
+    assert MapBuilder(tmp_path / 'map').build(drive, bundle, skipped=skipped).camera is None
     assert skipped[-1].reason == 'no camera calibration of use'
 
 
@@ -237,10 +237,12 @@ def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
     folder = textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)])
     write_image(folder / 'images' / '002.png', picture(2))
     drive = open_drive(folder)
-    assert len(build_map(drive, bundle, tmp_path / 'bare')) == 4
+    assert len(MapBuilder(tmp_path / 'bare').build(drive, bundle)) == 4
     spec = FeatureSpec.built_in('sift')
     skipped = []
-    place_map = build_map(drive, bundle, tmp_path / 'map', feature_spec=spec, skipped=skipped)
+    place_map = MapBuilder(tmp_path / 'map', feature_spec=spec).build(
+        drive, bundle, skipped=skipped
+    )
     assert place_map.images == tuple(f'images/00{i}.png' for i in (0, 1, 3))
     assert skipped == [('images/002.png', 'of another size than the first')]
 
@@ -248,12 +250,10 @@ def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
 def test_landmarks_of_a_real_kitchen(tmp_path, bundle, shared_data):
     drive = open_drive(shared_data / 'redkitchen')
     seen = []
-    build_map(
+    MapBuilder(tmp_path / 'map', landmarks=True).build(
         drive,
         bundle,
-        tmp_path / 'map',
         selection=slice(0, 60, 10),
-        landmarks=True,
         landmark_progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1][0] == seen[-1][1] > 0
@@ -338,14 +338,14 @@ def test_an_interrupted_build_leaves_nothing_behind(tmp_path, model, long_drive,
 
 def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, long_drive):
     out = tmp_path / 'maps' / 'map'
-    old = build_map(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    old = MapBuilder(out).build(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle)
     process = start_build(long_drive, model, out, tmp_path)
     process.kill()
     process.communicate()
     assert load_map(out).map_id == old.map_id
     # The next build works, and clears what the killed one may have left.
-    new = build_map(
-        open_drive(write_drive(tmp_path / 'again', [pose(3)])), bundle, out, overwrite=True
+    new = MapBuilder(out, overwrite=True).build(
+        open_drive(write_drive(tmp_path / 'again', [pose(3)])), bundle
     )
     assert load_map(out).map_id == new.map_id != old.map_id
     assert [path.name for path in out.parent.iterdir()] == ['map']
@@ -353,7 +353,7 @@ def test_a_killed_build_leaves_the_old_map_in_service(tmp_path, bundle, model, l
 
 def test_a_build_killed_while_writing_leaves_the_old_map_in_service(tmp_path, bundle, model):
     out = tmp_path / 'maps' / 'map'
-    old = build_map(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle, out)
+    old = MapBuilder(out).build(open_drive(write_drive(tmp_path / 'drive', [pose()])), bundle)
     poses = [pose(x=i) for i in range(600)]
     source = write_drive(tmp_path / 'many', poses, seeds=[0] * 600)
     process = subprocess.Popen(

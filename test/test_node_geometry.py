@@ -28,7 +28,7 @@ from netvlad_ros.core.features.feature_bundle import read_feature_metadata, writ
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.drives.open_drive import open_drive
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros_msgs.msg import PlaceMatch
 
 
@@ -174,13 +174,11 @@ def test_features_of_a_bundle_need_the_bundle(bench, tiny_world, tmp_path):  # n
     features = tmp_path / 'cells.onnx'
     write_feature_bundle(cells(), METADATA, features)
     drive = write_drive(tmp_path / 'drive', [pose(x=float(i)) for i in range(4)])
-    build_map(
-        open_drive(drive),
-        ModelBundle.load(tiny_world / 'model.onnx', threads=1),
+    MapBuilder(
         tmp_path / 'map',
         feature_spec=read_feature_metadata(features).spec(50, 64),
         feature_model=features,
-    )
+    ).build(open_drive(drive), ModelBundle.load(tiny_world / 'model.onnx', threads=1))
     _, client = bench(map=tmp_path / 'map', pose_of='camera')
     client.wait(lambda: 'feature_model' in client.diagnostics.get('message', ''))
     assert client.state() == 'unconfigured'
@@ -198,7 +196,7 @@ def kitchen(shared_data, model_path, tmp_path_factory):
     drive = open_drive(shared_data / 'redkitchen')
     folder = tmp_path_factory.mktemp('kitchen') / 'map'
     bundle = ModelBundle.load(model_path, threads=1)
-    build_map(drive, bundle, folder, selection=slice(0, 60, 10), landmarks=True)
+    MapBuilder(folder, landmarks=True).build(drive, bundle, selection=slice(0, 60, 10))
     return drive, folder
 
 

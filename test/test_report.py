@@ -27,7 +27,7 @@ from netvlad_ros.offline.evaluation.benchmark_evaluation import both_sides, eval
 from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
 from netvlad_ros.offline.evaluation.unmapped_evaluation import evaluate_unmapped
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.offline.methods.method import Ranking
 from netvlad_ros.offline.metrics.run_metrics import RunMetrics
 from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRun
@@ -98,7 +98,7 @@ def place_map(tmp_path, bundle):
     """Pictures 0 to 3 at x = 0, 10, 20, 30 m, each taken twice."""
     poses = [pose(10 * (i // 2)) for i in range(8)]
     drive = write_drive(tmp_path / 'mapped', poses, seeds=[i // 2 for i in range(8)])
-    return build_map(open_drive(drive), bundle, tmp_path / 'map')
+    return MapBuilder(tmp_path / 'map').build(open_drive(drive), bundle)
 
 
 def queries(tmp_path):

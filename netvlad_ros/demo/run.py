@@ -30,7 +30,7 @@ from netvlad_ros.demo.table import table
 from netvlad_ros.offline.drives.bags.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from netvlad_ros.offline.drives.drive import Drive
 from netvlad_ros.offline.drives.open_drive import open_drive
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, SEED, record
 from netvlad_ros.world.scenes.town import Town
 
@@ -100,16 +100,12 @@ class Demo:
     def _build(self, drive: Drive) -> PlaceMap:
         with self._step('map drive one') as progress:
             out = self._out / 'map'
-            return build_map(
-                drive,
-                self._bundle,
+            return MapBuilder(
                 out,
                 overwrite=True,
                 feature_spec=FeatureSpec.built_in('sift'),
                 landmarks=drive.camera is not None,
-                progress=progress,
-                landmark_progress=progress,
-            )
+            ).build(drive, self._bundle, progress=progress, landmark_progress=progress)
 
     def _localize(self, place_map: PlaceMap, query: Path, drive: Drive) -> DemoMetrics:
         truth = _truth(drive, place_map)

@@ -25,7 +25,7 @@ from netvlad_ros.offline.evaluation.localized_drive import (
 )
 from netvlad_ros.offline.evaluation.pairs_ranking import chosen_pairs
 from netvlad_ros.offline.evaluation.verdict_counts import VerdictCounts, mean_timings_ms
-from netvlad_ros.offline.mapping.map_builder import build_map
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.offline.metrics.acceptance import (
     Acceptance,
     PrecisionRecall,
@@ -153,14 +153,9 @@ def decide_pairs(
     with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
         mapped = ImageDrive(folder, database_names, T_map_cam=line_poses(len(database_names)))
         skipped: list[Skip] = []
-        place_map = build_map(
-            mapped,
-            bundle,
-            Path(scratch) / 'map',
-            thumbnails=False,
-            feature_spec=FeatureSpec.built_in('sift'),
-            skipped=skipped,
-        )
+        place_map = MapBuilder(
+            Path(scratch) / 'map', thumbnails=False, feature_spec=FeatureSpec.built_in('sift')
+        ).build(mapped, bundle, skipped=skipped)
         for verification, word in ((True, 'verification'), (False, 'no verification')):
             asked = ImageDrive(folder, query_names)
             localizer = Localizer(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,28 +175,6 @@ class MapBuilder:
             selector.take(frame.T_map_cam)
             yield frame, rgb
         progress(total, total)
-
-
-def build_map(
-    drive: Drive,
-    bundle: ModelBundle,
-    out: Path,
-    *,
-    selection: slice = slice(None),
-    skipped: list[Skip] | None = None,
-    progress: Progress = no_progress,
-    landmark_progress: Progress = no_progress,
-    **settings: Any,
-) -> PlaceMap:
-    """Write a drive as a map: MapBuilder in one call; settings: its other fields."""
-    return MapBuilder(out, **settings).build(
-        drive,
-        bundle,
-        selection=selection,
-        skipped=skipped,
-        progress=progress,
-        landmark_progress=landmark_progress,
-    )
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

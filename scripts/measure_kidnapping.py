@@ -17,189 +17,31 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from kidnapping_trials import AFTER, EVENTS, MODES, Trial, TrialSource, run
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array, distance_m, invert, rotation_angle_deg
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.place_map.storage import load_map
 from netvlad_ros.offline.bundles.default_model import default_model
-from netvlad_ros.offline.drives.drive import Frame, Traverse
 from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, record
 
-EVENTS = ('woken up', 'carried', 'covered', 'covered, carried')
-MODES = ('alone', 'sequence', 'sequence, odometry')
-MAPPED_M = 1.0  # a frame this near to a mapped place can be localized
-CARRIED_M = 10.0  # at least
-RIGHT_M, RIGHT_DEG = 2.0, 30.0  # a prior within these of the truth is right
-BEFORE, COVERED, AFTER = 20, 20, 30  # images
-ODOMETRY_ERROR = 0.02  # of each step
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One image of a trial: which of the drive, None = covered; where it was taken."""
-
-    frame: int | None
-    T_map_cam: Array
-    was_carried: bool = False
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What came of one event in one mode. first_right: images after it, None = not within AFTER."""
-
-    event: str
-    mode: str
-    frames: tuple[int, int]  # of the drive: the last before the event, the first seen after it
-    first_right: int | None
-    right: int
-    wrong: int
-    wrong_while_covered: int
-    accepted_before: int
-
-
-class Drive:
-    """The frames of a drive that know their pose, and which of them are on the map."""
-
-    def __init__(self, traverse: Traverse, place_map: PlaceMap) -> None:
-        if traverse.frame_id != place_map.frame_id:
-            raise NetvladError(
-                f"the drive's poses are in '{traverse.frame_id}', the map's in "
-                f"'{place_map.frame_id}'; nothing can be compared"
-            )
-        self.camera = traverse.camera
-        # Some bags let an image go with its frame; a drive of a few hundred fits in memory.
-        self._images: list[NDArray[np.uint8]] = []
-        poses: list[Array] = []
-        stamps: list[int] = []
-        for frame in traverse.frames():
-            self._add(frame, poses, stamps)
-        if len(poses) < BEFORE + COVERED + AFTER:
-            raise NetvladError(f'{traverse.name} has only {len(poses)} images with a pose')
-        self.T_map_cam = np.array(poses)
-        self.period_ns = int(np.median(np.diff(stamps)))
-        self._is_mapped = np.array(
-            [distance_m(place_map.T_map_cam, T).min() <= MAPPED_M for T in poses]
-        )
-
-    def _add(self, frame: Frame, poses: list[Array], stamps: list[int]) -> None:
-        if frame.T_map_cam is None:
-            return
-        self._images.append(frame.read())
-        poses.append(frame.T_map_cam)
-        stamps.append(frame.stamp_ns)
-
-    def image(self, shot: Shot) -> NDArray[np.uint8]:
-        """Pixels, uint8 (H, W, 3); black if the camera was covered."""
-        return self._images[0] * 0 if shot.frame is None else self._images[shot.frame]
-
-    def trials(self, count: int, rng: np.random.Generator) -> Iterator[tuple[str, list[Shot], int]]:
-        """Each event `count` times: its name, the images, and how many are before it."""
-        first = [i for i in range(BEFORE, len(self._images)) if self._mapped(i - BEFORE, i + 1)]
-        second = [j for j in range(len(self._images) - AFTER) if self._mapped(j, j + AFTER)]
-        pairs = [
-            (i, j)
-            for i in first
-            for j in second
-            if distance_m(self.T_map_cam[i], self.T_map_cam[j]) >= CARRIED_M
-        ]
-        through = [i for i in first if i + COVERED + 1 in second]
-        if not pairs or not through:
-            raise NetvladError('too little of this drive is mapped to carry the camera about on it')
-        for i, j in rng.choice(pairs, count, replace=False):
-            before, after = self._shots(i - BEFORE, i + 1), self._shots(j, j + AFTER)
-            carried = [Shot(j, self.T_map_cam[j], was_carried=True), *after[1:]]
-            hidden = [Shot(None, self.T_map_cam[i])] * COVERED
-            yield EVENTS[0], after, 0
-            yield EVENTS[1], before + carried, len(before)
-            yield EVENTS[3], before + hidden + carried, len(before)
-        for i in rng.choice(through, count, replace=False):
-            before = self._shots(i - BEFORE, i + 1)
-            hidden = [Shot(None, shot.T_map_cam) for shot in self._shots(i + 1, i + 1 + COVERED)]
-            after = self._shots(i + 1 + COVERED, i + 1 + COVERED + AFTER)
-            yield EVENTS[2], before + hidden + after, len(before)
-
-    def _mapped(self, start: int, stop: int) -> bool:
-        return bool(self._is_mapped[start:stop].all())
-
-    def _shots(self, start: int, stop: int) -> list[Shot]:
-        return [Shot(int(i), self.T_map_cam[i]) for i in range(start, stop)]
-
-
-def matches(localizer: Localizer, drive: Drive, shots: list[Shot], mode: str) -> Iterator[Match]:
-    """What the localizer answers to each image."""
-    localizer.reset()
-    rng = np.random.default_rng(0)
-    T_odom_cam = np.eye(4)
-    for n, shot in enumerate(shots):
-        if n and not shot.was_carried:
-            step = invert(shots[n - 1].T_map_cam) @ shot.T_map_cam
-            step[:3, 3] *= rng.normal(1.0, ODOMETRY_ERROR)
-            T_odom_cam = T_odom_cam @ step
-        image, stamp_ns = drive.image(shot), n * drive.period_ns
-        if mode == 'alone':
-            yield localizer.recognize(image, stamp_ns, camera=drive.camera)
-        else:
-            odometry = T_odom_cam if mode == 'sequence, odometry' else None
-            yield localizer.step(image, stamp_ns, camera=drive.camera, T_odom_cam=odometry)
-
-
-def run(
-    localizer: Localizer, drive: Drive, event: str, shots: list[Shot], start: int, mode: str
-) -> Trial:
-    """One event in one mode."""
-    right, wrong, hidden, before = [], 0, 0, 0
-    seen = 0
-    for n, match in enumerate(matches(localizer, drive, shots, mode)):
-        shot = shots[n]
-        is_accepted = match.prior is not None
-        if n < start:
-            before += is_accepted
-            continue
-        seen += shot.frame is not None
-        if match.prior is None:
-            continue
-        off_m = float(distance_m(match.prior.T, shot.T_map_cam))
-        off_deg = float(rotation_angle_deg(match.prior.T, shot.T_map_cam))
-        if shot.frame is None:
-            hidden += off_m > RIGHT_M or off_deg > RIGHT_DEG
-        elif off_m <= RIGHT_M and off_deg <= RIGHT_DEG:
-            right.append(seen)
-        else:
-            wrong += 1
-    last = shots[start - 1].frame if start else -1
-    first = next(shot.frame for shot in shots[start:] if shot.frame is not None)
-    return Trial(
-        event,
-        mode,
-        (int(last or 0), int(first)),
-        right[0] if right else None,
-        len(right),
-        wrong,
-        hidden,
-        before,
-    )
-
 
 def summary(trials: list[Trial]) -> list[dict[str, Any]]:
-    """One row for each event and mode."""
+    """Metrics over all trials, one row for each event and mode."""
     rows = []
     for event in EVENTS:
         for mode in MODES:
@@ -222,7 +64,7 @@ def summary(trials: list[Trial]) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    """The same for people."""
+    """The summary as a table."""
     out = Table(title='Images until the first right prior after the event', title_justify='left')
     for name in ('event', 'mode', 'trials', 'median', 'worst', 'never', 'right', 'wrong'):
         out.add_column(name, justify='left' if name in ('event', 'mode') else 'right')
@@ -244,7 +86,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 
 
 def rendered(out: Path, bundle: ModelBundle, console: Console) -> tuple[PlaceMap, Path]:
-    """Map of the demo's first drive and the second drive, made in `out` unless they are there."""
+    """Map of the demo's first drive, and its second drive; made in `out` unless they exist."""
     one, two = out / DRIVE_ONE.name, out / DRIVE_TWO.name
     if not one.exists() or not two.exists():
         out.mkdir(parents=True, exist_ok=True)
@@ -285,17 +127,17 @@ def main() -> int:
             place_map, query = rendered(options.out, bundle, console)
         else:
             place_map, query = load_map(options.map), options.query
-        drive = Drive(open_drive(query), place_map)
+        source = TrialSource(open_drive(query), place_map)
         config = LocalizerConfig(verification=not options.no_verification)
         localizer = Localizer(bundle, place_map, config)
         planned = [
             (*trial, mode)
-            for trial in drive.trials(options.trials, np.random.default_rng(0))
+            for trial in source.trials(options.trials, np.random.default_rng(0))
             for mode in MODES
         ]
         trials = [
-            run(localizer, drive, event, shots, start, mode)
-            for event, shots, start, mode in track(planned, 'drive', console=console)
+            run(localizer, source, event, images, start, mode)
+            for event, images, start, mode in track(planned, 'drive', console=console)
         ]
     except NetvladError as error:
         print(f'measure_kidnapping failed: {error}', file=sys.stderr)
@@ -303,8 +145,8 @@ def main() -> int:
     rows = summary(trials)
     console.print(table(rows))
     if options.json:
-        figures = {'summary': rows, 'trials': [asdict(trial) for trial in trials]}
-        options.json.write_text(json.dumps(figures, indent=1), encoding='utf-8')
+        metrics = {'summary': rows, 'trials': [asdict(trial) for trial in trials]}
+        options.json.write_text(json.dumps(metrics, indent=1), encoding='utf-8')
     return int(any(row['accepted_wrong'] for row in rows))
 
 

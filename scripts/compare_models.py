@@ -23,8 +23,8 @@ from place_sets import (
     FIVE_WAY,
     PlaceSet,
     Verdict,
+    compare_all,
     images_of,
-    judge_all,
     load_place_sets,
     print_table,
 )
@@ -68,7 +68,7 @@ def main() -> None:
         for letter, bundle in zip(letters, bundles, strict=True)
     ]
     verdicts = [
-        judge_all(sets, describe(bundle, images_of(sets), letter))
+        compare_all(sets, describe(bundle, images_of(sets), letter))
         for letter, bundle in zip(letters, bundles, strict=True)
     ]
 
@@ -90,19 +90,19 @@ def main() -> None:
 
 
 def describe(bundle: ModelBundle, images: list[Path], title: str) -> NDArray[np.float32]:
-    """Unit rows float32 (N, dim), in order."""
+    """Descriptors of images, unit rows float32 (N, dim), in order."""
     console = Console(stderr=True)
     shown = track(images, title, console=console, transient=True)
     return np.stack([bundle.describe(read_image(path)) for path in shown])
 
 
 def measures(verdict: Verdict) -> NDArray[np.float64]:
-    """What is compared, (Q, 3): found at 1, found at 5, margin."""
+    """Measures that are compared, (Q, 3): found at 1, found at 5, margin."""
     return np.stack([verdict.found(1), verdict.found(5), verdict.margin], axis=1).astype(np.float64)
 
 
 def resamples(place_set: PlaceSet, block: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Weights (RESAMPLES, Q) of the queries of a set, each row of sum 1."""
+    """Weights (RESAMPLES, Q) of the queries of a set; each row has sum 1."""
     run = np.arange(len(place_set.queries)) // block
     runs = int(run[-1]) + 1
     weights = rng.multinomial(runs, np.full(runs, 1 / runs), RESAMPLES)[:, run].astype(np.float64)
@@ -115,9 +115,13 @@ def rows_of(
     values: list[list[NDArray[np.float64]]],
     draws: list[NDArray[np.float64]],
 ) -> list[list[str]]:
-    """Rows of the table about one or several sets, which count the same.
+    """Rows of the table for one set, or for the mean over several sets.
 
-    values: of each model its measures (Q, 3) on each of the sets. draws: of each set its weights.
+    Args:
+        title: of the rows.
+        letters: of the models.
+        values: per model the measures (Q, 3) on each of the sets.
+        draws: per set the weights of resamples.
     """
     rows = []
     for letter, of_model in zip(letters, values, strict=True):

@@ -50,7 +50,7 @@ PRINTED = 24  # lines that are kept
 
 
 class FiguresError(Exception):
-    """A sentence for whoever measures."""
+    """An error that is printed as one sentence."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Measurement:
     """Commands that give metrics.
 
     Attributes:
-        name: the stem of the file that keeps the metrics.
+        name: the stem of the file with the metrics.
         run: the commands, in order.
         needs: measurements whose maps, drives or networks they use.
-        drop: names of metrics of single images, which are not kept.
+        drop: names of metrics of single images, which are not stored.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Measurement:
 
     @property
     def file(self) -> Path:
-        """Where its metrics are kept."""
+        """File of the metrics."""
         return MEASURED / f'{self.name}.json'
 
     def shown(self) -> str:
-        """The commands as somebody with the same files would type them."""
+        """The commands as a user with the same files would type them."""
         text = '; '.join(
             command
             for command in self.run
@@ -93,7 +93,11 @@ class Measurement:
         return text
 
     def measure(self) -> None:
-        """Run the commands and keep what they gave. Raises FiguresError if one of them fails."""
+        """Run the commands and store their metrics.
+
+        Raises:
+            FiguresError: a command failed.
+        """
         (ROOT / WORK).mkdir(parents=True, exist_ok=True)
         fresh = ROOT / WORK / f'{self.name}.json'
         fresh.unlink(missing_ok=True)
@@ -121,16 +125,16 @@ class Measurement:
                     lines.append(line.rstrip())
             if process.returncode:
                 raise FiguresError(f'{self.name}: `{command}` ended with {process.returncode}')
-        figures = json.loads(fresh.read_text(encoding='utf-8')) if fresh.exists() else {}
+        metrics = json.loads(fresh.read_text(encoding='utf-8')) if fresh.exists() else {}
         for name in self.drop:
-            figures.pop(name)
+            metrics.pop(name)
         kept = {
             'run': list(self.run),
             'commit': commit(),
             'date': datetime.date.today().isoformat(),
             'machine': machine(),
             'seconds': round(time.monotonic() - started, 1),
-            'figures': pruned(figures),
+            'figures': pruned(metrics),
             'printed': lines[-PRINTED:],
         }
         MEASURED.mkdir(exist_ok=True)
@@ -139,7 +143,7 @@ class Measurement:
         self.file.write_text(text, encoding='utf-8')
 
     def done(self) -> bool:
-        """Whether this very commit has measured it, by these commands."""
+        """Whether it was measured at this commit, with these commands."""
         if not self.file.exists():
             return False
         kept = json.loads(self.file.read_text(encoding='utf-8'))
@@ -147,7 +151,7 @@ class Measurement:
 
 
 def measurements() -> dict[str, Measurement]:
-    """What docs/figures.yaml lists, in its order, by name."""
+    """The measurements of docs/figures.yaml, in its order, by name."""
     listed = yaml.safe_load((DOCS / 'figures.yaml').read_text(encoding='utf-8'))
     return {
         name: Measurement(
@@ -160,7 +164,7 @@ def measurements() -> dict[str, Measurement]:
 def chosen_from(
     known: dict[str, Measurement], names: list[str], *, needs: bool
 ) -> list[Measurement]:
-    """The named measurements (none = all), with what they need, in the order of the list."""
+    """The named measurements (none = all) and those that they need, in the order of the list."""
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise FiguresError(f'no such figures: {", ".join(unknown)}; there are {", ".join(known)}')
@@ -174,7 +178,7 @@ def chosen_from(
 
 
 def documents() -> dict[Path, str]:
-    """The text of every document, as its template, the kept metrics and the code make it."""
+    """The text of every document, from its template, the stored metrics and the code."""
     known = measurements()
     kept = {
         name: json.loads(measurement.file.read_text(encoding='utf-8'))
@@ -215,14 +219,14 @@ def negated(difference: str) -> str:
 
 
 def pruned(value: Any) -> Any:
-    """The same, without long lists of numbers and names."""
+    """The value without long lists of numbers and names."""
     if isinstance(value, dict):
         return {name: pruned(inner) for name, inner in value.items() if not is_long(inner)}
     return [pruned(inner) for inner in value] if isinstance(value, list) else value
 
 
 def is_long(value: Any) -> bool:
-    """Whether it is a list with an entry for every image."""
+    """Whether a value is a list with an entry for every image."""
     return isinstance(value, list) and len(value) > LONGEST and not isinstance(value[0], dict)
 
 

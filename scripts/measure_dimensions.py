@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from place_sets import DATA, PlaceSet, images_of, judge_all, load_place_sets, print_table
+from place_sets import DATA, PlaceSet, compare_all, images_of, load_place_sets, print_table
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.config.network import KINDS
@@ -114,7 +114,7 @@ def projected(
 
 def recalls(sets: Sequence[PlaceSet], descriptors: NDArray[np.float32]) -> list[str]:
     """recall@1 on each set, and the mean."""
-    values = [verdict.recall(1) for verdict in judge_all(sets, descriptors)]
+    values = [verdict.recall(1) for verdict in compare_all(sets, descriptors)]
     return [f'{value:.3f}' for value in (*values, np.mean(values))]
 
 

@@ -28,7 +28,7 @@ CHOICES = 4096
 
 
 class MadeUpNetwork:
-    """Describes image i by rows of small random tables that i chooses; keeps no N x D."""
+    """Describes image i by rows of small random tables, which i selects; stores no N x D array."""
 
     def __init__(self, dim: int) -> None:
         rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ class MadeUpNetwork:
         self.described = 0
 
     def describe(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Unit rows, (M, D) float32, the same for the same index."""
+        """Unit rows, (M, D) float32; an index always gets the same row."""
         start = time.perf_counter()
         chosen = (indices[:, None] * self._factors >> 16) % CHOICES
         rows = self._tables[np.arange(PARTS), chosen].reshape(len(indices), -1)
@@ -49,7 +49,7 @@ class MadeUpNetwork:
 
 
 def two_laps(images: int) -> Supervision:
-    """A loop of streets driven twice; images two metres apart."""
+    """A closed course that is driven twice, with an image every two metres."""
     half = images // 2
     turn = 2.0 * np.pi * np.arange(half) / half
     lap = np.stack([np.cos(turn), np.sin(turn)], axis=1) * STEP_M * half / (2.0 * np.pi)
@@ -70,13 +70,13 @@ def two_laps(images: int) -> Supervision:
 
 
 def memory_mb(field: str) -> float:
-    """VmRSS, what this process has in memory, or VmHWM, the most since forget_peak() [MiB]."""
+    """VmRSS, memory of this process, or VmHWM, its maximum since forget_peak() [MiB]."""
     lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def forget_peak() -> float:
-    """Let VmHWM start anew, from the memory in use; returns that [MiB]."""
+    """Reset VmHWM to the memory in use; returns the latter [MiB]."""
     Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
     return memory_mb('VmRSS')
 

@@ -97,10 +97,15 @@ RECIPE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train.
+    """One arm of the experiment.
 
-    gap_s: shortest time between images of one visit that may match [s]; rendered images are half a
-    second apart, however far the camera went. start: title of the arm that trains no step.
+    Attributes:
+        title: of its row in the table.
+        visits: of each town.
+        multi_visit: whether positives come from another visit.
+        gap_s: shortest time between positives of one visit [s]. Rendered images are half a second
+            apart, independent of the distance between them.
+        start: title of the arm without training steps; '' = this arm has no training steps.
     """
 
     title: str
@@ -111,7 +116,7 @@ class Arm:
 
     @property
     def spacing_m(self) -> float:
-        """Between images, so that all arms have as many."""
+        """Between images, chosen so that all arms have the same number of images."""
         return SPACING_M * self.visits / VISITS
 
 
@@ -125,7 +130,7 @@ ARMS = (
 
 
 def render(out: Path, seeds: range, visits: int, spacing_m: float) -> list[Path]:
-    """Folders of the towns of these seeds; rendered if they are not there."""
+    """Folders of the towns of these seeds; rendered if they do not exist."""
     towns = [out / f'towns-{visits}x{spacing_m:g}m' / f'town{seed}' for seed in seeds]
     for seed, folder in zip(seeds, towns, strict=True):
         if not folder.exists():
@@ -136,7 +141,7 @@ def render(out: Path, seeds: range, visits: int, spacing_m: float) -> list[Path]
 
 
 def train(arm: Arm, seed: int, towns: Sequence[Path], options: argparse.Namespace) -> Path:
-    """The bundle of an arm; trained if it is not there with the same settings."""
+    """The bundle of an arm; trained unless it exists with the same settings."""
     changes = [*options.changes, f'seed={seed}', f'supervision.multi_visit={arm.multi_visit}']
     changes += [f'supervision.positive_gap_min_s={arm.gap_s}']
     if not arm.start:
@@ -155,7 +160,7 @@ def train(arm: Arm, seed: int, towns: Sequence[Path], options: argparse.Namespac
 
 
 def judge(path: Path, towns: Sequence[Sequence[PlaceImages]]) -> NDArray[np.float64]:
-    """Recall at RANKS of each town's queries, over all ordered pairs of visits; (towns, ranks)."""
+    """Recall at RANKS of the queries of each town, over all ordered visit pairs (towns, ranks)."""
     bundle = ModelBundle.load(path, device='cpu', threads=1)
     rows = [
         [np.stack([bundle.describe(read_image(image)) for image in visit.images]) for visit in town]
@@ -179,7 +184,7 @@ def judge(path: Path, towns: Sequence[Sequence[PlaceImages]]) -> NDArray[np.floa
 
 
 def same_place(queries: PlaceImages, database: PlaceImages) -> NDArray[np.bool_]:
-    """(Q, D): near, and looking the same way."""
+    """(Q, D) bool: near, with similar heading."""
     assert queries.positions_m is not None and queries.headings_deg is not None
     assert database.positions_m is not None and database.headings_deg is not None
     step = np.linalg.norm(queries.positions_m[:, None] - database.positions_m, axis=2)
@@ -199,7 +204,7 @@ def difference(recall: NDArray[np.float64]) -> str:
 
 
 def mean_loss(bundle: Path) -> float:
-    """Over all steps of the run that left a bundle; NaN of one without steps."""
+    """Mean loss over all steps of the run of a bundle; NaN for a run without steps."""
     with (bundle.parent / 'log.csv').open(encoding='utf-8') as file:
         return float(np.mean([float(row['loss']) for row in csv.DictReader(file)] or [np.nan]))
 
@@ -223,7 +228,7 @@ def report(
 
 
 def numbers(text: str) -> range:
-    """A to B - 1, from A:B; ValueError of anything else."""
+    """The numbers A to B - 1 of the text A:B; ValueError for any other text."""
     first, last = map(int, text.split(':'))
     if not 0 <= first < last:
         raise ValueError
@@ -231,7 +236,7 @@ def numbers(text: str) -> range:
 
 
 def main() -> None:
-    """Render, train, judge, print."""
+    """Render, train, evaluate, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

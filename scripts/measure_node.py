@@ -5,10 +5,10 @@
     python scripts/measure_node.py DRIVE MAP --slice 500:1000 --size 640x480 --rate 10 \\
         --reliability best_effort --json out.json
 
-The node runs as a process of its own, started here. Where the drive tells its camera, camera_info
-goes with the images, so that on a map with features matches are verified. Stamps are the time of
-publication, so the latency from stamp to prior includes both trips through DDS. Exit code 1 if an
-image was lost, that is, if the node did not answer every image with a PlaceMatch of its stamp.
+The node runs in its own process, started here. If the camera of the drive is known, camera_info is
+published with the images, so that matches on a map with features are verified. Stamps are the time
+of publication. The latency from stamp to prior therefore includes both transfers over DDS. The exit
+code is 1 if an image was lost, that is, if the node did not publish a PlaceMatch with its stamp.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MAX_BYTES = 2**30  # of images held in memory; longer runs repeat them
 
 
 class Meter(Node):
-    """Publishes images, and notes when the answers come."""
+    """Publishes images, and records when the answers arrive."""
 
     def __init__(self, reliability: str) -> None:
         super().__init__('measure_node')
@@ -228,7 +228,7 @@ def main() -> int:
     rclpy.init()
     node = Meter(options.reliability)
     try:
-        figures = measure(node, messages, info, options)
+        metrics = measure(node, messages, info, options)
     except NetvladError as error:
         print(f'measure_node: {error}', file=sys.stderr)
         return 1
@@ -237,11 +237,11 @@ def main() -> int:
         process.wait(timeout=20)
         node.destroy_node()
         rclpy.try_shutdown()
-    text = json.dumps(figures, indent=2)
+    text = json.dumps(metrics, indent=2)
     print(text)
     if options.json:
         options.json.write_text(text + '\n', encoding='utf-8')
-    lost = figures['published'] - figures['place_matches']
+    lost = metrics['published'] - metrics['place_matches']
     if lost:
         print(f'measure_node: {lost} images got no answer', file=sys.stderr)
     return 1 if lost else 0

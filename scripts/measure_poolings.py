@@ -25,8 +25,8 @@ from place_sets import (
     DATA,
     FIVE_WAY,
     Verdict,
+    compare_all,
     images_of,
-    judge_all,
     load_place_sets,
     print_table,
 )
@@ -108,7 +108,7 @@ def main() -> None:
         assert isinstance(pooling_of.pooling, SideBySide)
         ends = np.cumsum([pooling.dim for pooling in pooling_of.pooling.poolings])[:-1]
         for name, rows in zip(names.values(), np.split(pooled, ends, axis=1), strict=True):
-            verdicts[name] = judge_all(sets, whitened(rows, len(views), network))
+            verdicts[name] = compare_all(sets, whitened(rows, len(views), network))
     with display.working('describing by the trained model') as progress:
         described = []
         for path in judged:
@@ -116,7 +116,7 @@ def main() -> None:
             progress(len(described), len(judged))
     kind = bundle.metadata.pooling.partition(',')[0]
     name = {**GLOBAL, **CLUSTERED}.get(kind, kind).removesuffix(STARTED)
-    verdicts[f'{name}, trained'] = judge_all(sets, np.stack(described))
+    verdicts[f'{name}, trained'] = compare_all(sets, np.stack(described))
 
     titles = [f'{place_set.name} ({len(place_set.queries)})' for place_set in sets]
     print_table(

@@ -37,7 +37,7 @@ SCALE = SimilarityCalibration(midpoint=0.5, slope=20.0)
 
 
 def lap(count: int, offset_m: float) -> np.ndarray:
-    """Camera poses (count, 4, 4) around a course of 5 km, offset_m to the side."""
+    """Camera poses (count, 4, 4) on a closed course of 5 km, offset_m to the side."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     radius = 800 + 120 * np.sin(5 * angles) + offset_m
     return np.array([
@@ -47,7 +47,7 @@ def lap(count: int, offset_m: float) -> np.ndarray:
 
 
 def synthetic_map(places: int, rng: np.random.Generator) -> PlaceMap:
-    """A map of places whose neighbours look alike."""
+    """A map of places whose neighbours are similar."""
     walk = np.cumsum(rng.standard_normal((places, DIM)), axis=0)
     descriptors = walk + 5 * rng.standard_normal((places, DIM))
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
@@ -66,7 +66,7 @@ def synthetic_map(places: int, rng: np.random.Generator) -> PlaceMap:
 def answers(
     truth: np.ndarray, place_map: PlaceMap, rng: np.random.Generator
 ) -> tuple[MatchSummary, ...]:
-    """Answers as a localizer would give them: nine of ten right, half of the others accepted."""
+    """Synthetic matches: nine of ten right; half of the others accepted."""
     made = []
     for i, T in enumerate(truth):
         near = int(i * len(place_map) / len(truth))
@@ -93,7 +93,7 @@ def answers(
 
 
 def main() -> None:
-    """Make a run, judge it, write its report; print seconds and bytes as JSON."""
+    """Make a run, score it, write its report; print seconds and bytes as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--queries', type=int, default=10_000)
     parser.add_argument('--places', type=int, default=10_000)
@@ -103,7 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix='netvlad-') as scratch:
         out = options.out or Path(scratch) / 'report'
         out.mkdir(parents=True, exist_ok=True)
-        # Noise is the worst that JPEG can meet; all images are one file by many names.
+        # Noise is the worst case for JPEG. All images are links to one file.
         images = Path(scratch) / 'drive'
         (images / 'images').mkdir(parents=True)
         noise = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

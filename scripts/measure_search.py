@@ -26,7 +26,7 @@ QUERIES = 100
 
 
 class GivenDescriptors:
-    """Stands in for a model bundle: describes each image by the next of these vectors."""
+    """Replaces a model bundle: each image gets the next of these vectors."""
 
     path = 'random vectors'
     metadata = SimpleNamespace(model_id='random', calibration=SimilarityCalibration(0.42, 16.0))
@@ -69,7 +69,7 @@ def main() -> None:
     noise = rng.standard_normal((QUERIES, options.dim), dtype=np.float32)
     seen = descriptors[rng.integers(0, options.places, QUERIES)]
     kinds = {'mapped': unit(seen + 0.6 * noise / options.dim**0.5), 'elsewhere': unit(noise)}
-    figures: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, float]] = {}
     for kind, queries in kinds.items():
         localizer = Localizer(GivenDescriptors(queries), place_map)
         depth = localizer.config.search_depth
@@ -81,13 +81,13 @@ def main() -> None:
             peer_ms = 1e3 * (time.perf_counter() - start)
             times_ms.append((timings_ms['search'], timings_ms['decide'], peer_ms))
         p50, p99 = np.percentile(times_ms[5:], [50, 99], axis=0)
-        figures[kind] = {'ratio_to_numpy': p50[0] / p50[2]}
+        metrics[kind] = {'ratio_to_numpy': p50[0] / p50[2]}
         for name, middle, worst in zip(('search', 'decide', 'numpy'), p50, p99, strict=True):
-            figures[kind] |= {f'{name}_p50_ms': middle, f'{name}_p99_ms': worst}
+            metrics[kind] |= {f'{name}_p50_ms': middle, f'{name}_p99_ms': worst}
             print(f'{kind:10} {name:7} p50 {middle:6.2f} ms   p99 {worst:6.2f} ms')
         print(f'{kind:10} search / numpy {p50[0] / p50[2]:.2f}')
     if options.json:
-        write_json(figures, options.json)
+        write_json(metrics, options.json)
 
 
 if __name__ == '__main__':

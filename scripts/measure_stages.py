@@ -36,7 +36,7 @@ STAGES = ('describe', 'search', 'extract', 'match', 'solve', 'verify', 'decide',
 
 
 def multiply(place_map: PlaceMap, keyframes: int) -> PlaceMap:
-    """A map of at least so many keyframes out of a small one."""
+    """A map of at least this many keyframes, made of copies of a small one."""
     store = place_map.features
     if store is None or store.landmark_of is None:
         raise NetvladError(f'{place_map.directory} has no landmarks; build it with --landmarks')
@@ -127,14 +127,14 @@ def main() -> None:
     console.print(f'solve. {size / len(large) / 1000:.1f} kB a keyframe on disk, ', end='')
     console.print(f'{size / 1e9:.2f} GB, loaded and checked in {loaded_s:.1f} s')
     if options.json:
-        figures = {
+        metrics = {
             'keyframes': len(large),
             'p50_p90_p99_ms': stages_ms,
             'accepted': accepted,
             'bytes': size,
             'load_seconds': loaded_s,
         }
-        write_json(figures, options.json)
+        write_json(metrics, options.json)
 
 
 if __name__ == '__main__':

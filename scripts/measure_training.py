@@ -2,9 +2,10 @@
 
     scripts/measure_training.py --config config/train.yaml --set threads=2
 
-The plain loop is what one writes first: decode, augment, network, loss, backward for a whole batch,
-and decode, network without gradient for mining; no reading ahead, no onnxruntime. Both sides see
-the same images, mined tuples and weights, in turns in one process, best of three.
+The plain loop decodes, augments, and runs network, loss and backward for a whole batch. For mining
+it decodes and runs the network without gradient. It neither reads ahead nor uses onnxruntime. Both
+loops get the same images, mined tuples and weights. They run in turns in one process; the best of
+three runs counts.
 """
 
 from __future__ import annotations
@@ -111,13 +112,13 @@ def main() -> None:
     table = Table(title=f'{config.name}, {torch.get_num_threads()} threads, {processes}')
     for column in ('images/s', 'plain PyTorch', 'netvlad train', 'ratio'):
         table.add_column(column, justify='left' if column == 'images/s' else 'right')
-    figures = {}
+    metrics = {}
     for name, count, theirs, mine in (
         ('training', trained, plain, ours),
         ('mining', len(images), plain_mining, ours_mining),
     ):
         before, after = fastest(theirs, mine)
-        figures[name] = {
+        metrics[name] = {
             'plain_per_s': count / before,
             'ours_per_s': count / after,
             'ratio': before / after,
@@ -127,11 +128,11 @@ def main() -> None:
         )
     Console().print(table)
     if options.json:
-        write_json(figures, options.json)
+        write_json(metrics, options.json)
 
 
 def fastest(*works: Callable[[], None]) -> list[float]:
-    """Shortest time of each [s], taken in turns so that a busy moment hits all."""
+    """Shortest time of each [s]; they run in turns, so that other load affects all of them."""
     times = [[0.0] * RUNS for _ in works]
     for run in range(RUNS):
         for index, work in enumerate(works):

@@ -1,4 +1,4 @@
-"""Real drives that descriptors are judged on: who should find whom; imported by other scripts.
+"""Real drives that descriptors are evaluated on, with their ground truth; imported by scripts.
 
     corridor_loop      lap 2 of a robot in a corridor, searched in lap 1
     redkitchen         second half of a handheld video, searched in the first (0.5 m, 30 degrees)
@@ -27,15 +27,18 @@ from netvlad_ros.offline.report.report_folder import write_json
 DATA = Path('../shared/data')  # from the root of the checkout
 NAMES = ('corridor_loop', 'redkitchen', 'michigan_12months')
 FIVE_WAY = 'michigan_12months has five images to choose from: recall@5 is 1 there, whoever chooses.'
-WIDE = 240  # columns that a table may take where its reader is a file
+WIDE = 240  # columns of a table that is written to a file
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How each of Q queries went.
+    """The result of each of Q queries.
 
-    ahead: (Q,) int64, irrelevant images at least as similar as the best relevant one: 0 is right.
-    margin: (Q,) float64, similarity of the best relevant image minus that of the best irrelevant.
+    Attributes:
+        ahead: (Q,) int64, number of irrelevant images at least as similar as the best relevant one;
+            0 is right.
+        margin: (Q,) float64, similarity of the best relevant image minus that of the best
+            irrelevant one.
     """
 
     ahead: NDArray[np.int64]
@@ -54,8 +57,12 @@ class Verdict:
 class PlaceSet:
     """Queries and the images that they are searched in.
 
-    name: of the folder. queries, database: paths, Q and D of them; every query has an answer.
-    relevant: (Q, D) bool. asked: how many queries there were, those without an answer included.
+    Attributes:
+        name: of the folder.
+        queries: Q paths; every query has an answer.
+        database: D paths.
+        relevant: (Q, D) bool.
+        asked: number of queries, those without an answer included.
     """
 
     name: str
@@ -74,7 +81,7 @@ class PlaceSet:
         queries = tuple(benchmark.queries[i] for i in kept)
         return cls(benchmark.name, queries, benchmark.database, relevant, len(benchmark.queries))
 
-    def judge(self, queries: NDArray[np.float32], database: NDArray[np.float32]) -> Verdict:
+    def compare(self, queries: NDArray[np.float32], database: NDArray[np.float32]) -> Verdict:
         """Compare unit rows (Q, dim) with unit rows (D, dim)."""
         similarity = queries.astype(np.float64) @ database.astype(np.float64).T
         best = np.where(self.relevant, similarity, -np.inf).max(axis=1)
@@ -84,7 +91,11 @@ class PlaceSet:
 
 
 def load_place_sets(data: Path) -> list[PlaceSet]:
-    """Read the three sets, no pixels yet. Raises NetvladError if one of them is not there."""
+    """Read the three sets, without pixels.
+
+    Raises:
+        NetvladError: one of them does not exist.
+    """
     missing = [name for name in NAMES if not (data / name).is_dir()]
     if missing:
         raise NetvladError(
@@ -99,13 +110,13 @@ def images_of(sets: Sequence[PlaceSet]) -> list[Path]:
     return [path for place_set in sets for path in place_set.queries + place_set.database]
 
 
-def judge_all(sets: Sequence[PlaceSet], descriptors: NDArray[np.float32]) -> list[Verdict]:
-    """Judge unit rows (N, dim), in the order of images_of, set by set."""
+def compare_all(sets: Sequence[PlaceSet], descriptors: NDArray[np.float32]) -> list[Verdict]:
+    """Compare unit rows (N, dim), in the order of images_of, for each set."""
     verdicts, start = [], 0
     for place_set in sets:
         middle = start + len(place_set.queries)
         end = middle + len(place_set.database)
-        verdicts.append(place_set.judge(descriptors[start:middle], descriptors[middle:end]))
+        verdicts.append(place_set.compare(descriptors[start:middle], descriptors[middle:end]))
         start = end
     return verdicts
 
@@ -118,9 +129,14 @@ def print_table(
     markdown: bool,
     json_file: Path | None,
 ) -> None:
-    """Print rows under columns on stdout, the first column to the left, the others to the right.
+    """Print a table on stdout; the first column is aligned left, the others right.
 
-    json_file gets the same cells.
+    Args:
+        title: above the table; not printed as Markdown.
+        columns: their heads.
+        rows: cells.
+        markdown: whether to print Markdown.
+        json_file: gets the same cells; None = no file.
     """
     table = Table(
         title=None if markdown else title,

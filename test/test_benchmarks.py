@@ -183,12 +183,12 @@ def test_an_array_of_objects_that_does_not_add_up_is_refused(tmp_path):
         'row 0 is not a query': rows([(0, [2**40])]),
         'rows of a query': np.array([[0, 1, 2]], dtype=object),
     }
-    for told, content in broken.items():
+    for message, content in broken.items():
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:
             np.save(path, content, allow_pickle=True)
-        with pytest.raises(NetvladError, match=rf'{told}.*ground_truth\.csv'):
+        with pytest.raises(NetvladError, match=rf'{message}.*ground_truth\.csv'):
             BENCHMARKS['essex3in1'].load(tmp_path)
 
 
@@ -468,7 +468,7 @@ class Backwards:
 
 
 def test_recall_leaves_out_what_was_seen_at_the_time_of_the_query(tmp_path):
-    """Of four places the first and third are junk: 3, then 1, is what a query is told."""
+    """Of four places the first and third are junk."""
     tokyo_tm(tmp_path)
     found, _ = evaluate_method(
         Backwards(), BENCHMARKS['tokyo_tm'].load(tmp_path), 0, lambda *_: None
@@ -524,24 +524,29 @@ def test_the_list_fits_the_terminal(width):
     assert max(map(len, lines)) <= width
     for info in BENCHMARKS.values():
         at = next(i for i, line in enumerate(lines) if line.startswith(f'{info.name}: '))
-        told = ' '.join(' '.join(lines[at : lines.index('', at)]).split())
+        text = ' '.join(' '.join(lines[at : lines.index('', at)]).split())
         for words in (info.title, info.protocol, info.layout, info.obtained):
-            assert ' '.join(words.split()) in told
+            assert ' '.join(words.split()) in text
 
 
 def test_the_command_tells_of_one_in_full():
-    def told(*words):
+    def details(*words):
         return CliRunner().invoke(app, ['benchmarks', *words], env={'COLUMNS': '300'})
 
     for info in BENCHMARKS.values():
-        one = told(info.name)
+        one = details(info.name)
         assert one.exit_code == 0
         for words in (info.title, info.protocol, info.layout, info.obtained):
             assert words in one.output
-    assert 'recall@1 6.39' in told('vp_air').output
-    assert 'no figure' in told('sped').output and 'eval --benchmark sped' in told('sped').output
-    assert json.loads(told('vp_air', '--json').output)['published_recall_at_1'] == 6.39
-    assert told('spd').exit_code != 0 and "'spd' is no benchmark; known are" in told('spd').output
+    assert 'recall@1 6.39' in details('vp_air').output
+    assert (
+        'no figure' in details('sped').output and 'eval --benchmark sped' in details('sped').output
+    )
+    assert json.loads(details('vp_air', '--json').output)['published_recall_at_1'] == 6.39
+    assert (
+        message('spd').exit_code != 0
+        and "'spd' is no benchmark; known are" in message('spd').output
+    )
 
 
 @pytest.mark.parametrize('name', MINIATURES)
@@ -553,5 +558,7 @@ def test_whatever_is_refused_says_what_is_expected_and_who_has_it(name, tmp_path
     broken.write_bytes(b'\0\1 broken')
     with pytest.raises(NetvladError) as caught:
         info.load(tmp_path)
-    told = str(caught.value)
-    assert str(broken) in told and told.count(info.layout) == told.count(info.obtained) == 1
+    message = str(caught.value)
+    assert (
+        str(broken) in message and message.count(info.layout) == message.count(info.obtained) == 1
+    )

@@ -107,9 +107,9 @@ def test_oxford_that_is_incomplete_is_told(oxford, tmp_path_factory):
     with pytest.raises(NetvladError, match=f'{OXFORD[3]} is marked both right and junk'):
         load(oxford)
     write_lists(lists, 'all_souls_2', 'oxc1_x', OXFORD[3:4], [], [])
-    for text, told in (('x 1 2 3', 'four numbers'), ('x 1 2 nan 4', 'encloses nothing')):
+    for text, message in (('x 1 2 3', 'four numbers'), ('x 1 2 nan 4', 'encloses nothing')):
         (lists / 'all_souls_2_query.txt').write_text(text)
-        with pytest.raises(NetvladError, match=told):
+        with pytest.raises(NetvladError, match=message):
             load(oxford)
     other = tmp_path_factory.mktemp('other')
     write_images(other / 'jpg', ['a'])
@@ -190,7 +190,7 @@ def test_revisited_with_holes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('change', 'told'),
+    ('change', 'message'),
     [
         (lambda t: t.pop('imlist'), 'must hold imlist, qimlist, gnd'),
         (lambda t: t['gnd'].pop(), '1 entries of gnd for 2 queries'),
@@ -205,12 +205,12 @@ def test_revisited_with_holes(tmp_path):
         (lambda t: t.update(imlist=[*IMLIST, IMLIST[0]]), 'lists an image twice'),
     ],
 )
-def test_revisited_ground_truth_that_is_wrong_is_told(tmp_path, change, told):
+def test_revisited_ground_truth_that_is_wrong_is_told(tmp_path, change, message):
     write_images(tmp_path / 'jpg', IMLIST + QIMLIST)
     truth = json.loads(json.dumps({'imlist': IMLIST, 'qimlist': QIMLIST, 'gnd': GND}))
     change(truth)
     (tmp_path / 'gnd_rparis6k.json').write_text(json.dumps(truth))
-    with pytest.raises(NetvladError, match=told):
+    with pytest.raises(NetvladError, match=message):
         RETRIEVAL['rparis6k'].load(tmp_path)
     with pytest.raises(NetvladError, match=r'lacks gnd_roxford5k\.pkl'):
         RETRIEVAL['roxford5k'].load(tmp_path)

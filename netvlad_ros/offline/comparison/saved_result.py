@@ -1,11 +1,11 @@
-"""The folder of one method on one benchmark: whole or not there, and found again."""
+"""The folder with the result of one method on one benchmark: saved whole, and found again."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.comparison.run_settings import Settings
 from netvlad_ros.offline.evaluation.benchmark_ranking import Metrics
@@ -28,10 +29,18 @@ class SavingError(NetvladError):
 
 
 def find_finished(folder: Path, settings: Settings) -> tuple[Metrics | None, str]:
-    """The metrics that a folder holds, if they are of these settings and nobody changed them.
+    """Find the metrics that a folder holds.
 
-    Else None, and why in words; '' where there is no folder. Raises NetvladError if something else
-    is in its place.
+    Args:
+        folder: of the result.
+        settings: what the result depends on.
+
+    Returns:
+        The metrics, if they are of these settings and no file was changed; else None, and why in
+        words, '' if there is no folder.
+
+    Raises:
+        NetvladError: something else is in place of the folder.
     """
     if not folder.is_symlink() and not folder.exists():
         return None, ''
@@ -61,32 +70,34 @@ def save_finished(
 ) -> None:
     """Write what `netvlad eval --out` writes, the ranking (ranking.npz) and the mark, in one go.
 
-    A result that is there already is replaced. Raises SavingError if it cannot be written.
+    Args:
+        folder: of the result; a result that is there already is replaced.
+        root: folder of the benchmark.
+        benchmark: the images and what is right.
+        ranking: of the method.
+        metrics: of the ranking.
+        settings: what the result depends on.
+
+    Raises:
+        SavingError: the folder cannot be written; what was there before stays.
     """
-    temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
-    replaced = folder.with_name(f'.{folder.name}.{os.getpid()}.old')
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise SavingError(f'{folder} cannot be written: {os.strerror(errno.ENOTDIR)}')
+    staged = folder
     try:
-        temporary.mkdir(parents=True)
-        run = benchmark_run(benchmark, root, ranking, metrics, settings)
-        write_ranked_report(run, temporary)
-        np.savez_compressed(
-            temporary / 'ranking.npz',
-            indices=ranking.indices,
-            scores=ranking.scores,
-            database=np.array([str(image) for image in benchmark.database]),
-            queries=np.array([str(image) for image in benchmark.queries]),
-        )
-        _write_mark(temporary, metrics, settings)
-        if folder.exists():
-            folder.rename(replaced)
-        temporary.rename(folder)
-    except OSError as error:
-        raise SavingError(f'{folder} cannot be written: {error.strerror}') from error
+        with atomic_directory(folder, overwrite=True) as staged:
+            write_ranked_report(benchmark_run(benchmark, root, ranking, metrics, settings), staged)
+            np.savez_compressed(
+                staged / 'ranking.npz',
+                indices=ranking.indices,
+                scores=ranking.scores,
+                database=np.array([str(image) for image in benchmark.database]),
+                queries=np.array([str(image) for image in benchmark.queries]),
+            )
+            _write_mark(staged, metrics, settings)
     except NetvladError as error:
-        raise SavingError(str(error).replace(str(temporary), str(folder))) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+        sentence = str(error).replace(str(staged), str(folder))
+        raise SavingError(sentence.replace(str(folder.absolute()), str(folder))) from error
 
 
 def _write_mark(folder: Path, metrics: Metrics, settings: Settings) -> None:

@@ -28,7 +28,6 @@ from netvlad_ros.offline.metrics.accuracy import (
     pose_errors,
     recall_at_n,
 )
-from netvlad_ros.offline.metrics.bootstrap import block_length
 from netvlad_ros.offline.metrics.intervals import (
     Intervals,
     acceptance_columns,
@@ -179,17 +178,17 @@ def score_answers(
     }
     return DriveMetrics(
         recall=recall,
+        intervals=intervals(columns, drive.stamps_ns),
         acceptance=Acceptance.of(accepted, right),
-        verdicts=VerdictCounts.of(answers),
-        intervals=intervals(columns, block_length(drive.stamps_ns)),
+        first_fix=first_fix(accepted, right, drive.stamps_ns),
         answerable_places=int(answerable.sum()),
         curve=precision_recall(probability, shows_place, int(answerable.sum())),
         reliability=reliability(probability, shows_place),
-        first_fix=first_fix(accepted, right, drive.stamps_ns),
+        nees=nees(estimated, truth[accepted], covariances),
+        verdicts=VerdictCounts.of(answers),
         timings_ms=mean_timings_ms(answers),
         errors_m=errors_m,
         errors_deg=errors_deg,
-        nees=nees(estimated, truth[accepted], covariances),
         wrong=wrong,
         right_places=right_places,
         shows_place=shows_place,

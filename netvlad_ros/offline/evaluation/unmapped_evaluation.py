@@ -23,7 +23,6 @@ from netvlad_ros.offline.evaluation.run_identity import RunIdentity
 from netvlad_ros.offline.evaluation.verdict_counts import VerdictCounts, mean_timings_ms
 from netvlad_ros.offline.mapping.shared_recording import shared_recording
 from netvlad_ros.offline.metrics.acceptance import Acceptance
-from netvlad_ros.offline.metrics.bootstrap import block_length
 from netvlad_ros.offline.metrics.intervals import Intervals, intervals
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
@@ -57,9 +56,7 @@ class UnmappedMetrics:
         images = [image for image, taken in zip(localized.images, accepted, strict=True) if taken]
         return cls(
             acceptance=Acceptance.of(accepted, np.zeros_like(accepted)),
-            intervals=intervals(
-                {'accepted_share': accepted.astype(float)}, block_length(localized.stamps_ns)
-            ),
+            intervals=intervals({'accepted_share': accepted.astype(float)}, localized.stamps_ns),
             highest_probability=max(answer.probability for answer in answers),
             accepted_images=tuple(images[:NAMED]),
             verdicts=VerdictCounts.of(answers),

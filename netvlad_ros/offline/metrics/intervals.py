@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.geometry import Array
-from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval
+from netvlad_ros.offline.metrics.bootstrap import block_bootstrap_interval, block_length
 
 INTERVALS = 'intervals'
 IMAGES_PER_BLOCK = 'images_per_block'
@@ -82,13 +82,15 @@ def over_accepted(values: ArrayLike, accepted: NDArray[np.bool_]) -> Array:
     return column
 
 
-def intervals(columns: Mapping[str, Array], block: int = 1) -> Intervals:
+def intervals(columns: Mapping[str, Array], stamps_ns: ArrayLike | None = None) -> Intervals:
     """Intervals of 95 % of the means of columns; of medians where a name begins with 'median'.
 
     Args:
-        columns: name -> (n,), one value a query, in order of time if block is above 1.
-        block: successive images that are drawn together; see block_bootstrap_interval.
+        columns: name -> (n,), one value a query, in order of time if stamps are given.
+        stamps_ns: int64 (n,), when the images of a drive were taken [ns]: neighbours are drawn
+            together, see block_length. None = queries are drawn one by one.
     """
+    block = 1 if stamps_ns is None else block_length(stamps_ns)
     found = {
         name: block_bootstrap_interval(
             column, block, 'median' if name.startswith('median') else 'mean'

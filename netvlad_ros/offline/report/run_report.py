@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
@@ -18,6 +18,10 @@ from netvlad_ros.offline.report.page import Page, thumbnail
 from netvlad_ros.offline.report.report_folder import write_json
 from netvlad_ros.offline.report.run_plots import draw_map, draw_recall, draw_similarity
 from netvlad_ros.offline.report.worst_failures import Failure, worst_failures
+
+Table = tuple[Sequence[str], list[list[str]]]  # head, rows
+Picture = tuple[str, str, bytes | None]  # what it is, its name, JPEG
+Triplet = tuple[Picture, Picture, Picture]
 
 
 def write_report(run: EvaluatedRun, folder: Path) -> None:
@@ -53,46 +57,26 @@ def write_report(run: EvaluatedRun, folder: Path) -> None:
 
 def _page(run: EvaluatedRun, folder: Path, pictures: Mapping[str, str]) -> bytes:
     known = environment()
-    page = Page(
-        run.title,
-        f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
-    )
     metrics = RunMetrics.from_json(run.metrics)
-    page.section('Summary')
-    _summary(page, metrics)
-    page.section('Plots')
-    for name, title in pictures.items():
-        page.picture((folder / name).read_bytes(), title)
-    page.section('Worst failures')
-    failures, total = worst_failures(run)
-    page.text(
-        f'{len(failures)} of {total} failures, wrong answers that were accepted first, the surest '
-        'on top; of neighbours that fail together only the worst is shown.'
-        if failures
-        else 'None: every answerable query found its place first, and nothing wrong was accepted.'
-    )
-    rows = sorted(failure.query for failure in failures)  # see EvaluatedRun.read_query
-    pictures_of = {row: _jpeg(run.read_query, row) for row in rows}
-    for number, failure in enumerate(failures, 1):
-        _triplet(page, run, failure, number, pictures_of[failure.query])
-    page.section('All figures')
-    _all_metrics(page, metrics)
-    page.section('Configuration')
-    page.table(('setting', 'value'), flat(run.configuration).items())
-    page.section('Environment')
-    page.table(('what', 'value'), known.items())
-    return page.html()
-
-
-def _summary(page: Page, metrics: RunMetrics) -> None:
-    for sentence in notices(metrics):
-        page.notice(sentence)
+    sentences, drawn = notices(metrics), interval_words(metrics)
     modes = {'': headlines(metrics.single)}
     if metrics.sequence is not None:
         modes = {
             'Every image alone': modes[''],
             'As a sequence: what the robot does': headlines(metrics.sequence),
         }
+    all_metrics, all_modes = _all_metrics(metrics)
+    configuration = flat(run.configuration)
+    failures, total = worst_failures(run)
+    shown = _shown(run, failures)
+
+    page = Page(
+        run.title,
+        f'{len(run.queries)} queries, {len(run.places)} places; written {known["written"]}',
+    )
+    page.section('Summary')
+    for sentence in sentences:
+        page.notice(sentence)
     for title, lines in modes.items():
         if title:
             page.heading(title)
@@ -101,44 +85,68 @@ def _summary(page: Page, metrics: RunMetrics) -> None:
             {line.name: f'95 %: {line.interval}' for line in lines if line.interval},
         )
     if any(line.interval for lines in modes.values() for line in lines):
-        page.quiet(interval_words(metrics))
-
-
-def _all_metrics(page: Page, metrics: RunMetrics) -> None:
-    single, sequence, settings = metrics.tables
-    if sequence is None:
-        page.table(('figure', 'value'), side_by_side([single]))
-    else:
-        page.table(
-            ('figure', 'every image alone', 'as a sequence'), side_by_side([single, sequence])
-        )
-    if settings:
-        page.heading('Verification and belief, on and off')
-        page.table(('figure', *settings), side_by_side([*settings.values()]))
-
-
-def _triplet(
-    page: Page, run: EvaluatedRun, failure: Failure, number: int, query_jpeg: bytes | None
-) -> None:
-    query = run.queries[failure.query]
-    right = failure.right
-    page.triplet(
-        f'{number}. {query.image}',
-        failure.words,
-        (
-            ('query', query.image, query_jpeg),
-            ('retrieved', run.places[failure.retrieved], _jpeg(run.read_place, failure.retrieved)),
-            (
-                'right',
-                'no such place' if right is None else run.places[right],
-                None if right is None else _jpeg(run.read_place, right),
-            ),
-        ),
+        page.quiet(drawn)
+    page.section('Plots')
+    for name, title in pictures.items():
+        page.picture((folder / name).read_bytes(), title)
+    page.section('Worst failures')
+    page.text(
+        f'{len(failures)} of {total} failures, wrong answers that were accepted first, the surest '
+        'on top; of neighbours that fail together only the worst is shown.'
+        if failures
+        else 'None: every answerable query found its place first, and nothing wrong was accepted.'
     )
+    for number, (failure, triplet) in enumerate(zip(failures, shown, strict=True), 1):
+        page.triplet(f'{number}. {run.queries[failure.query].image}', failure.words, triplet)
+    page.section('All figures')
+    page.table(*all_metrics)
+    if all_modes is not None:
+        page.heading('Verification and belief, on and off')
+        page.table(*all_modes)
+    page.section('Configuration')
+    page.table(('setting', 'value'), configuration.items())
+    page.section('Environment')
+    page.table(('what', 'value'), known.items())
+    return page.html()
+
+
+def _all_metrics(metrics: RunMetrics) -> tuple[Table, Table | None]:
+    """Head and rows of all metrics, and of the compared modes if there are any."""
+    single, sequence, settings = metrics.tables
+    modes = None if not settings else (('figure', *settings), side_by_side([*settings.values()]))
+    if sequence is None:
+        return (('figure', 'value'), side_by_side([single])), modes
+    head = ('figure', 'every image alone', 'as a sequence')
+    return (head, side_by_side([single, sequence])), modes
+
+
+def _shown(run: EvaluatedRun, failures: Sequence[Failure]) -> list[Triplet]:
+    """Query, retrieved place and right place of each failure."""
+    rows = sorted(failure.query for failure in failures)  # see EvaluatedRun.read_query
+    queries = {row: _jpeg(run.read_query, row) for row in rows}
+    triplets = []
+    for failure in failures:
+        right = failure.right
+        triplets.append(
+            (
+                ('query', run.queries[failure.query].image, queries[failure.query]),
+                (
+                    'retrieved',
+                    run.places[failure.retrieved],
+                    _jpeg(run.read_place, failure.retrieved),
+                ),
+                (
+                    'right',
+                    'no such place' if right is None else run.places[right],
+                    None if right is None else _jpeg(run.read_place, right),
+                ),
+            )
+        )
+    return triplets
 
 
 def _jpeg(read: Read, index: int) -> bytes | None:
-    """A picture that has gone since it was judged is a gap in the page, not its end."""
+    """JPEG of an image; None if it was removed since the evaluation."""
     try:
         rgb = read(index)
     except NetvladError:

@@ -53,7 +53,7 @@ def metrics(benchmark, method, found, retrieval=()):
 
 
 @pytest.fixture
-def standings():
+def leaderboard():
     half, most, all_ = np.arange(40) % 2, np.arange(40) < 22, np.ones(40)
     return Leaderboard(
         ['one', 'two'],
@@ -68,8 +68,8 @@ def standings():
     )
 
 
-def test_several_benchmarks_share_a_table_that_marks_who_beats_ours(standings):
-    titles, heads, ours, hog, bow = table(standings)
+def test_several_benchmarks_share_a_table_that_marks_who_beats_ours(leaderboard):
+    titles, heads, ours, hog, bow = table(leaderboard)
     assert re.split(r'\s{2,}', titles.strip()) == ['one', 'two', 'mean']
     assert heads.split()[:6] == ['method', 'R@1', '95', '%', 'R@1', '95']
     assert 'mAP easy  mAP medium  mAP hard' in heads
@@ -77,18 +77,18 @@ def test_several_benchmarks_share_a_table_that_marks_who_beats_ours(standings):
     assert hog.split()[:3] == ['hog', '55.0*', '45-65']
     assert bow.split()[:4] == ['bow', '100.0**', '90-100', 'failed']
     assert ' 75.0 ' in ours and ' 52.5 ' in hog  # means
-    assert standings.mean_recall('bow') is None
-    said = standings.sentences()
+    assert leaderboard.mean_recall('bow') is None
+    said = leaderboard.sentences()
     assert said[0].startswith('hog beats netvlad at R@1 on one by 5.0 [')
     assert said[0].endswith('which may be chance') and not said[1].endswith('chance')
     assert said[2] == 'no method beats netvlad at R@1 on two'
-    assert [entry['method'] for entry in standings.as_json()] == ['hog', 'bow']
-    assert '**' in legend(standings) and '*' not in legend(Leaderboard(['one'], ['hog'], []))
+    assert [entry['method'] for entry in leaderboard.as_json()] == ['hog', 'bow']
+    assert '**' in legend(leaderboard) and '*' not in legend(Leaderboard(['one'], ['hog'], []))
 
 
 @pytest.mark.parametrize('width', [40, 80, 100, 200])
-def test_a_narrow_terminal_gets_the_table_in_parts(standings, width):
-    lines = table(standings, width)
+def test_a_narrow_terminal_gets_the_table_in_parts(leaderboard, width):
+    lines = table(leaderboard, width)
     assert max(map(len, lines)) <= max(width, 60)  # one benchmark is never torn apart
     text = '\n'.join(lines)
     for word in ('R@1', 'mAP hard', 'ms/image', 'bytes/place', 'bow et al.'):
@@ -96,8 +96,8 @@ def test_a_narrow_terminal_gets_the_table_in_parts(standings, width):
     assert text.count('hog ') == 1 + text.count('\n\n') + 1  # in each part, and its paper
 
 
-def test_the_picture_has_a_line_for_each_method(standings, tmp_path):
-    draw_comparison(standings, tmp_path / 'few.png')
+def test_the_picture_has_a_line_for_each_method(leaderboard, tmp_path):
+    draw_comparison(leaderboard, tmp_path / 'few.png')
     many = [metrics('one', f'method {i}', np.arange(4) < 2) for i in range(30)]
     draw_comparison(
         Leaderboard(['one'], [each['method'] for each in many], many), tmp_path / 'many.png'

@@ -1,4 +1,4 @@
-"""`netvlad benchmarks`: which public benchmarks can be judged, and what they should look like."""
+"""`netvlad benchmarks`: the public benchmarks, and the folders that they are read from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def benchmarks(
     ] = None,
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON, not text.')] = False,
 ) -> None:
-    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published metrics.
+    """List the benchmarks: protocol, expected folder, who has it, NetVLAD's published figures.
 
     A figure far from the published one says that something is wrong: the images, or the protocol.
     """
@@ -30,7 +30,7 @@ def benchmarks(
         benchmark_info(name)
     if as_json:
         words = [_as_json(info) for info in BENCHMARKS.values() if name in (None, info.name)]
-        # One that was asked for is an object, not a list of one.
+        # A benchmark that was asked for by name is an object, not a list of one.
         typer.echo(json.dumps(words if name is None else words[0], indent=2, ensure_ascii=False))
     elif name is None:
         _print_all(BENCHMARKS.values())
@@ -80,7 +80,7 @@ def _words(info: BenchmarkInfo) -> dict[str, str]:
 
 
 def _print_lines(words: Mapping[str, str], indent: str) -> None:
-    """A line each, as wide as the terminal; what goes on below begins where its text does."""
+    """One line each, as wide as the terminal; continuation lines are indented to the text."""
     width = max(shutil.get_terminal_size().columns, 40)
     column = max(map(len, words)) + 2
     for name, text in words.items():

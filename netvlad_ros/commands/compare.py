@@ -59,7 +59,7 @@ def compare(
     memory is the peak of that process, libraries included. Times are wall-clock, reading files
     left out; what methods share is extracted once, and its time counts for each of them. A method
     that fails says why, and the others go on. seqslam takes the order in which a benchmark lists
-    its images for that of time: where it is another, its metrics say nothing.
+    its images for that of time: where it is another, its figures say nothing.
     """
     import tempfile
 
@@ -67,7 +67,7 @@ def compare(
     from netvlad_ros.offline.comparison.comparison_run import (
         ComparisonRun,
         method_label,
-        open_subjects,
+        open_benchmark_folders,
     )
     from netvlad_ros.offline.comparison.leaderboard import Leaderboard
     from netvlad_ros.offline.methods.extraction_cache import ExtractionCache
@@ -76,18 +76,18 @@ def compare(
 
     names = chosen_methods(methods)
     check_out_folder(out)
-    subjects = open_subjects(benchmarks)
-    for subject in subjects:
-        report_missing(subject.benchmark.missing, subject.name)
-    images = _images(training, subjects)
+    benchmark_folders = open_benchmark_folders(benchmarks)
+    for benchmark_folder in benchmark_folders:
+        report_missing(benchmark_folder.benchmark.missing, benchmark_folder.name)
+    images = _images(training, benchmark_folders)
     results: list[dict[str, Any]] = []
     try:
-        for subject in subjects:
+        for benchmark_folder in benchmark_folders:
             with tempfile.TemporaryDirectory(prefix='netvlad_compare_') as folder:
                 cache = ExtractionCache(Path(folder))
                 context = MethodContext(model, seed, threads, images, cache)
                 run = ComparisonRun(names, context, out, _say, progress_bar)
-                results.extend(run.judge(subject))
+                results.extend(run.evaluate(benchmark_folder))
     except KeyboardInterrupt:
         if out is None:
             raise
@@ -96,8 +96,8 @@ def compare(
     worked = {metrics['method'] for metrics in results}
     if not worked:
         raise NetvladError('none of the methods worked')
-    standings = Leaderboard(
-        [subject.name for subject in subjects],
+    leaderboard = Leaderboard(
+        [benchmark_folder.name for benchmark_folder in benchmark_folders],
         [label for label in map(method_label, names) if label in worked],
         results,
     )
@@ -108,11 +108,13 @@ def compare(
             'seed': seed,
             'threads': threads,
         }
-        _write(standings, subjects, settings, out)
-    _print(standings, subjects)
+        _write(leaderboard, benchmark_folders, settings, out)
+    _print(leaderboard, benchmark_folders)
 
 
-def _images(training: Path | None, subjects: list[BenchmarkFolder]) -> tuple[Path, ...] | None:
+def _images(
+    training: Path | None, benchmark_folders: list[BenchmarkFolder]
+) -> tuple[Path, ...] | None:
     """Images to learn from; None = those of each database. Raises NetvladError as fit_images."""
     from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.offline.benchmarks.benchmark import fit_images
@@ -123,13 +125,16 @@ def _images(training: Path | None, subjects: list[BenchmarkFolder]) -> tuple[Pat
     images = tuple(training / name for name in image_names(training))
     if not images:
         raise NetvladError(f'--training: {training} holds no image')
-    for subject in subjects:
-        fit_images(images, subject.benchmark)
+    for benchmark_folder in benchmark_folders:
+        fit_images(images, benchmark_folder.benchmark)
     return images
 
 
 def _write(
-    standings: Leaderboard, subjects: list[BenchmarkFolder], settings: dict[str, Any], out: Path
+    leaderboard: Leaderboard,
+    benchmark_folders: list[BenchmarkFolder],
+    settings: dict[str, Any],
+    out: Path,
 ) -> None:
     from netvlad_ros.core.files import write_whole
     from netvlad_ros.offline.comparison.comparison_page import comparison_page
@@ -140,44 +145,45 @@ def _write(
     metrics = {
         **settings,
         'benchmarks': {
-            subject.name: {
-                'folder': str(subject.root),
-                'protocol': subject.benchmark.protocol,
-                'database': len(subject.benchmark.database),
-                'queries': len(subject.benchmark.queries),
-                'answerable': subject.answerable,
-                'missing': list(subject.benchmark.missing),
+            benchmark_folder.name: {
+                'folder': str(benchmark_folder.root),
+                'protocol': benchmark_folder.benchmark.protocol,
+                'database': len(benchmark_folder.benchmark.database),
+                'queries': len(benchmark_folder.benchmark.queries),
+                'answerable': benchmark_folder.answerable,
+                'missing': list(benchmark_folder.benchmark.missing),
             }
-            for subject in subjects
+            for benchmark_folder in benchmark_folders
         },
-        'methods': standings.results,
-        'mean_recall_at_1': {name: standings.mean_recall(name) for name in standings.methods},
-        'beats_ours': standings.as_json(),
+        'methods': leaderboard.results,
+        'mean_recall_at_1': {name: leaderboard.mean_recall(name) for name in leaderboard.methods},
+        'beats_ours': leaderboard.as_json(),
         'environment': environment(),
     }
     with report_folder(out) as staged:
         write_json(metrics, staged / 'metrics.json')
-        draw_comparison(standings, staged / PICTURE)
-        page = comparison_page(standings, subjects, settings, staged / PICTURE)
+        draw_comparison(leaderboard, staged / PICTURE)
+        page = comparison_page(leaderboard, benchmark_folders, settings, staged / PICTURE)
         write_whole(staged / 'report.html', page)
         (staged / PICTURE).replace(out / PICTURE)
 
 
-def _print(standings: Leaderboard, subjects: list[BenchmarkFolder]) -> None:
+def _print(leaderboard: Leaderboard, benchmark_folders: list[BenchmarkFolder]) -> None:
     from netvlad_ros.offline.comparison.comparison_table import legend, table
 
-    for subject in subjects:
-        typer.echo(one_line(f'{subject.name}: {subject.benchmark.protocol}'))
+    for benchmark_folder in benchmark_folders:
+        benchmark = benchmark_folder.benchmark
+        typer.echo(one_line(f'{benchmark_folder.name}: {benchmark.protocol}'))
         typer.echo(
-            f'{len(subject.benchmark.database)} places, {len(subject.benchmark.queries)} queries, '
-            f'{subject.answerable} of them answerable'
+            f'{len(benchmark.database)} places, {len(benchmark.queries)} queries, '
+            f'{benchmark_folder.answerable} of them answerable'
         )
     # A file or a pipe takes lines of any length; a terminal gets what it can show.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in table(standings, width):
+    for line in table(leaderboard, width):
         typer.echo(one_line(line))
-    typer.echo(legend(standings))
-    for sentence in standings.sentences():
+    typer.echo(legend(leaderboard))
+    for sentence in leaderboard.sentences():
         typer.echo(one_line(sentence))
 
 

@@ -33,7 +33,7 @@ def check_json_file(json_file: Path | None) -> None:
 
 
 def report(result: dict[str, Any], json_file: Path | None) -> None:
-    """Print the metrics as lines, and write them as JSON; to stdout, and alone, if it is '-'."""
+    """Print the metrics as lines and write them as JSON; '-' = print only JSON."""
     if json_file is not None and str(json_file) == '-':
         typer.echo(json_text(result))
         return
@@ -52,7 +52,7 @@ def report(result: dict[str, Any], json_file: Path | None) -> None:
 def _print(result: dict[str, Any], indent: str) -> None:
     for name, value in result.items():
         if isinstance(value, list) or value == {}:
-            continue  # diagrams and names: for files and pictures
+            continue  # diagrams and names are for files and pictures
         if isinstance(value, dict):
             if any(isinstance(inner, dict) for inner in value.values()):
                 typer.echo(f'{indent}{name}:')
@@ -72,14 +72,14 @@ def _number(value: Any) -> str:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """Show progress on stderr, where there is a terminal; stdout belongs to the result."""
+    """Show progress on stderr if it is a terminal; stdout is for the result."""
     with progress_bars(title) as (progress,):
         yield progress
 
 
 @contextmanager
 def progress_bars(*titles: str) -> Iterator[list[Progress]]:
-    """Show the progress of several stages, each of them from when it begins."""
+    """Show the progress of several stages, each from its start."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -110,7 +110,7 @@ def progress_bars(*titles: str) -> Iterator[list[Progress]]:
 
 
 def check_out_folder(out: Path | None) -> None:
-    """Raise NetvladError, before hours are spent, unless files can be written into a folder."""
+    """Raise NetvladError, before any work is done, unless files can be written into a folder."""
     from netvlad_ros.core.errors import NetvladError
 
     if out is None:
@@ -139,7 +139,7 @@ def report_skips(drive: Drive, skipped: Sequence[Skip]) -> None:
 
 
 def print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts as JSON, or as lines that leave out what is not there."""
+    """Print facts as JSON, or as lines without missing values."""
     if as_json:
         typer.echo(json.dumps(facts, indent=2, allow_nan=False))
         return

@@ -1,4 +1,4 @@
-"""The page of a comparison: its table, what it says of ours, and pictures."""
+"""The page of a comparison: table, sentences and picture."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from netvlad_ros.offline.report.page import Page
 
 
 def comparison_page(
-    standings: Leaderboard,
-    subjects: Sequence[BenchmarkFolder],
+    leaderboard: Leaderboard,
+    benchmark_folders: Sequence[BenchmarkFolder],
     settings: Mapping[str, Any],
     picture: Path,
 ) -> bytes:
-    """One HTML file that opens offline. picture: of draw_comparison."""
+    """Write one HTML file that opens offline; `picture` is that of draw_comparison."""
     known = environment()
-    methods, benchmarks = len(standings.methods), len(subjects)
+    methods, benchmarks = len(leaderboard.methods), len(benchmark_folders)
     page = Page(
         f'{methods} methods on {benchmarks} benchmark{"s" if benchmarks > 1 else ""}',
-        ', '.join(standings.benchmarks) + f'; written {known["written"]}',
+        ', '.join(leaderboard.benchmarks) + f'; written {known["written"]}',
     )
     page.section('Comparison')
-    names, *columns = groups(standings)
+    names, *columns = groups(leaderboard)
     costs = [group for group in columns if group.heads[0] in COST_DIGITS]
     _table(page, [names, *(_with_interval(group) for group in columns if group not in costs)])
-    page.text(f'{legend(standings)}.')
-    for sentence in standings.sentences():
+    page.text(f'{legend(leaderboard)}.')
+    for sentence in leaderboard.sentences():
         page.text(f'{sentence}.')
     page.heading('What it costs')
     page.text(f'Each method in a process of its own; {COSTS}.')
@@ -51,14 +51,14 @@ def comparison_page(
         ('benchmark', 'right is', 'places', 'queries', 'answerable', 'images missing'),
         [
             (
-                subject.name,
-                subject.benchmark.protocol,
-                str(len(subject.benchmark.database)),
-                str(len(subject.benchmark.queries)),
-                str(subject.answerable),
-                str(len(subject.benchmark.missing)),
+                benchmark_folder.name,
+                benchmark_folder.benchmark.protocol,
+                str(len(benchmark_folder.benchmark.database)),
+                str(len(benchmark_folder.benchmark.queries)),
+                str(benchmark_folder.answerable),
+                str(len(benchmark_folder.benchmark.missing)),
             )
-            for subject in subjects
+            for benchmark_folder in benchmark_folders
         ],
     )
     page.text(
@@ -79,7 +79,7 @@ def _table(page: Page, columns: Sequence[Group]) -> None:
 
 
 def _with_interval(group: Group) -> Group:
-    """R@1 and its interval as one column, which is half as wide as two."""
+    """R@1 and its interval in one column, half as wide as two."""
     if '95 %' not in group.heads:
         return group
     rows = [

@@ -1,4 +1,4 @@
-"""Recall of methods, and what it costs, in one picture."""
+"""Picture of a comparison: recall and cost of the methods."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ PANEL_INCHES, ROW_INCHES = 2.1, 0.27
 LEAST_ROWS = 8  # below it, the panels would be lower than their titles are wide
 
 
-def draw_comparison(standings: Leaderboard, path: Path) -> None:
-    """A line for each method, best on top, through panels of recall@1 and of what it costs.
+def draw_comparison(leaderboard: Leaderboard, path: Path) -> None:
+    """Draw a line for each method, best on top, through panels of recall@1 and of costs.
 
-    Lines instead of labelled points, so that methods which tie stay legible. Raises NetvladError
-    if the file cannot be written.
+    Lines keep methods of equal recall legible; labelled points would not.
+
+    Raises:
+        NetvladError: the file cannot be written.
     """
-    methods = sorted(standings.methods, key=lambda name: standings.mean_recall(name) or 0)
-    panels = len(standings.benchmarks) + len(COSTS)
+    methods = sorted(leaderboard.methods, key=lambda name: leaderboard.mean_recall(name) or 0)
+    panels = len(leaderboard.benchmarks) + len(COSTS)
     figure = Figure(
         figsize=(2 + PANEL_INCHES * panels, 1.6 + ROW_INCHES * max(len(methods), LEAST_ROWS)),
         layout='constrained',
@@ -36,10 +38,10 @@ def draw_comparison(standings: Leaderboard, path: Path) -> None:
         '**: beyond chance)'
     )
     axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-    for panel, benchmark in zip(axes, standings.benchmarks, strict=False):
-        _recalls(panel, standings, methods, benchmark)
-    for panel, cost in zip(axes[len(standings.benchmarks) :], COSTS, strict=True):
-        _costs(panel, standings, methods, cost)
+    for panel, benchmark in zip(axes, leaderboard.benchmarks, strict=False):
+        _recalls(panel, leaderboard, methods, benchmark)
+    for panel, cost in zip(axes[len(leaderboard.benchmarks) :], COSTS, strict=True):
+        _costs(panel, leaderboard, methods, cost)
     axes[0].set_yticks(range(len(methods)), [safe(name) for name in methods])
     axes[0].set_ylim(-0.7, len(methods) - 0.3)
     for tick, name in zip(axes[0].get_yticklabels(), methods, strict=True):
@@ -47,9 +49,9 @@ def draw_comparison(standings: Leaderboard, path: Path) -> None:
     write_figure(figure, path)
 
 
-def _recalls(axes: Axes, standings: Leaderboard, methods: Sequence[str], benchmark: str) -> None:
+def _recalls(axes: Axes, leaderboard: Leaderboard, methods: Sequence[str], benchmark: str) -> None:
     for row, name in enumerate(methods):
-        metrics = standings.of(benchmark, name)
+        metrics = leaderboard.of(benchmark, name)
         share = recall_at_1(metrics)
         if metrics is None or share is None:
             _words(axes, row, name, '–')
@@ -58,14 +60,14 @@ def _recalls(axes: Axes, standings: Leaderboard, methods: Sequence[str], benchma
             ends = [100 * end for end in metrics['recall_at_1_interval']]
             axes.plot(ends, [row, row], color=_colour(name), alpha=0.5)
         axes.plot(100 * share, row, 'o', color=_colour(name), markersize=5)
-        _words(axes, row, name, f'{100 * share:.1f}{standings.mark(benchmark, name)}')
+        _words(axes, row, name, f'{100 * share:.1f}{leaderboard.mark(benchmark, name)}')
     axes.set(xlim=(0, 103), title=safe(benchmark), xlabel='recall@1 [%]')
     axes.grid(alpha=0.3)
 
 
-def _costs(axes: Axes, standings: Leaderboard, methods: Sequence[str], cost: str) -> None:
+def _costs(axes: Axes, leaderboard: Leaderboard, methods: Sequence[str], cost: str) -> None:
     for row, name in enumerate(methods):
-        value = standings.costs(name)[cost]
+        value = leaderboard.costs(name)[cost]
         if value is not None:
             axes.plot(value, row, 'o', color=_colour(name), markersize=5)
             _words(axes, row, name, f'{value:.0f}' if value >= 100 else f'{value:.2g}')
@@ -78,7 +80,7 @@ def _costs(axes: Axes, standings: Leaderboard, methods: Sequence[str], cost: str
 
 
 def _words(axes: Axes, row: int, name: str, text: str) -> None:
-    """Write the figure on the right of the panel, where no point is."""
+    """Write the number on the right of the panel, where no point is."""
     axes.annotate(
         text,
         (1, row),

@@ -1,4 +1,4 @@
-"""A comparison as it runs: each method on each benchmark, what is finished taken as it is."""
+"""ComparisonRun: every method on every benchmark; finished results are reused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ Bar = Callable[[str], 'AbstractContextManager[Progress]']
 
 @dataclass(frozen=True)
 class BenchmarkFolder:
-    """A benchmark in a folder, under a name that no other of the comparison has."""
+    """A benchmark in a folder.
+
+    Attributes:
+        name: unique in the comparison.
+        info: what is known of the benchmark.
+        root: the folder.
+        benchmark: the images and what is right.
+    """
 
     name: str
     info: BenchmarkInfo
@@ -42,7 +49,15 @@ class BenchmarkFolder:
 
 @dataclass(frozen=True)
 class ComparisonRun:
-    """methods: names of chosen_methods. out: keeps what is finished. say: sentences for people."""
+    """The methods of a comparison, and how they run.
+
+    Attributes:
+        methods: names of chosen_methods.
+        context: of the methods.
+        out: folder that keeps finished results; None = keep nothing.
+        say: prints a sentence.
+        bar: opens a progress bar with a title.
+    """
 
     methods: Sequence[str]
     context: MethodContext
@@ -50,61 +65,72 @@ class ComparisonRun:
     say: Callable[[str], None]
     bar: Bar
 
-    def judge(self, subject: BenchmarkFolder) -> Iterator[Metrics]:
+    def evaluate(self, benchmark_folder: BenchmarkFolder) -> Iterator[Metrics]:
         """Yield the metrics of every method that works, as soon as it is finished.
 
-        Raises NetvladError if an image is unusable or a result cannot be kept, for that holds for
-        all methods, or the only method fails.
+        Raises:
+            NetvladError: an image is unusable or a result cannot be kept, which holds for all
+                methods; or the only method fails.
         """
         images: Settings = {}
         if self.out is not None:
             with self.bar('checking images') as progress:
-                images = images_of(subject.benchmark, subject.root, self.context.training, progress)
+                images = images_of(
+                    benchmark_folder.benchmark,
+                    benchmark_folder.root,
+                    self.context.training,
+                    progress,
+                )
         for name in self.methods:
             try:
-                yield self._judged(name, subject, images)
+                yield self._evaluated(name, benchmark_folder, images)
             except (ImageError, SavingError):
                 raise
             except NetvladError as error:
                 if len(self.methods) == 1:
                     raise
-                self.say(f'{name} on {subject.name}: {error}')
+                self.say(f'{name} on {benchmark_folder.name}: {error}')
 
-    def _judged(self, name: str, subject: BenchmarkFolder, images: Settings) -> Metrics:
+    def _evaluated(self, name: str, benchmark_folder: BenchmarkFolder, images: Settings) -> Metrics:
         if self.out is None:
-            metrics, _ = self._rank(name, subject)
+            metrics, _ = self._rank(name, benchmark_folder)
             return metrics
         settings = settings_of(name, self.context, images)
-        folder = self.out / subject.name / method_label(name)
+        folder = self.out / benchmark_folder.name / method_label(name)
         found, why = find_finished(folder, settings)
         if found is not None:
-            self.say(f'{name} on {subject.name}: taken from {folder}')
+            self.say(f'{name} on {benchmark_folder.name}: taken from {folder}')
             return found
         if why:
             self.say(f'{folder}: {why}; computed anew')
-        metrics, ranking = self._rank(name, subject)
-        save_finished(folder, subject.root, subject.benchmark, ranking, metrics, settings)
+        metrics, ranking = self._rank(name, benchmark_folder)
+        save_finished(
+            folder, benchmark_folder.root, benchmark_folder.benchmark, ranking, metrics, settings
+        )
         return metrics
 
-    def _rank(self, name: str, subject: BenchmarkFolder) -> tuple[Metrics, Ranking]:
-        with self.bar(f'{subject.name}: {name}') as progress:
-            metrics, ranking = compare_apart(name, subject.benchmark, self.context, progress)
+    def _rank(self, name: str, benchmark_folder: BenchmarkFolder) -> tuple[Metrics, Ranking]:
+        with self.bar(f'{benchmark_folder.name}: {name}') as progress:
+            metrics, ranking = compare_apart(
+                name, benchmark_folder.benchmark, self.context, progress
+            )
         return {
             **metrics,
-            'benchmark': subject.name,
-            'published_recall_at_1': subject.info.published_recall_at_1,
-            'published_map': subject.info.published_map,
-            'database': len(subject.benchmark.database),
-            'missing': list(subject.benchmark.missing),
-            'skipped': len(subject.benchmark.missing),
+            'benchmark': benchmark_folder.name,
+            'published_recall_at_1': benchmark_folder.info.published_recall_at_1,
+            'published_map': benchmark_folder.info.published_map,
+            'database': len(benchmark_folder.benchmark.database),
+            'missing': list(benchmark_folder.benchmark.missing),
+            'skipped': len(benchmark_folder.benchmark.missing),
         }, ranking
 
 
-def open_subjects(words: Sequence[str]) -> list[BenchmarkFolder]:
-    """Benchmarks by pairs of name and folder; those of one name are told apart by their folders.
+def open_benchmark_folders(words: Sequence[str]) -> list[BenchmarkFolder]:
+    """Open benchmarks by pairs of name and folder; the folder distinguishes those of one name.
 
-    Raises NetvladError if the words are no pairs, or a benchmark is unknown, is not there, is named
-    twice or has no image.
+    Raises:
+        NetvladError: the words are no pairs, or a benchmark is unknown, missing, named twice or
+            without images.
     """
     if not words or len(words) % 2:
         raise NetvladError(
@@ -116,16 +142,16 @@ def open_subjects(words: Sequence[str]) -> list[BenchmarkFolder]:
         for name, root in zip(words[::2], words[1::2], strict=True)
     ]
     asked = [info.name for info, _ in pairs]
-    subjects: list[BenchmarkFolder] = []
+    benchmark_folders: list[BenchmarkFolder] = []
     for info, root in pairs:
         often = asked.count(info.name) > 1
         name = f'{info.name}-{root.resolve().name}' if often else info.name
-        if name in [subject.name for subject in subjects]:
+        if name in [benchmark_folder.name for benchmark_folder in benchmark_folders]:
             raise NetvladError(f'{name} is named twice; rename one of the folders, or leave it out')
-        subjects.append(BenchmarkFolder(name, info, root, info.load(root)))
-    return subjects
+        benchmark_folders.append(BenchmarkFolder(name, info, root, info.load(root)))
+    return benchmark_folders
 
 
 def method_label(name: str) -> str:
-    """What the table and folders call a method: a bundle by its file."""
+    """Name of a method in the table and in folders: of a bundle, its file name."""
     return name if name in METHODS else Path(name).name

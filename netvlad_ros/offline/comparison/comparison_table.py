@@ -18,7 +18,14 @@ COST_DIGITS = {'ms/image': 1, 'ms/query': 2, 'fit s': 1, 'bytes/place': 0, 'peak
 
 @dataclass(frozen=True)
 class Group:
-    """Columns that stay side by side, under one title; rows: cells of each method."""
+    """Columns that stay side by side.
+
+    Attributes:
+        title: above all of them.
+        heads: title of each column.
+        rows: cells of each method.
+        left: whether cells are aligned to the left.
+    """
 
     title: str
     heads: Sequence[str]
@@ -40,28 +47,28 @@ class Group:
         return [self.title.ljust(wide), *(line.ljust(wide) for line in lines)]
 
 
-def groups(standings: Leaderboard) -> list[Group]:
-    """What the table shows, from the names on the left to the papers on the right."""
-    several = len(standings.benchmarks) > 1
-    found = [Group('', ['method'], [[name] for name in standings.methods], left=True)]
-    for benchmark in standings.benchmarks:
-        own = [standings.of(benchmark, method) for method in standings.methods]
-        found.append(_recalls(standings, benchmark, own, several))
+def groups(leaderboard: Leaderboard) -> list[Group]:
+    """Columns of the table, from the names on the left to the papers on the right."""
+    several = len(leaderboard.benchmarks) > 1
+    found = [Group('', ['method'], [[name] for name in leaderboard.methods], left=True)]
+    for benchmark in leaderboard.benchmarks:
+        own = [leaderboard.of(benchmark, method) for method in leaderboard.methods]
+        found.append(_recalls(leaderboard, benchmark, own, several))
     if several:
-        means = [standings.mean_recall(method) for method in standings.methods]
+        means = [leaderboard.mean_recall(method) for method in leaderboard.methods]
         found.append(Group('mean', ['R@1'], [[percent(share)] for share in means]))
-    costs = [standings.costs(method) for method in standings.methods]
+    costs = [leaderboard.costs(method) for method in leaderboard.methods]
     for name, digits in COST_DIGITS.items():
         values = (each[name] for each in costs)
         cells = ['-' if value is None else f'{value:.{digits}f}' for value in values]
         found.append(Group('', [name], [[cell] for cell in cells]))
-    papers = [[standings.paper(method)] for method in standings.methods]
+    papers = [[leaderboard.paper(method)] for method in leaderboard.methods]
     return [*found, Group('', ['paper'], papers, left=True)]
 
 
-def table(standings: Leaderboard, width: int | None = None) -> list[str]:
-    """Lines of the table; where they would be wider than width, its groups follow one another."""
-    names, *others = (group.lines() for group in groups(standings))
+def table(leaderboard: Leaderboard, width: int | None = None) -> list[str]:
+    """Lines of the table; groups that exceed the width continue in further parts below."""
+    names, *others = (group.lines() for group in groups(leaderboard))
     blocks = [[names]]
     for lines in others:
         used = sum(len(each[0]) + len(GAP) for each in blocks[-1])
@@ -75,12 +82,12 @@ def table(standings: Leaderboard, width: int | None = None) -> list[str]:
     return text[1:]
 
 
-def legend(standings: Leaderboard) -> str:
+def legend(leaderboard: Leaderboard) -> str:
     """What the metrics and marks of the table mean."""
     parts = [UNITS]
-    if len(standings.benchmarks) > 1:
+    if len(leaderboard.benchmarks) > 1:
         parts.append(COSTS)
-    if OURS in standings.methods:
+    if OURS in leaderboard.methods:
         parts.append(MARKS)
     return '; '.join(parts)
 
@@ -91,14 +98,14 @@ def percent(share: float | None) -> str:
 
 
 def _recalls(
-    standings: Leaderboard, benchmark: str, own: Sequence[Metrics | None], several: bool
+    leaderboard: Leaderboard, benchmark: str, own: Sequence[Metrics | None], several: bool
 ) -> Group:
     parts = list(next((metrics['retrieval'] for metrics in own if metrics is not None), ()))
     ranks = [] if several else [str(rank) for rank in RECALL_AT[1:]]
     heads = ['R@1', '95 %', *(f'R@{rank}' for rank in ranks)]
     heads += ['mAP' if part == 'all' else f'mAP {part}' for part in parts]
     rows = []
-    marks = [standings.mark(benchmark, method) for method in standings.methods]
+    marks = [leaderboard.mark(benchmark, method) for method in leaderboard.methods]
     for metrics, mark in zip(own, marks, strict=True):
         if metrics is None:
             rows.append(['failed', *['-'] * (len(heads) - 1)])

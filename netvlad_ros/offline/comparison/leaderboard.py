@@ -1,4 +1,4 @@
-"""Who finds how much on which benchmark, and at what cost."""
+"""Leaderboard: recall and cost of methods on benchmarks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ OURS = 'netvlad'
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Metrics of compare_method, each with the `benchmark` that it is of.
+    """Metrics of methods on benchmarks.
 
-    benchmarks, methods: names, as they were asked for. A method that failed on a benchmark has no
-    metrics there.
+    Attributes:
+        benchmarks: names, as they were asked for.
+        methods: names, as they were asked for.
+        results: metrics of compare_method, each with its `benchmark`. A method that failed on a
+            benchmark has none.
     """
 
     benchmarks: Sequence[str]
@@ -35,7 +38,7 @@ class Leaderboard:
         return next(each, None)
 
     def ahead(self, benchmark: str, method: str) -> Interval | None:
-        """By how much more of the queries are right at once than by ours; None if none are."""
+        """By how much recall@1 exceeds that of our method; None if it does not."""
         return self._ahead.get((benchmark, method))
 
     @cached_property
@@ -67,7 +70,7 @@ class Leaderboard:
         return str(next(each['paper'] for each in self.results if each['method'] == method))
 
     def costs(self, method: str) -> dict[str, float | None]:
-        """By name; over several benchmarks their mean, but of memory the largest."""
+        """Costs by name: means over the benchmarks, of memory the maximum."""
         own = [metrics for metrics in self.results if metrics['method'] == method]
         seconds = [metrics['seconds'] for metrics in own]
         peaks = [metrics['peak_mb'] for metrics in own if metrics['peak_mb'] is not None]

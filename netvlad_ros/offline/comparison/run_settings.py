@@ -1,4 +1,4 @@
-"""What the result of a method depends on: where all of it is the same, it need not run again."""
+"""Settings: what the result of a method depends on; with equal settings it is reused."""
 
 from __future__ import annotations
 
@@ -29,10 +29,15 @@ _CODE = ('core', 'offline')  # of the package: what rankings and metrics are mad
 
 
 def settings_of(name: str, context: MethodContext, images: Settings) -> Settings:
-    """Settings of one method, plain JSON; images: of images_of.
+    """Settings of one method, plain JSON; they include processor and threads because of the times.
 
-    Times depend on processor and threads, so these are among them. Raises NetvladError if a model
-    cannot be read.
+    Args:
+        name: of the method.
+        context: of the method.
+        images: settings of images_of.
+
+    Raises:
+        NetvladError: a model cannot be read.
     """
     model = None if name in METHODS else Path(name)
     if runs_model(name):
@@ -53,9 +58,16 @@ def settings_of(name: str, context: MethodContext, images: Settings) -> Settings
 def images_of(
     benchmark: Benchmark, root: Path, training: Sequence[Path] | None, progress: Progress
 ) -> Settings:
-    """What a benchmark in a folder is, to the last byte, and what is learned from.
+    """Hashes of all images and of the ground truth of a benchmark.
 
-    Raises NetvladError if an image cannot be read.
+    Args:
+        benchmark: the images and what is right.
+        root: its folder.
+        training: images that methods learn from; None = the database.
+        progress: called for every image.
+
+    Raises:
+        NetvladError: an image cannot be read.
     """
     sides = (*benchmark.database, *benchmark.queries)
     total = len(sides) + len(training or ())
@@ -79,7 +91,7 @@ def images_of(
 
 
 def _truth(benchmark: Benchmark) -> Iterable[bytes]:
-    """All but the images, query by query: what is junk to each may be long."""
+    """All but the images, query by query, as the lists of junk may be long."""
     for entry in fields(benchmark):
         if entry.name not in ('database', 'queries'):
             value = getattr(benchmark, entry.name)

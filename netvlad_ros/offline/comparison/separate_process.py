@@ -31,9 +31,12 @@ _BLAS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')  # read a
 def compare_apart(
     name: str, benchmark: Benchmark, context: MethodContext, progress: Progress
 ) -> tuple[Metrics, Ranking]:
-    """Do as compare_method does, in a process that has context.threads for all of its libraries.
+    """Run compare_method in a process of its own, whose libraries use context.threads.
 
-    Raises NetvladError too if that process dies. It ends with this one, and at Ctrl-C.
+    The process ends with this one, and at Ctrl-C.
+
+    Raises:
+        NetvladError: as compare_method, or the process dies.
     """
     ours, theirs = Pipe()
     threads = str(context.thread_count)

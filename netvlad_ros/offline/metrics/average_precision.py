@@ -1,4 +1,4 @@
-"""Ranked lists of images judged as image retrieval does: mean average precision, precision@k."""
+"""Mean average precision and precision@k of ranked lists, as in image retrieval."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ DIFFICULTIES = ('easy', 'medium', 'hard')
 
 @dataclass(frozen=True, eq=False)
 class RetrievalScore:
-    """Q queries, each judged alone; what has no positives is NaN and left out of the means.
+    """The scores of Q queries; those without positives are NaN and left out of the means.
 
-    average_precision: (Q,) in 0..1. precision_at: k -> (Q,) in 0..1.
+    Attributes:
+        average_precision: (Q,), in 0..1.
+        precision_at: k -> (Q,), in 0..1.
     """
 
     average_precision: Array
@@ -64,16 +66,19 @@ def average_precision(
 ) -> float:
     """Area below precision over recall of one ranking, in 0..1; NaN without positives.
 
-    ranked: database rows, best first; negative = none. Junk is taken out before ranks are counted;
-    a positive that is not ranked counts as never found.
-
-    kind: 'trapezoid' joins the points with lines, beginning at precision 1, as compute_ap.cpp of
-    the Oxford buildings does (Philbin et al., CVPR 2007), the evaluation of Holidays and the
-    revisited protocol; 'rectangle' is the mean of the precisions at the positives, as in text
-    retrieval and scikit-learn.
+    Args:
+        ranked: database rows, best first; negative = none.
+        positives: the right rows. One that is not ranked counts as never found.
+        junk: rows that are taken out before ranks are counted.
+        kind: 'trapezoid' joins the points with lines, beginning at precision 1; 'rectangle' is the
+            mean of the precisions at the positives, as in text retrieval and scikit-learn.
 
     Raises:
         NetvladError: an image is ranked twice, or kind is another.
+
+    Source:
+        Trapezoid: compute_ap.cpp of the Oxford buildings (Philbin et al., CVPR 2007), the
+        evaluation of Holidays, and the revisited protocol.
     """
     return _area(*_found(ranked, positives, junk), kind)
 
@@ -83,8 +88,11 @@ def precision_at(
 ) -> float:
     """Share of positives among the first k, or until the last positive if that comes earlier.
 
-    So a query with three positives can reach 1 at k = 10: mP@k as in the revisited protocol
-    (Radenovic et al., CVPR 2018). NaN without positives. Raises NetvladError as average_precision.
+    A query with three positives can thus reach 1 at k = 10. NaN without positives. Raises
+    NetvladError as average_precision.
+
+    Source:
+        mP@k of the revisited protocol, Radenovic et al., CVPR 2018.
     """
     return _share(*_found(ranked, positives, junk), k)
 
@@ -97,9 +105,17 @@ def score_rankings(
     kind: Kind = 'trapezoid',
     ks: Sequence[int] = (1, 5, 10),
 ) -> RetrievalScore:
-    """Judge the rankings of Q queries, each with its positives and junk (none for all: ()).
+    """Score the rankings of Q queries.
 
-    Raises NetvladError as average_precision, or if the three do not agree in number.
+    Args:
+        ranked: (Q,), database rows of each query, best first.
+        positives: (Q,), right rows of each query.
+        junk: (Q,), rows of each query that do not count; () = none for all.
+        kind: see average_precision.
+        ks: of precision@k.
+
+    Raises:
+        NetvladError: as average_precision, or the three do not agree in number.
     """
     ignored = list(junk) or [()] * len(positives)
     if not len(ranked) == len(positives) == len(ignored):
@@ -121,7 +137,7 @@ def mean_average_precision(
     *,
     kind: Kind = 'trapezoid',
 ) -> float | None:
-    """mAP of score_rankings, where nothing else is asked."""
+    """mAP of score_rankings only."""
     return score_rankings(ranked, positives, junk, kind=kind, ks=()).mean_average_precision
 
 
@@ -133,11 +149,14 @@ def revisited(
     *,
     ks: Sequence[int] = (1, 5, 10),
 ) -> dict[str, RetrievalScore]:
-    """The three protocols of Radenovic et al., CVPR 2018, section 3, by name of DIFFICULTIES.
+    """Score by the three revisited protocols, by name of DIFFICULTIES.
 
-    Easy: the easy images are right and the hard ones junk. Medium: both are right. Hard: the hard
-    images are right and the easy ones junk. Queries without positives are left out of the means,
-    so the three are over different queries.
+    Easy: the easy images are right, the hard ones junk. Medium: both are right. Hard: the hard
+    images are right, the easy ones junk. Queries without positives are left out of the means, so
+    the three are over different queries.
+
+    Source:
+        Radenovic et al., CVPR 2018, section 3.
     """
     both = [_union(a, b) for a, b in zip(easy, hard, strict=True)]
     with_hard = [_union(a, b) for a, b in zip(junk, hard, strict=True)]

@@ -1,4 +1,4 @@
-"""Confidence intervals: single queries and blocks of a drive."""
+"""Confidence intervals by bootstrap, over single queries and over blocks of a drive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ DRAWN_AT_ONCE = 2**22  # queries: some 64 MB, however many there are
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where it would lie in `confidence` of all repetitions."""
+    """A metric, and the interval in which `confidence` of all repetitions would lie.
+
+    Attributes:
+        estimate: the metric.
+        low: lower end.
+        high: upper end.
+        confidence: in 0..1.
+    """
 
     estimate: float
     low: float
@@ -40,14 +47,15 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Percentile interval of a statistic over queries, values (n,); NaN (no answer) is left out.
 
-    None if fewer than two values are left: one query says nothing of others. Where all values are
-    equal the interval has no width, for no draw differs: tell the number of queries with it.
-    Neighbouring images of one drive are not independent, so over them it is too narrow.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    None if fewer than two values are left: one query says nothing about others. If all values are
+    equal, the interval has no width because no draw differs; report the number of queries with it.
+    Neighbouring images of one drive are not independent: over them the interval is too narrow.
 
     Raises:
         NetvladError: values are not (n,), or confidence or repeats make no interval.
+
+    Source:
+        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     column = _column(values)
     return _interval(
@@ -68,8 +76,9 @@ def paired_difference(
 ) -> Interval | None:
     """Interval of statistic(first) - statistic(second) over the same queries, values (n,) each.
 
-    Both are drawn together, so what makes a query hard for both drops out; one is better beyond
-    chance of the queries if the interval leaves out 0. A query that is NaN in either is left out.
+    Both are drawn together, so the difficulty of a query cancels out. One is better beyond the
+    chance of the queries if the interval does not contain 0. A query that is NaN in either is left
+    out.
 
     Raises NetvladError and is None as bootstrap_interval.
     """
@@ -118,15 +127,15 @@ def _column(values: ArrayLike) -> Array:
     return column
 
 
-BLOCK_S = 10.0  # a vehicle has left a place by then, and a failure of it has passed
-LEAST_BLOCKS = 5  # of fewer and longer ones nearly all draws would be alike
+BLOCK_S = 10.0  # by then a vehicle has left a place, and its failure has ended
+LEAST_BLOCKS = 5  # with fewer and longer ones nearly all draws would be equal
 
 
 def block_length(stamps_ns: ArrayLike) -> int:
     """How many images of a drive, int64 (n,) stamps in order [ns], make one block: BLOCK_S.
 
-    A drive too short for LEAST_BLOCKS of them is cut into that many: its intervals are rather too
-    narrow, as no part of it is independent of the others.
+    A drive that is too short for LEAST_BLOCKS of them is divided into that many. Its intervals are
+    then rather too narrow, because its parts depend on each other.
     """
     stamps = np.asarray(stamps_ns, dtype=np.int64)
     steps = np.diff(stamps)
@@ -145,18 +154,27 @@ def block_bootstrap_interval(
 ) -> Interval | None:
     """Percentile interval of a statistic over the images of a drive, values (n,) in order of time.
 
-    Neighbouring images succeed and fail together, so runs of `block` successive images are drawn
-    rather than single ones; runs may overlap, and go on from the end to the beginning, so that
-    every image is drawn as often. NaN (an image that does not count) keeps its place in its run
-    and is left out of the statistic. block 1: images by themselves. None if fewer than two values
-    count. Where all are equal the interval has no width: tell the number of images with it.
+    Neighbouring images succeed and fail together, so blocks of successive images are drawn. Blocks
+    may overlap, and continue from the end at the beginning, so that every image is drawn equally
+    often. None if fewer than two values count. If all are equal, the interval has no width; report
+    the number of images with it.
 
-    Source: Kuensch, The jackknife and the bootstrap for general stationary observations, Annals of
-    Statistics 17(3), 1989, section 2.3 (moving blocks); Politis and Romano, A circular
-    block-resampling procedure for stationary data, in: Exploring the Limits of Bootstrap, 1992.
+    Args:
+        values: (n,); NaN (an image that does not count) keeps its place in its block and is left
+            out of the statistic.
+        block: images in a block; 1 = images are drawn one by one.
+        statistic: of the values.
+        seed: of the draws.
+        repeats: how many draws.
+        confidence: in 0..1.
 
     Raises:
         NetvladError: values are not (n,), or block, confidence or repeats make no interval.
+
+    Source:
+        Kuensch, The jackknife and the bootstrap for general stationary observations, Annals of
+        Statistics 17(3), 1989, section 2.3 (moving blocks); Politis and Romano, A circular
+        block-resampling procedure for stationary data, in: Exploring the Limits of Bootstrap, 1992.
     """
     column = np.asarray(values, dtype=np.float64)
     if column.ndim != 1:

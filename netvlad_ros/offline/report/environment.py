@@ -1,4 +1,4 @@
-"""What an evaluation ran on: versions and processor, nothing that names the machine."""
+"""Versions and processor that an evaluation ran on; nothing that names the machine."""
 
 from __future__ import annotations
 

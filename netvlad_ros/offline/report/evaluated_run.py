@@ -1,4 +1,4 @@
-"""One evaluation as a report shows it."""
+"""EvaluatedRun, EvaluatedQuery: what a report needs to know of an evaluation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,29 @@ Read = Callable[[int], NDArray[np.uint8] | None]
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedQuery:
-    """One query and what was answered; None where the evaluation does not tell.
+    """One query and its answer; None or '' where the evaluation does not know it.
 
-    stamp_ns: when it was taken [ns]. T_true: (4, 4), true camera pose in the map frame. ranked:
-    places, best first. right: the right ones, empty = the map has none. similarity: of the best.
-    probability: that the estimate is right; shows_place: whether it is. status, reason: the
-    verdict, '' if none was asked for. T_prior: (4, 4), the accepted pose, method: how it came
-    about; error_m [m], error_deg [deg]: its distance from the truth; wrong: accepted, and out of
-    bounds. sequence_*: the same in the light of the images before.
+    Attributes:
+        image: name of the query.
+        ranked: places, best first.
+        right: the right places; empty = the map has none.
+        stamp_ns: when the query was taken [ns].
+        T_true: (4, 4), true camera pose in the map frame.
+        similarity: of the best place.
+        probability: that the estimate shows the right place.
+        shows_place: whether it does.
+        status: the verdict.
+        reason: why, in words.
+        T_prior: (4, 4), the accepted camera pose in the map frame.
+        method: by which the accepted pose was computed.
+        error_m: distance of the accepted pose from the truth [m].
+        error_deg: the same for the rotation [deg].
+        wrong: whether the accepted answer is out of the tolerances.
+        sequence_status: the verdict with belief over time.
+        sequence_probability: the same for the probability.
+        sequence_wrong: the same for `wrong`.
+        sequence_error_m: the same for `error_m` [m].
+        sequence_error_deg: the same for `error_deg` [deg].
     """
 
     image: str
@@ -54,10 +69,7 @@ class EvaluatedQuery:
 
     @property
     def first_right_rank(self) -> int | None:
-        """Rank of the first right place among the ranked ones, 1 the best; None if there is none.
-
-        None too where nobody knows what is right.
-        """
+        """Rank of the first right place among the ranked, 1 = best; None if none or unknown."""
         if self.right is None or not len(self.right):
             return None
         right = {int(place) for place in self.right}
@@ -69,12 +81,18 @@ class EvaluatedQuery:
 class EvaluatedRun:
     """An evaluation of Q queries against N places.
 
-    metrics: plain JSON, what metrics.json holds. configuration: what was asked for, by name.
-    queries: in order. places: names of the map's images, N. T_places: (N, 4, 4), their camera
-    poses. similarity: (rows, columns), largest cosine of each block of queries and places.
-    read_query, read_place: pixels of one of them, uint8 (H, W, 3) RGB, None where they are gone;
-    queries are fastest in ascending order.
-    pictures: file names in the report's folder, drawn by the evaluation itself, and their titles.
+    Attributes:
+        title: of the report.
+        metrics: plain JSON, as in metrics.json.
+        configuration: what was asked for, by name.
+        queries: (Q,), in order.
+        places: (N,), names of the map's images.
+        T_places: (N, 4, 4), their camera poses in the map frame.
+        similarity: (rows, columns), largest cosine of each block of queries and places.
+        read_query: index -> pixels of a query, uint8 (H, W, 3) RGB, or None if they are gone.
+            Ascending order is fastest.
+        read_place: the same for a place.
+        pictures: file name -> title, of pictures that the evaluation drew into the report's folder.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""`matches.csv`: what was answered to each query, one row each."""
+"""`matches.csv`: the answer to each query, one row each."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ HEADER = (
 
 
 def match_table(run: EvaluatedRun) -> bytes:
-    """Write all queries as CSV, UTF-8. What is not known is an empty cell; there is no NaN.
+    """Write all queries as CSV, UTF-8.
 
-    Poses: camera optical frame in the map frame, metres, quaternion xyzw. first_right_rank: 1 is
-    the best candidate. answerable, shows_place, wrong: 0 or 1.
+    Unknown values are empty cells; there is no NaN. Poses are those of the camera optical frame in
+    the map frame [m], quaternion xyzw. The best candidate has rank 1. Yes and no are 1 and 0.
     """
     text = io.StringIO(newline='')
     writer = csv.writer(text, lineterminator='\n')
@@ -85,7 +85,7 @@ def _pose(T: Array | None) -> list[str]:
 
 
 def _seconds(stamp_ns: int) -> str:
-    """Exact: a float holds no nanoseconds of this century."""
+    """Exact text, as a float cannot hold the nanoseconds of a wall clock."""
     sign = '-' if stamp_ns < 0 else ''
     return f'{sign}{abs(stamp_ns) // 10**9}.{abs(stamp_ns) % 10**9:09d}'
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.offline.report.safe_text import plain
 
-# Even a page that somebody has tampered with loads nothing and runs nothing.
+# A page that was tampered with still loads nothing and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --quiet: #5b6570;
@@ -62,7 +62,7 @@ figcaption { color: var(--quiet); font-size: .85rem; margin-top: .25rem; }
 
 
 class Page:
-    """A page that grows section by section, each of them named in the table of contents."""
+    """A page that is written section by section; each is named in the table of contents."""
 
     def __init__(self, title: str, subtitle: str) -> None:
         self._root = ET.Element('html', lang='en')
@@ -96,17 +96,17 @@ class Page:
         self._say(self._section, 'p', text)
 
     def quiet(self, text: str) -> None:
-        """Add a paragraph of lesser weight."""
+        """Add a paragraph of less weight."""
         self._say(self._section, 'p', text, 'quiet')
 
     def notice(self, text: str) -> None:
-        """Add a paragraph that nobody may overlook."""
+        """Add a paragraph that stands out."""
         self._say(self._section, 'p', text, 'notice')
 
     def tiles(
         self, metrics: Mapping[str, str], intervals: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Add the few metrics that matter most, by name; what stands small under some of them."""
+        """Add the few metrics that matter most, by name, and small text under some of them."""
         grid = ET.SubElement(self._section, 'div', {'class': 'tiles'})
         for name, value in metrics.items():
             tile = ET.SubElement(grid, 'div', {'class': 'tile'})

@@ -27,20 +27,20 @@ COLOURS = (
     '#6b6b6b',
 )
 _plain = FuncFormatter(lambda value, position: f'{value:g}')
-STYLES = ('-', '--', '-.', ':')  # curves that lie on each other are still seen
+STYLES = ('-', '--', '-.', ':')  # curves that cover each other stay visible
 MOST_LABELLED = 1e3  # beyond three decades, labels between the decades run into each other
 LONGEST_NAME = 50
 MOST_CURVES = len(COLOURS) * len(STYLES)
 
 
 def look_of(number: int) -> dict[str, Any]:
-    """Colour and style of a curve; no two of the first MOST_CURVES are alike."""
+    """Colour and style of a curve; those of the first MOST_CURVES all differ."""
     turn = number + number // len(COLOURS)
     return {'color': COLOURS[number % len(COLOURS)], 'linestyle': STYLES[turn % len(STYLES)]}
 
 
 def shortened(name: str) -> str:
-    """Keep the end of a name that a legend has no room for: paths differ there."""
+    """Keep the end of a name that is too long for a legend: paths differ there."""
     return name if len(name) <= LONGEST_NAME else f'…{name[1 - LONGEST_NAME :]}'
 
 
@@ -48,7 +48,7 @@ def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> 
     """Draw curves, MOST_CURVES at most, over the acceptance threshold in one picture."""
     figure = Figure(figsize=(7, 4.5 + 0.17 * len(curves)), layout='constrained')
     axes = figure.add_subplot()
-    lowest = 0.9  # or the axis of a flawless run would tell thousandths
+    lowest = 0.9  # else the axis of a run without errors would show thousandths
     for number, (name, curve) in enumerate(curves.items()):
         look = look_of(number)
         if not len(curve.recall) or np.isnan(curve.recall).any():
@@ -72,7 +72,7 @@ def draw_precision_recall(curves: Mapping[str, PrecisionRecall], path: Path) -> 
 
 
 def error_axis(axes: Axes, title: str) -> None:
-    """Make the axes of cumulated errors: logarithmic, with plain numbers."""
+    """Prepare the axes of cumulated errors: logarithmic, with plain numbers."""
     axes.set_xlabel(title)
     axes.set_xscale('log')
     axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))

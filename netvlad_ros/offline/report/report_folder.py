@@ -13,7 +13,7 @@ from typing import Any
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
 
-# All that a report may consist of; the page comes last, for it stands for the whole.
+# All files of a report. The page comes last: where it is, the report is complete.
 FILES = (
     'recall.png',
     'precision_recall.png',
@@ -29,11 +29,13 @@ FILES = (
 
 @contextmanager
 def report_folder(out: Path) -> Iterator[Path]:
-    """Give an empty folder inside `out` whose files take their places when the block succeeds.
+    """Give an empty folder inside `out` whose files move into `out` when the block succeeds.
 
-    They replace a report that lies there, all of it; other files stay, and where no page says that
-    it is a report, so do those that only have a name of FILES. If the block raises (Ctrl-C
-    included) `out` is as it was before. Raises NetvladError, at once, if `out` cannot be written.
+    They replace all files of a report that is there; a folder is a report if it has a page. Other
+    files stay. If the block raises (Ctrl-C included), `out` is as it was before.
+
+    Raises:
+        NetvladError: at once, if `out` cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise NetvladError(f'--out: {out} cannot be written: it is a file; name a folder')
@@ -71,14 +73,14 @@ def _explained(out: Path) -> Iterator[None]:
 
 
 def _remove_orphans(out: Path) -> None:
-    """Clear what killed processes left, and only theirs."""
+    """Remove the folders of killed processes, and only theirs."""
     for orphan in out.glob('.report.tmp-*'):
         if not Path('/proc', orphan.name.rpartition('-')[2]).exists():
             shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _folders_to_make(out: Path) -> list[Path]:
-    """What is missing of `out` and the folders above it, the innermost first."""
+    """Missing folders among `out` and its parents, the innermost first."""
     return [folder for folder in (out, *out.parents) if not folder.exists()]
 
 

@@ -1,4 +1,4 @@
-"""Several evaluations on the same axes: pictures, a table and one page."""
+"""Several evaluations compared on the same axes: pictures, tables and one page."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> list[str]:
 
 
 def _draw(runs: Sequence[SavedRun], folder: Path) -> dict[str, str]:
-    """Draw what the runs know; file names and titles."""
+    """Draw what the runs have data for; returns file names and titles."""
     pictures = {}
     if any(len(run.recall) for run in runs):
         draw_recall({run.name: run.recall for run in runs}, folder / 'recall.png')
@@ -78,7 +78,7 @@ def _draw(runs: Sequence[SavedRun], folder: Path) -> dict[str, str]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Folder names; where two are alike, as much of the path as was typed."""
+    """Folder names; if two are equal, the paths as they were typed."""
     where = [folder.resolve() for folder in folders]
     often = Counter(path.name for path in where)
     for folder, path in zip(folders, where, strict=True):
@@ -91,7 +91,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _notes(runs: Sequence[SavedRun], common: int) -> list[str]:
-    """What a reader must know before the runs are compared; mostly nothing."""
+    """Sentences that a reader must know before the runs are compared; mostly none."""
     notes = []
     if not common:
         notes.append(

@@ -1,4 +1,4 @@
-"""The pictures of a report: recall@N, errors, similarity matrix, map."""
+"""Pictures of a report: recall@N, pose errors, similarity matrix, map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netvlad_ros.offline.report.evaluated_run import EvaluatedQuery, EvaluatedRu
 from netvlad_ros.offline.report.plots import cumulate, error_axis, look_of, shortened, write_figure
 from netvlad_ros.offline.report.safe_text import label
 
-_GAP = 10.0  # a step so many times the usual one is no driving
+_GAP = 10.0  # a step so many times the usual one is a jump, not motion
 _RIGHT, _WRONG, _REFUSED = '#2a9d4a', '#d62828', '#9aa0a6'
 
 
@@ -89,10 +89,12 @@ def draw_similarity(matrix: NDArray[np.float32], queries: int, places: int, path
 
 
 def draw_map(run: EvaluatedRun, path: Path) -> bool:
-    """Draw where the camera was, where it was thought to be and what it was matched with.
+    """Draw the true trajectory, the estimated poses and the matches.
 
-    Seen along the axis in which all of it extends least. Returns whether there was anything to
-    draw: without poses there is not.
+    The view is along the axis of least extent.
+
+    Returns:
+        Whether there was anything to draw; without poses there is not.
     """
     located = [(query, query.T_true) for query in run.queries if query.T_true is not None]
     if run.T_places is None or not located:
@@ -131,7 +133,7 @@ def draw_map(run: EvaluatedRun, path: Path) -> bool:
 def _links(
     located: Sequence[tuple[EvaluatedQuery, Array]], places: Array, wrong: bool | None
 ) -> Array:
-    """From the true position to that of the best candidate, (n, 2, 3); wrong: None = refused."""
+    """Lines from the true position to the best candidate, (n, 2, 3); wrong: None = refused."""
     chosen = [
         (T[:3, 3], places[int(query.ranked[0])])
         for query, T in located
@@ -141,7 +143,7 @@ def _links(
 
 
 def _track(axes: Axes, points: Array, colour: str, width: float) -> None:
-    """Draw a way, interrupted where it jumps."""
+    """Draw a trajectory, interrupted at jumps."""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     broken = np.insert(points, np.flatnonzero(steps > _GAP * usual) + 1, np.nan, axis=0)

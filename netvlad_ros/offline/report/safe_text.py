@@ -1,4 +1,4 @@
-"""Foreign text, made safe for terminals, tables, pages and plots."""
+"""Text from elsewhere, made safe for terminals, tables, pages and plots."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ _UNFIT = {'Cc', 'Cs'}  # controls, and halves of characters that no file in UTF-
 
 
 def plain(text: str) -> str:
-    """Text without controls and lone surrogates, which stand as U+FFFD."""
+    """Text in which U+FFFD replaces control characters and lone surrogates."""
     return ''.join('�' if unicodedata.category(letter) in _UNFIT else letter for letter in text)
 
 
 def cell(text: str) -> str:
-    """Text for a table: what a spreadsheet would run as a formula begins with an apostrophe."""
+    """Text for a table; an apostrophe stops a spreadsheet from running it as a formula."""
     clean = plain(text)
     return f"'{clean}" if clean.lstrip().startswith(_FORMULA) else clean
 
 
 def label(text: str) -> str:
-    """Text for matplotlib: a dollar sign begins no formula, a leading underscore hides nothing."""
+    """Text for matplotlib: no dollar sign begins a formula, no leading underscore hides it."""
     clean = plain(text).replace('$', r'\$')
     return f' {clean}' if clean.startswith('_') else clean
 
 
 def one_line(text: str) -> str:
-    """Text that a terminal may see: names out of files from elsewhere may steer it otherwise."""
+    """Text for a terminal, without control characters that would change its state."""
     return ''.join(letter if letter.isprintable() else '?' for letter in text)

@@ -1,4 +1,4 @@
-"""The similarity of all queries and all places, shrunk to a picture while they are looked at."""
+"""PooledSimilarity: similarities of all queries and places, reduced to a picture on the fly."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ _BATCH = 32
 class PooledSimilarity:
     """Cosine similarities of queries (rows) and places (columns), the largest of each block.
 
-    A match is a point in such a matrix: a mean would hide it, the largest keeps it. Memory: one
-    picture and a few rows, whatever the number of queries.
+    A match is a single point of the matrix: a mean would hide it, the largest value keeps it.
+    Memory is one picture and a few rows for any number of queries.
     """
 
     def __init__(self, descriptors: NDArray[np.float32], queries: int) -> None:
-        """descriptors: float32 (N, D), unit rows, of the places. queries: at most so many come."""
+        """Prepare an empty picture.
+
+        Args:
+            descriptors: float32 (N, D), unit rows, of the places.
+            queries: the largest number of queries.
+        """
         self.places = len(descriptors)
         self.queries = 0
         self._descriptors = descriptors
@@ -30,7 +35,7 @@ class PooledSimilarity:
         self._waiting: list[NDArray[np.float32]] = []
 
     def add(self, descriptor: ArrayLike) -> None:
-        """Take in the next query, float32 (D,)."""
+        """Add the next query, float32 (D,)."""
         self._waiting.append(np.asarray(descriptor, dtype=np.float32))
         if len(self._waiting) == _BATCH:
             self._flush()

@@ -1,4 +1,4 @@
-"""Which failures a report shows: the ones that would hurt most."""
+"""Failure: the worst failures of an evaluation, which a report shows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ MOST = 24
 
 @dataclass(frozen=True)
 class Failure:
-    """A query that went wrong: its row, the place retrieved, the right one (None: no such place).
+    """A query that was answered wrongly.
 
-    words: what happened.
+    Attributes:
+        query: its row.
+        retrieved: the best place.
+        right: the right place; None if there is none.
+        words: what happened.
     """
 
     query: int
@@ -27,12 +31,18 @@ class Failure:
 
 
 def worst_failures(run: EvaluatedRun, most: int = MOST) -> tuple[list[Failure], int]:
-    """Wrong answers that were accepted, then right places that were missed; the surest first.
+    """Find accepted wrong answers, then missed right places; the most certain come first.
 
-    Wrong: by itself, or as one of a sequence. Sure: by probability, or where none is stated by the
-    similarity of the best candidate. Queries next to each other fail for one reason, so of a
-    stretch, the 2 * most-th part of all, there is one. Answers how many failures there are in all,
-    too.
+    An answer is wrong alone or in a sequence. Its certainty is its probability, else the similarity
+    of the best candidate. Neighbouring queries fail for one reason: of len(queries) / (2 * most)
+    successive queries only one is shown.
+
+    Args:
+        run: the evaluation.
+        most: the largest number of failures.
+
+    Returns:
+        The failures, and how many there are in all.
     """
     failed = [i for i, query in enumerate(run.queries) if len(query.ranked) and _is_failure(query)]
     failed.sort(key=lambda i: _severity(run.queries[i]), reverse=True)

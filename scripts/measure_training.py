@@ -32,6 +32,7 @@ from netvlad_ros.training.loop.optimizer import Optimizer
 from netvlad_ros.training.loop.precision import Precision
 from netvlad_ros.training.loop.shared_describer import SharedDescriber
 from netvlad_ros.training.loop.step import TrainingStep
+from netvlad_ros.training.loop.step_planner import StepPlanner
 from netvlad_ros.training.losses.make_loss import make_loss
 from netvlad_ros.training.mining.make_miner import make_miner
 from netvlad_ros.training.network.network import PlaceNetwork
@@ -63,9 +64,8 @@ def main() -> None:
     augment = Augmentation(config.augmentation, preprocessing)
     precision = Precision(config.loop.amp, processes.device)
     chunk = config.loop.chunk_on(processes.device.type)
-    stepper = TrainingStep(
-        network, loss, optimizer, processes, precision, chunk, supervision.images
-    )
+    planner = StepPlanner(loss.separable, processes, chunk)
+    training_step = TrainingStep(network, loss, optimizer, processes, precision, supervision.images)
     reader = StepImages(supervision.images, augment, config.seed)
 
     describe = SharedDescriber(network, processes)
@@ -82,11 +82,9 @@ def main() -> None:
 
     def ours() -> None:
         network.train()
-        plans = [stepper.plan(step, [batch]) for step, batch in enumerate(batches)]
-        keys = [chunk for plan in plans for portion in plan for chunk in portion.chunks]
-        pixels = reader.chunks(keys, workers)
-        for batch, plan in zip(batches, plans, strict=True):
-            stepper.update([batch], plan, pixels)
+        plans = [planner.plan(step, [batch]) for step, batch in enumerate(batches)]
+        for plan, inputs in reader.read(plans, workers):
+            training_step.update(plan, inputs)
 
     def plain() -> None:
         network.train()

@@ -1,10 +1,10 @@
-"""The augmented images of many steps, read ahead by other processes, in the order of use."""
+"""StepImages: augmented images of many training steps, read ahead in the order of use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,21 +14,17 @@ from torch.utils.data import DataLoader, Dataset
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.data.augmentation import Augmentation
+from netvlad_ros.training.data.step_plan import ImageKey, MicroBatch, StepPlan
 
-
-class ImageKey(NamedTuple):
-    """Which image, and which draw of its augmentation: its position in the images of a step."""
-
-    step: int
-    position: int
-    image: int
+Pixels = list[np.ndarray]  # images of one chunk, uint8 (height, width, 3) RGB
+Inputs = Iterator[tuple[MicroBatch, list[Pixels]]]  # micro-batches with the images of their chunks
 
 
 class StepImages(Dataset[Any]):
     """Augmented images by key.
 
-    An image is a pure function of (seed, key): it does not matter which process draws it, how
-    steps are cut into chunks, or whether the run was interrupted.
+    An image is a pure function of (seed, key). It does not depend on the process that draws it,
+    on the chunks, or on interruptions of the run.
 
     Args:
         images: paths that keys index.
@@ -42,28 +38,35 @@ class StepImages(Dataset[Any]):
         self._seed = seed
 
     def __getitem__(self, key: ImageKey) -> np.ndarray | NetvladError:
-        """uint8 (height, width, 3) RGB, or why not: errors that workers raise lose their text."""
+        """uint8 (height, width, 3) RGB, or the error: raised in a worker it would lose its text."""
         draw = np.random.SeedSequence((self._seed, key.step, key.position)).generate_state(2)
         torch.manual_seed(int(draw[0]) << 32 | int(draw[1]))
         try:
             image = self._augment(read_image(self._images[key.image]))
         except NetvladError as error:
             return error
-        # One memory layout, whichever process made it: another one rounds differently.
+        # Every process gives the same memory layout: another layout rounds differently.
         return image.contiguous().numpy()
 
-    def chunks(
-        self, keys: Sequence[Sequence[ImageKey]], workers: int
-    ) -> Iterator[list[np.ndarray]]:
-        """Yields the images, uint8 (height, width, 3), of each chunk of keys, in order.
+    def read(self, plans: Sequence[StepPlan], workers: int) -> Iterator[tuple[StepPlan, Inputs]]:
+        """Yields each plan with its micro-batches and their images.
+
+        The images of a plan are read while its inputs are iterated: iterate all of them before the
+        next plan.
 
         Args:
-            keys: chunks, none of them empty.
-            workers: processes that read ahead, two chunks each; 0 reads in this one.
+            plans: steps, in the order of use.
+            workers: processes that read ahead, two chunks each; 0 reads in this process.
 
         Raises:
             NetvladError: an image that cannot be read, by name.
         """
+        micro_batches = [micro_batch for plan in plans for micro_batch in plan.micro_batches]
+        pixels = self._chunks([keys for each in micro_batches for keys in each.chunks], workers)
+        for plan in plans:
+            yield plan, _inputs(plan, pixels)
+
+    def _chunks(self, keys: Sequence[Sequence[ImageKey]], workers: int) -> Iterator[Pixels]:
         loader: DataLoader[Any] = DataLoader(
             self,
             batch_sampler=keys,  # type: ignore[arg-type]
@@ -76,6 +79,11 @@ class StepImages(Dataset[Any]):
                 if isinstance(image, NetvladError):
                     raise image
             yield chunk
+
+
+def _inputs(plan: StepPlan, pixels: Iterator[Pixels]) -> Inputs:
+    for micro_batch in plan.micro_batches:
+        yield micro_batch, [next(pixels) for _ in micro_batch.chunks]
 
 
 def _one_thread(_worker: int) -> None:

@@ -28,6 +28,7 @@ from netvlad_ros.training.loop.run_state import RunState
 from netvlad_ros.training.loop.scalars import Scalars
 from netvlad_ros.training.loop.shared_describer import SharedDescriber
 from netvlad_ros.training.loop.step import TrainingStep
+from netvlad_ros.training.loop.step_planner import StepPlanner
 from netvlad_ros.training.loop.validation import Validation
 from netvlad_ros.training.losses.make_loss import make_loss
 from netvlad_ros.training.mining.make_miner import make_miner
@@ -116,11 +117,12 @@ class _Run:
             self.validation = Validation(self.held_out, config.mining.cache_mb)
         chunk = self.loop.chunk_on(processes.device.type)
         images = self.supervision.images
-        self.stepper = TrainingStep(
-            self.network, loss, self.optimizer, processes, precision, chunk, images
-        )
         augment = Augmentation(config.augmentation, config.network.preprocessing)
+        self.planner = StepPlanner(loss.separable, processes, chunk)
         self.images = StepImages(images, augment, config.seed)
+        self.training_step = TrainingStep(
+            self.network, loss, self.optimizer, processes, precision, images
+        )
         self.state = RunState(
             TrainableState(self.network, loss, self.optimizer.inner), self.miner, precision
         )
@@ -218,12 +220,9 @@ class _Run:
             raise NetvladError('mining found nothing to train on: enlarge mining.pool')
         self.network.train()
         losses, started = [], time.monotonic()
-        plans = [self.stepper.plan(state.step + i, batches) for i, batches in enumerate(steps)]
-        keys = [chunk for plan in plans for portion in plan for chunk in portion.chunks]
-        pixels = self.images.chunks(keys, self._workers())
-        for batches, plan in zip(steps, plans, strict=True):
-            self.optimizer.set_rate(state.step)
-            losses.append(self.stepper.update(batches, plan, pixels))
+        plans = [self.planner.plan(state.step + i, batches) for i, batches in enumerate(steps)]
+        for plan, inputs in self.images.read(plans, self._workers()):
+            losses.append(self.training_step.update(plan, inputs))
             state.step += 1
             rate = _images(steps[: len(losses)]) / (time.monotonic() - started)
             self.display.step(state.step, loop.steps, losses[-1], rate)

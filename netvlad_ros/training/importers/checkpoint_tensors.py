@@ -125,7 +125,7 @@ def take_clusters(table: TensorTable, prefix: str, channels: int) -> NetVLAD:
     return layer
 
 
-def take_trunk(table: TensorTable, prefix: str, name: str, layer: str) -> Backbone:
+def take_backbone(table: TensorTable, prefix: str, name: str, layer: str) -> Backbone:
     """A backbone whose layers lie in a file as prefix + number, counted from 0 in their order.
 
     AlexNet and VGG16 count the layers of their convolutional part, ResNets their stages.

@@ -1,4 +1,7 @@
-"""Global poolings and normalisation, as public trainers write them."""
+"""Global poolings and L2 normalisation, as public trainers write them.
+
+They reuse the poolings of our own networks, without the L2 at their end.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,36 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from netvlad_ros.training.network.poolings.global_poolings import regions
+from netvlad_ros.training.network.poolings.global_poolings import (
+    RMAC,
+    GlobalPooling,
+    generalised_mean,
+)
+
+
+class WithoutL2(nn.Module):
+    """A global pooling whose result keeps its length: public trainers choose where L2 stands.
+
+    Args:
+        pooling: of local descriptors.
+    """
+
+    def __init__(self, pooling: GlobalPooling) -> None:
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pools (N, D, H, W) to (N, D)."""
+        return self.pooling.pool(x)
 
 
 class GeneralisedMean(nn.Module):
-    """GeM (Radenovic et al., 2018): (mean max(x, 1e-6)^p)^(1/p).
+    """GeM with a fixed exponent, without L2.
+
+    The exponent is no GeM.p because its name in the graph, `power`, is part of the model's id.
 
     Args:
-        power: p, (1,).
+        power: the exponent, (1,).
     """
 
     power: torch.Tensor
@@ -24,51 +49,32 @@ class GeneralisedMean(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pools (N, D, H, W) to (N, D)."""
-        return x.clamp(min=1e-6).pow(self.power).mean(dim=(2, 3)).pow(1.0 / self.power)
+        return generalised_mean(x, self.power)
 
 
-class Average(nn.Module):
-    """SPoC (Babenko and Lempitsky, 2015), without its centre prior: the mean."""
+class BenchmarkRMAC(RMAC):
+    """R-MAC of the visual geo-localization benchmark.
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pools (N, D, H, W) to (N, D)."""
-        return x.mean(dim=(2, 3))
-
-
-class Maximum(nn.Module):
-    """MAC (Tolias et al., 2016): the largest answer of each channel."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pools (N, D, H, W) to (N, D)."""
-        return x.amax(dim=(2, 3))
-
-
-class RegionalMaximum(nn.Module):
-    """R-MAC (Tolias et al., 2016): MAC of the whole and of square regions, each normalised, summed.
-
-    The regions follow from the grid's size, so an exported graph holds for one size of image.
+    Its L2 of a region divides by |x| + 1e-6. Ours divides by max(|x|, 1e-12). Its regions have
+    another length than ours where |x| is small, so this division must stay its own.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pools (N, D, H, W) to (N, D)."""
-        total = _unit(x.amax(dim=(2, 3)))
-        for top, left, side in regions(int(x.shape[2]), int(x.shape[3])):
-            total = total + _unit(x[:, :, top : top + side, left : left + side].amax(dim=(2, 3)))
-        return total
-
-
-def _unit(x: torch.Tensor) -> torch.Tensor:
-    return x / (x.norm(dim=1, keepdim=True) + 1e-6)
+    def unit(self, pooled: torch.Tensor) -> torch.Tensor:
+        """L2 of the rows (N, D) of one region."""
+        return pooled / (pooled.norm(dim=1, keepdim=True) + 1e-6)
 
 
 class UnitLength(nn.Module):
     """x / |x| along one axis.
 
+    The two formulas differ where |x| is small, for example for the residuals of a cluster that no
+    local descriptor is near. With torch's formula these get length 1; with MatConvNet's they stay
+    short.
+
     Args:
-        dim: that axis.
-        epsilon: 0 for torch's way, x / max(|x|, 1e-12); above it MatConvNet's, x / sqrt(|x|^2 +
-            epsilon). They part where |x| is small, as the residuals of a cluster that no local
-            descriptor is near: torch's way blows them up to length 1, MatConvNet's does not.
+        dim: the axis.
+        epsilon: 0 for torch's formula, x / max(|x|, 1e-12); above 0 for MatConvNet's,
+            x / sqrt(|x|^2 + epsilon).
     """
 
     def __init__(self, dim: int = 1, epsilon: float = 0.0) -> None:

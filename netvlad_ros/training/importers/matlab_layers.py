@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.importers.layers import Average, Maximum, UnitLength
+from netvlad_ros.training.importers.layers import UnitLength, WithoutL2
+from netvlad_ros.training.network.poolings.global_poolings import MAC, SPoC
 
 
 class MatlabLayers:
@@ -143,7 +144,8 @@ class MatlabLayers:
 
     def _aggregate(self, layer: dict[str, Any], name: str) -> None:
         if name != 'vlad:core':
-            self.modules.append(Maximum() if name == 'max:core' else Average())
+            pooling = MAC if name == 'max:core' else SPoC
+            self.modules.append(WithoutL2(pooling(self.channels)))
             self.pooling = 'mac' if name == 'max:core' else 'spoc'
             return
         # Two weights, or three with a bias between them (layerVLADv2); centres lie there negated.

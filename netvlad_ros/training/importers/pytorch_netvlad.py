@@ -8,7 +8,11 @@ from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.training.importers.checkpoint_tensors import TensorTable, take_clusters, take_trunk
+from netvlad_ros.training.importers.checkpoint_tensors import (
+    TensorTable,
+    take_backbone,
+    take_clusters,
+)
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.network.normalisation import Normalisation
 from netvlad_ros.training.network.poolings.global_poolings import MAC, SPoC
@@ -32,12 +36,12 @@ def read_pytorch_netvlad(
     table = TensorTable(checkpoint['state_dict'], where)
     alexnet = table.shape('encoder.0.weight')[-1] == 11
     name, layer = ('alexnet', 'conv5') if alexnet else ('vgg16', 'conv5_3')
-    trunk = take_trunk(table, 'encoder.', name, layer)
+    backbone = take_backbone(table, 'encoder.', name, layer)
     pool: nn.Module
     if pooling in ('', 'netvlad') and any(name.startswith('pool.') for name in table.names):
-        pool = take_clusters(table, 'pool.', trunk.channels)
+        pool = take_clusters(table, 'pool.', backbone.channels)
     elif pooling in ('mac', 'spoc'):
-        pool = MAC(trunk.channels) if pooling == 'mac' else SPoC(trunk.channels)
+        pool = MAC(backbone.channels) if pooling == 'mac' else SPoC(backbone.channels)
     else:
         raise NetvladError(
             f'{where} holds no NetVLAD layer; if it was trained with --pooling max or avg of that '
@@ -45,7 +49,7 @@ def read_pytorch_netvlad(
         )
     table.finish()
     return ImportedNetwork(
-        nn.Sequential(trunk, pool),
+        nn.Sequential(backbone, pool),
         int(pool.dim),
         Normalisation('imagenet'),
         preprocessing,

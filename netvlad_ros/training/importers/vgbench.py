@@ -8,20 +8,25 @@ from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
-from netvlad_ros.training.importers.checkpoint_tensors import TensorTable, take_clusters, take_trunk
+from netvlad_ros.training.importers.checkpoint_tensors import (
+    TensorTable,
+    take_backbone,
+    take_clusters,
+)
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.layers import (
-    Average,
+    BenchmarkRMAC,
     GeneralisedMean,
-    Maximum,
-    RegionalMaximum,
     UnitLength,
+    WithoutL2,
 )
 from netvlad_ros.training.network.backbone import Backbone
 from netvlad_ros.training.network.normalisation import Normalisation
 from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
+from netvlad_ros.training.network.poolings.global_poolings import MAC, GlobalPooling, SPoC
 
-_TRACELESS = {'mac': Maximum, 'spoc': Average, 'rmac': RegionalMaximum}
+# Poolings without weights: the file does not say which of them it was trained with.
+_TRACELESS: dict[str, type[GlobalPooling]] = {'mac': MAC, 'spoc': SPoC, 'rmac': BenchmarkRMAC}
 _RESNETS = {(False, 2): 'resnet18', (True, 6): 'resnet50', (True, 23): 'resnet101'}
 
 
@@ -58,16 +63,16 @@ def read_vgbench(
     """
     table = TensorTable(checkpoint.get('model_state_dict', checkpoint), where)
     name, layer = _backbone(table)
-    trunk = take_trunk(table, 'backbone.', name, layer)
+    backbone = take_backbone(table, 'backbone.', name, layer)
     linear = 'aggregation.1.weight' in table
     prefix = 'aggregation.0.' if linear else 'aggregation.'
-    found = _aggregation(table, prefix, trunk, pooling, l2, linear)
+    found = _aggregation(table, prefix, backbone, pooling, l2, linear)
     for option, asked, read in (('pooling', pooling, found.pooling), ('l2', l2, found.l2)):
         if asked and asked != read:
             raise NetvladError(
                 f'{where}: --{option} {asked} is not what it holds: {read or "none"}'
             )
-    layers, dim = [trunk, found.layers], found.dim
+    layers, dim = [backbone, found.layers], found.dim
     if linear:
         projection = nn.Linear(dim, table.shape('aggregation.1.weight')[0])
         table.fill(projection, lambda own: f'aggregation.1.{own}')
@@ -103,9 +108,9 @@ def _backbone(table: TensorTable) -> tuple[str, str]:
 
 
 def _aggregation(
-    table: TensorTable, prefix: str, trunk: Backbone, pooling: str, l2: str, linear: bool
+    table: TensorTable, prefix: str, backbone: Backbone, pooling: str, l2: str, linear: bool
 ) -> _Aggregation:
-    channels = trunk.channels
+    channels = backbone.channels
     if f'{prefix}centroids' in table:
         clusters = take_clusters(table, prefix, channels)
         kind = 'crn' if isinstance(clusters, CRN) else 'netvlad'
@@ -123,7 +128,7 @@ def _aggregation(
         pool = GeneralisedMean(table.take(f'{prefix}0.p', (1,)))
         pooling, l2 = 'gem', l2 if l2 == 'none' else 'after_pool'  # one direction without linear
     elif pooling in _TRACELESS and l2:
-        pool = _TRACELESS[pooling]()
+        pool = WithoutL2(_TRACELESS[pooling](channels))
     else:
         raise NetvladError(
             f'{table.where} holds no aggregation layer that is known (netvlad, crn, gem); if it '

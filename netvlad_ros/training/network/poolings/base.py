@@ -1,4 +1,4 @@
-"""What every pooling is."""
+"""Pooling: the interface of all poolings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from netvlad_ros.training.config.network import NetworkConfig
 
 
 class Pooling(nn.Module):
-    """A grid of local descriptors to one unit vector.
+    """Maps a grid of local descriptors to one unit vector.
 
     Args:
-        dim: width of the answer; most answer one number a channel.
+        dim: width of the vector; of most poolings one number a channel.
 
     Attributes:
-        dim: that.
+        dim: width of the vector.
     """
 
     def __init__(self, dim: int) -> None:
@@ -24,7 +24,7 @@ class Pooling(nn.Module):
 
     @classmethod
     def of(cls, config: NetworkConfig, channels: int) -> Pooling:
-        """As a configuration wants it, for local descriptors of so many channels."""
+        """The pooling of a configuration, for local descriptors of that many channels."""
         return cls(channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Which pooling a configuration asks for."""
+"""make_pooling: the pooling that a configuration asks for, by name."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ POOLINGS: dict[str, type[Pooling]] = {
 
 
 def make_pooling(config: NetworkConfig, channels: int) -> Pooling:
-    """A pooling of local descriptors (N, channels, H, W) to unit rows (N, .dim)."""
+    """The pooling of local descriptors (N, channels, H, W) to unit rows (N, dim)."""
     return POOLINGS[config.pooling].of(config, channels)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from place_sets import DATA, PlaceSet, compare_all, images_of, load_place_sets, print_table
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.config.network import KINDS
+from netvlad_ros.training.config.network import VIEW_KINDS
 from netvlad_ros.training.config.train_config import TrainConfig
 from netvlad_ros.training.data.supervision import Supervision
 from netvlad_ros.training.fitting.pca_whitening import Directions, principal_directions
@@ -47,13 +47,13 @@ def main() -> None:
     )
     parser.add_argument('--data', type=Path, default=DATA)
     parser.add_argument(
-        '--views', type=int, default=KINDS, help=f'of each training image, up to {KINDS}'
+        '--views', type=int, default=VIEW_KINDS, help=f'of each training image, up to {VIEW_KINDS}'
     )
     parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args()
-    if not 1 <= options.views <= KINDS:
-        parser.error(f'--views is a number from 1 to {KINDS}')
+    if not 1 <= options.views <= VIEW_KINDS:
+        parser.error(f'--views is a number from 1 to {VIEW_KINDS}')
     config = TrainConfig.load(options.config, options.changes)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     sets = load_place_sets(options.data)

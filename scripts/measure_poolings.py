@@ -35,7 +35,7 @@ from torch import nn
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.training.config.network import CUTS, NetworkConfig, find_cut
+from netvlad_ros.training.config.network import BACKBONE_LAYERS, NetworkConfig, find_layer
 from netvlad_ros.training.config.train_config import TrainConfig
 from netvlad_ros.training.data.supervision import Supervision
 from netvlad_ros.training.fitting.initialisation import initialise_network
@@ -144,11 +144,11 @@ def trained_bundle(path: Path, config: TrainConfig) -> ModelBundle:
 
 
 def wide_layer(config: NetworkConfig) -> str:
-    """The cut for poolings that answer one number a channel: the same, or one that has enough."""
-    if find_cut(config.backbone, config.layer).channels >= config.dim:
+    """The layer for poolings with one number a channel: the configured one, or one wide enough."""
+    if find_layer(config.backbone, config.layer).channels >= config.dim:
         return config.layer
-    cuts = CUTS[config.backbone]
-    return max(cuts, key=lambda layer: cuts[layer].channels)
+    layers = BACKBONE_LAYERS[config.backbone]
+    return max(layers, key=lambda name: layers[name].channels)
 
 
 def initial_poolings(
@@ -204,7 +204,7 @@ def caption(
     ]
     if every > 1:
         lines.append('More images whiten better: the trained model has that advantage here.')
-    wide, usual = (find_cut(config.backbone, cut) for cut in (wide_layer(config), config.layer))
+    wide, usual = (find_layer(config.backbone, name) for name in (wide_layer(config), config.layer))
     if wide != usual:
         lines.append(
             f'{", ".join(GLOBAL.values())} pool the layer {wide_layer(config)} of '

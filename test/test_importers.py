@@ -20,17 +20,17 @@ from netvlad_ros.training.torchvision_import import torchvision  # noqa: E402
 pytestmark = pytest.mark.usefixtures('seeded_torch', 'no_gradients')
 
 
-def random_trunk(layers):
+def random_backbone(layers):
     """As the public trainers build it; weights and batch norm statistics random."""
-    trunk = nn.Sequential(*layers).eval()
-    for name, tensor in trunk.state_dict().items():
+    backbone = nn.Sequential(*layers).eval()
+    for name, tensor in backbone.state_dict().items():
         if tensor.ndim == 4:
             nn.init.kaiming_normal_(tensor)
         elif name.endswith('running_var'):
             tensor.uniform_(0.5, 1.5)
         elif tensor.is_floating_point():
             tensor.normal_(1.0 if name.endswith('weight') else 0.0, 0.1)
-    return trunk
+    return backbone
 
 
 def pixels():
@@ -62,13 +62,13 @@ def clusters(prefix, channels, count, *, bias=False):
 # --- pytorch-NetVlad ----------------------------------------------------------------------------
 
 
-def nanne(trunk, pool, *, parallel=False):
+def nanne(backbone, pool, *, parallel=False):
     between = 'module.' if parallel else ''
     state = OrderedDict(
-        [(f'encoder.{between}{k}', v) for k, v in trunk.state_dict().items()]
+        [(f'encoder.{between}{k}', v) for k, v in backbone.state_dict().items()]
         + [(k.replace('pool.', f'pool.{between}'), v) for k, v in pool.items()]
     )
-    optimizer = torch.optim.SGD(trunk.parameters(), lr=1e-4, momentum=0.9)
+    optimizer = torch.optim.SGD(backbone.parameters(), lr=1e-4, momentum=0.9)
     return {
         'epoch': 12,
         'state_dict': state,
@@ -88,11 +88,13 @@ def test_pytorch_netvlad(tmp_path, arch, bias, parallel, zipped):
     model = getattr(torchvision.models, arch)
     with torch.device('meta'):
         layers = list(model(weights=None).features.children())[:-2]
-    trunk = random_trunk([layer.to_empty(device='cpu') for layer in layers])
+    backbone = random_backbone([layer.to_empty(device='cpu') for layer in layers])
     pool = clusters('pool.', 512 if arch == 'vgg16' else 256, 4, bias=bias)
     source = tmp_path / 'model_best.pth.tar'
-    torch.save(nanne(trunk, pool, parallel=parallel), source, _use_new_zipfile_serialization=zipped)
-    metadata, _ = check(source, netvlad(trunk(pixels()), pool, 'pool.'), tmp_path)
+    torch.save(
+        nanne(backbone, pool, parallel=parallel), source, _use_new_zipfile_serialization=zipped
+    )
+    metadata, _ = check(source, netvlad(backbone(pixels()), pool, 'pool.'), tmp_path)
     assert (metadata.licence, metadata.whitening) == ('unknown', 'none')
     assert metadata.backbone.startswith(arch)
 
@@ -106,18 +108,18 @@ def test_images_too_small_for_the_layers(tmp_path):
 def alexnet():
     with torch.device('meta'):
         layers = list(torchvision.models.alexnet(weights=None).features.children())[:-2]
-    return random_trunk([layer.to_empty(device='cpu') for layer in layers])
+    return random_backbone([layer.to_empty(device='cpu') for layer in layers])
 
 
 @pytest.mark.parametrize(
     ('pooling', 'pool'), [('mac', F.adaptive_max_pool2d), ('spoc', F.adaptive_avg_pool2d)]
 )
 def test_pytorch_netvlad_without_clusters(tmp_path, pooling, pool):
-    trunk = alexnet()
-    torch.save(nanne(trunk, {}), source := tmp_path / 'checkpoint.pth.tar')
+    backbone = alexnet()
+    torch.save(nanne(backbone, {}), source := tmp_path / 'checkpoint.pth.tar')
     with pytest.raises(NetvladError, match='--pooling mac or spoc'):
         import_bundle(source, tmp_path / 'x.onnx', size=SIZE)
-    check(source, pool(trunk(pixels()), 1)[:, :, 0, 0], tmp_path, pooling=pooling)
+    check(source, pool(backbone(pixels()), 1)[:, :, 0, 0], tmp_path, pooling=pooling)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +146,13 @@ def test_checkpoints_of_another_architecture_are_refused(tmp_path, harm, words):
 # --- the deep visual geo-localization benchmark -------------------------------------------------
 
 
-def vgbench(trunk, aggregation):
-    state = {f'module.backbone.{k}': v for k, v in trunk.state_dict().items()}
+def vgbench(backbone, aggregation):
+    state = {f'module.backbone.{k}': v for k, v in backbone.state_dict().items()}
     state |= {f'module.{k}': v for k, v in aggregation.items()}
     return {
         'epoch_num': 7,
         'model_state_dict': OrderedDict(state),
-        'optimizer_state_dict': torch.optim.Adam(trunk.parameters()).state_dict(),
+        'optimizer_state_dict': torch.optim.Adam(backbone.parameters()).state_dict(),
         'recalls': np.array([80.0, 90.0, 93.0, 95.0]),
         'best_r5': np.float64(90.0),
         'not_improved_num': 0,
@@ -161,7 +163,7 @@ def resnet(depth, stage):
     with torch.device('meta'):
         model = getattr(torchvision.models, f'resnet{depth}')(weights=None)
         children = list(model.children())[: -3 if stage == 'conv4' else -2]
-    return random_trunk([child.to_empty(device='cpu') for child in children])
+    return random_backbone([child.to_empty(device='cpu') for child in children])
 
 
 def linear(x, width=32):
@@ -180,18 +182,18 @@ def gem(x, p=2.7):
     ('depth', 'stage', 'alone'), [(18, 'conv4', False), (18, 'conv5', True), (50, 'conv4', False)]
 )
 def test_vgbench_netvlad(tmp_path, depth, stage, alone):
-    trunk = resnet(depth, stage)
-    x = trunk(pixels())
+    backbone = resnet(depth, stage)
+    x = backbone(pixels())
     pool = clusters('aggregation.', x.shape[1], 4)
-    checkpoint = vgbench(trunk, pool)
+    checkpoint = vgbench(backbone, pool)
     torch.save(checkpoint['model_state_dict'] if alone else checkpoint, tmp_path / 'best_model.pth')
     metadata, _ = check(tmp_path / 'best_model.pth', netvlad(x, pool, 'aggregation.'), tmp_path)
     assert metadata.backbone == f'resnet{depth} {stage}'
 
 
 def test_vgbench_crn(tmp_path):
-    trunk = resnet(18, 'conv4')
-    x = trunk(pixels())
+    backbone = resnet(18, 'conv4')
+    x = backbone(pixels())
     pool = clusters('aggregation.', 256, 4)
     for side, count in ((3, 32), (5, 32), (7, 20)):
         name = f'aggregation.crn.filter_{side}_{side}'
@@ -211,7 +213,7 @@ def test_vgbench_crn(tmp_path):
     mask = F.conv2d(torch.cat(context, 1).relu(), pool['aggregation.crn.acc_w.weight'])
     pool['aggregation.crn.acc_w.bias'] = -mask.median()[None]
     mask = F.interpolate((mask - mask.median()).relu(), scale_factor=2, mode='bilinear')
-    torch.save(vgbench(trunk, pool), source := tmp_path / 'best_model.pth')
+    torch.save(vgbench(backbone, pool), source := tmp_path / 'best_model.pth')
     expected = netvlad(x, pool, 'aggregation.', mask)
     assert (expected - netvlad(x, pool, 'aggregation.')).norm(dim=1).min() > 0.05
     assert check(source, expected, tmp_path)[0].pooling == 'crn'
@@ -219,13 +221,13 @@ def test_vgbench_crn(tmp_path):
 
 @pytest.mark.parametrize('l2', ['before_pool', 'after_pool', 'none'])
 def test_vgbench_gem_with_a_linear_layer(tmp_path, l2):
-    trunk = resnet(18, 'conv4')
-    x = trunk(pixels())
+    backbone = resnet(18, 'conv4')
+    x = backbone(pixels())
     pooled = gem(F.normalize(x, dim=1) if l2 == 'before_pool' else x)
     pooled = F.normalize(pooled, dim=1) if l2 == 'after_pool' else pooled
     state, answer = linear(pooled)
     state['aggregation.0.1.p' if l2 == 'before_pool' else 'aggregation.0.0.p'] = torch.tensor([2.7])
-    torch.save(vgbench(trunk, state), source := tmp_path / 'best_model.pth')
+    torch.save(vgbench(backbone, state), source := tmp_path / 'best_model.pth')
     options = {}
     if l2 != 'before_pool':
         with pytest.raises(NetvladError, match='--l2 after_pool or --l2 none'):
@@ -236,11 +238,11 @@ def test_vgbench_gem_with_a_linear_layer(tmp_path, l2):
 
 
 def test_vgbench_gem_alone(tmp_path):
-    trunk = alexnet()
+    backbone = alexnet()
     torch.save(
-        vgbench(trunk, {'aggregation.0.p': torch.tensor([2.7])}), source := tmp_path / 'a.pth'
+        vgbench(backbone, {'aggregation.0.p': torch.tensor([2.7])}), source := tmp_path / 'a.pth'
     )
-    check(source, gem(trunk(pixels())), tmp_path)
+    check(source, gem(backbone(pixels())), tmp_path)
     for options, words in (
         ({'pooling': 'mac'}, '--pooling mac is not what it holds: gem'),
         ({'l2': 'before_pool'}, '--l2 before_pool is not what it holds: after_pool'),
@@ -284,14 +286,14 @@ def rmac(x, levels=3):
     [('mac', 'after_pool', False), ('spoc', 'before_pool', True), ('rmac', 'before_pool', True)],
 )
 def test_vgbench_poolings_without_a_trace(tmp_path, pooling, l2, with_linear):
-    trunk = resnet(18, 'conv4')
-    x = trunk(pixels())
+    backbone = resnet(18, 'conv4')
+    x = backbone(pixels())
     x = F.normalize(x, dim=1) if l2 == 'before_pool' else x
     pool = {'mac': lambda x: x.amax((2, 3)), 'spoc': lambda x: x.mean((2, 3)), 'rmac': rmac}
     state, answer = {}, pool[pooling](x)
     if with_linear:
         state, answer = linear(answer)
-    torch.save(vgbench(trunk, state), source := tmp_path / 'best_model.pth')
+    torch.save(vgbench(backbone, state), source := tmp_path / 'best_model.pth')
     with pytest.raises(NetvladError, match='--pooling mac --l2 before_pool'):
         import_bundle(source, tmp_path / 'x.onnx', size=SIZE)
     check(source, answer, tmp_path, pooling=pooling, l2=l2)

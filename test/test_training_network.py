@@ -1,4 +1,4 @@
-"""Trunks, where a network starts, and its files."""
+"""Backbones, where a network starts, and its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_network import SMALL, make_network, pictures  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.config.network import CUTS, NetworkConfig  # noqa: E402
+from netvlad_ros.training.config.network import BACKBONE_LAYERS, NetworkConfig  # noqa: E402
 from netvlad_ros.training.fitting.initialisation import initialise_network  # noqa: E402
 from netvlad_ros.training.network.backbone import Backbone  # noqa: E402
 from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.usefixtures('seeded_torch')
 
 
 @pytest.mark.parametrize('name', ['alexnet', 'resnet18', 'mobilenet_v3_large', 'efficientnet_b0'])
-def test_backbones_are_the_torchvision_model_to_their_cut(name):
+def test_backbones_are_the_torchvision_model_to_their_layer(name):
     whole = getattr(torchvision.models, name)(weights=None).eval()
     images = torch.randn(1, 3, 64, 64)
     seen = {}
-    for layer, cut in CUTS[name].items():
-        hook = whole.get_submodule(cut.last).register_forward_hook(
+    for layer, described in BACKBONE_LAYERS[name].items():
+        hook = whole.get_submodule(described.last).register_forward_hook(
             lambda module, given, answer, layer=layer: seen.update({layer: answer.clone()})
         )
         with torch.no_grad():
@@ -42,7 +42,7 @@ def test_backbones_are_the_torchvision_model_to_their_cut(name):
         with torch.no_grad():
             found = backbone(images)
         assert torch.equal(found, seen[layer])
-        assert found.shape[1] == backbone.channels == cut.channels
+        assert found.shape[1] == backbone.channels == described.channels
 
 
 def test_layers_train_from_the_end_and_statistics_never_move():

@@ -1,4 +1,7 @@
-"""Supervision, augmentation, mining, loss and loop."""
+"""The sections of train.yaml, in its order: supervision, augmentation, mining, loss and loop.
+
+Section `network` is in config/network.py, an entry of `sources` in config/source.py.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,31 @@ from dataclasses import dataclass
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.config.settings import Settings, setting
 
+MODES = ('partial', 'full', 'random', 'groups')  # of mining
+TUPLE_LOSSES = ('triplet', 'sare_joint', 'sare_independent')
+LOSSES = (*TUPLE_LOSSES, 'contrastive', 'multi_similarity', 'classification')
+
 
 @dataclass(frozen=True)
 class SupervisionConfig(Settings):
-    """Radii of the weak supervision (paper, section 4 and appendix A), and what is held out.
+    """Section `supervision`: which images show the same place, and which are held out.
+
+    Source:
+        Arandjelovic et al., CVPR 2016, section 4 and appendix A.
 
     Raises:
-        NetvladError: see Settings; or the shorter of two lengths is the longer one.
+        NetvladError: as Settings; a minimum is larger than its maximum; heading groups that do not
+            divide the directions.
     """
 
     positive_radius_m: float = setting(
-        10.0, 'images this near may show the same place [m]', 0.0, 1e6
+        10.0, 'images within this distance may show the same place [m]', 0.0, 1e6
     )
     positive_heading_deg: float = setting(
-        0.0, 'and look less than this apart, where known; 0 = any direction [deg]', 0.0, 180.0
+        0.0, 'and this difference of heading, where known; 0 = any heading [deg]', 0.0, 180.0
     )
     negative_radius_m: float = setting(
-        25.0, 'images farther than this surely show another place [m]', 0.0, 1e6
+        25.0, 'images beyond this distance show another place [m]', 0.0, 1e6
     )
     positive_gap_min_s: float = setting(
         1.0, 'shortest time between query and positive of one recording [s]', 0.0, 1e6
@@ -34,8 +45,8 @@ class SupervisionConfig(Settings):
     )
     multi_visit: bool = setting(
         False,
-        'positives come from another recording only (Time Machine of the paper), except those of '
-        'clips without poses',
+        'positives come from another recording only (Time Machine of the paper); clips without '
+        'poses are an exception',
     )
     validation_areas: tuple[str, ...] = setting(
         (), 'areas (floors, cities) that are kept for validation; a clip or any column of it too'
@@ -49,12 +60,12 @@ class SupervisionConfig(Settings):
     )
     cell_groups: int = setting(
         1,
-        'classes compete if so many cells apart along each axis; 1 = all do, 5 in CosPlace',
+        'classes a multiple of this apart along each axis compete [cells]; 1 = all, 5 in CosPlace',
         1,
         100,
     )
     cell_heading_groups: int = setting(
-        1, 'and so many directions apart; 1 = all do, 2 in CosPlace', 1, 360
+        1, 'and a multiple of this in direction; 1 = all, 2 in CosPlace', 1, 360
     )
 
     def __post_init__(self) -> None:
@@ -71,16 +82,42 @@ class SupervisionConfig(Settings):
             )
 
 
-MODES = ('partial', 'full', 'random', 'groups')
+@dataclass(frozen=True)
+class AugmentationConfig(Settings):
+    """Section `augmentation`: how strongly an image is changed.
+
+    Every number is multiplied by `strength`. A strength of 1 is like a revisit on another day. A
+    strength of 0 does not change images.
+    """
+
+    strength: float = setting(0.7, 'multiplies all the others; 0 is off', 0.0, 2.0)
+    perspective: float = setting(
+        0.15, 'largest shift of a corner of the view, of the side', 0.0, 0.4
+    )
+    crop: float = setting(0.45, 'largest part of the area that is cut away', 0.0, 0.9)
+    stretch: float = setting(0.18, 'largest change of the ratio of sides', 0.0, 0.5)
+    rotation_deg: float = setting(4.0, 'largest roll of the camera [deg]', 0.0, 45.0)
+    brightness: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
+    contrast: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
+    saturation: float = setting(0.3, 'largest change of the factor', 0.0, 0.9)
+    hue: float = setting(0.03, 'largest turn, of the colour circle', 0.0, 0.5)
+    gamma: float = setting(0.5, 'largest exponent of the response, in powers of two', 0.0, 3.0)
+    warmth: float = setting(0.12, 'largest gain of red against blue: hour of the day', 0.0, 0.5)
+    gradient: float = setting(0.4, 'largest fall of light to one side: where the sun is', 0.0, 0.9)
+    grayscale_share: float = setting(0.1, 'of images without colour', 0.0, 1.0)
+    blur_share: float = setting(0.3, 'of images out of focus', 0.0, 1.0)
+    noise: float = setting(12.0, 'largest standard deviation of sensor noise, of 255', 0.0, 100.0)
+    noise_share: float = setting(0.3, 'of images with noise', 0.0, 1.0)
+    occlusion_share: float = setting(0.3, 'of images with a patch covered', 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class MiningConfig(Settings):
-    """Section `mining` of a training configuration.
+    """Section `mining`: which images a round trains on.
 
-    `partial` is the paper's (appendix A): the hardest negatives among a random pool and those
-    remembered; `full` looks through all images, `random` through none; `groups` draws places with
-    several images each, for the losses over pairs.
+    Mode `partial` is that of the paper (appendix A): the hardest negatives among a random pool and
+    the remembered negatives. Mode `full` compares all images. Mode `random` compares none. Mode
+    `groups` draws places with several images each, for the losses over pairs.
     """
 
     mode: str = setting('partial', 'where negatives are looked for', choices=MODES)
@@ -102,21 +139,17 @@ class MiningConfig(Settings):
     places: str = setting(
         'queries', 'groups: all = images without positives too', choices=('queries', 'all')
     )
-    hard_places: bool = setting(False, 'groups: batches of places that look alike')
+    hard_places: bool = setting(False, 'groups: batches of similar places')
     cache_mb: int = setting(2048, 'descriptors beyond this go to a file in TMPDIR', 1, 10**7)
-
-
-TUPLE_KINDS = ('triplet', 'sare_joint', 'sare_independent')
-KINDS = (*TUPLE_KINDS, 'contrastive', 'multi_similarity', 'classification')
 
 
 @dataclass(frozen=True)
 class LossConfig(Settings):
-    """Section `loss` of a training configuration; each kind reads only its own numbers."""
+    """Section `loss`: what is minimised. Each kind reads only its own numbers."""
 
-    kind: str = setting('triplet', 'what is minimised', choices=KINDS)
+    kind: str = setting('triplet', 'what is minimised', choices=LOSSES)
     margin: float = setting(0.1, 'triplet: of squared distances', 0.0, 4.0)
-    contrastive_margin: float = setting(0.7, 'contrastive: distance negatives keep', 0.0, 2.0)
+    contrastive_margin: float = setting(0.7, 'contrastive: distance of negatives', 0.0, 2.0)
     temperature: float = setting(1.0, 'sare: divides squared distances; 1 in the paper', 1e-3, 1e3)
     alpha: float = setting(1.0, 'multi_similarity: sharpness for positives', 1e-3, 1e3)
     beta: float = setting(50.0, 'multi_similarity: sharpness for negatives', 1e-3, 1e3)
@@ -124,18 +157,18 @@ class LossConfig(Settings):
     epsilon: float = setting(0.1, 'multi_similarity: slack of the choice of pairs', 0.0, 2.0)
     scale: float = setting(30.0, 'classification: multiplies cosines', 1.0, 1e3)
     cosface_margin: float = setting(
-        0.4, 'classification: taken from the own cell, cosine', 0.0, 1.0
+        0.4, 'classification: cosine, subtracted for the own cell', 0.0, 1.0
     )
 
     @property
     def needs_tuples(self) -> bool:
-        """Whether it ranks query, positive and negatives: mining by groups draws none."""
-        return self.kind in TUPLE_KINDS
+        """Whether the loss ranks query, positive and negatives; mode `groups` draws no tuples."""
+        return self.kind in TUPLE_LOSSES
 
 
 @dataclass(frozen=True)
 class LoopConfig(Settings):
-    """Everything about the steps that is neither network, images, mining nor loss."""
+    """Section `loop`: number, size and learning rates of the steps."""
 
     steps: int = setting(200, 'updates in all; 0 keeps the initialisation', 0, 10**8)
     round_steps: int = setting(50, 'updates on one mined cache; a checkpoint each round', 1, 10**6)
@@ -178,7 +211,7 @@ class LoopConfig(Settings):
     )
 
     def lr_factor(self, step: int) -> float:
-        """What the learning rates are multiplied by at step (the first is 0)."""
+        """Factor of the learning rates at a step (the first is 0)."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         if self.schedule == 'constant':
@@ -189,31 +222,3 @@ class LoopConfig(Settings):
     def chunk_on(self, device: str) -> int:
         """Images whose activations are in memory at once, on a device type ('cpu', 'cuda')."""
         return self.chunk or (32 if device == 'cpu' else 128)
-
-
-@dataclass(frozen=True)
-class AugmentationConfig(Settings):
-    """How strongly an image is changed; every number is multiplied by `strength`.
-
-    A strength of 1 is a revisit on another day, 0 leaves images alone.
-    """
-
-    strength: float = setting(0.7, 'multiplies all the others; 0 is off', 0.0, 2.0)
-    perspective: float = setting(
-        0.15, 'largest shift of a corner of the view, of the side', 0.0, 0.4
-    )
-    crop: float = setting(0.45, 'largest part of the area that is cut away', 0.0, 0.9)
-    stretch: float = setting(0.18, 'largest change of the ratio of sides', 0.0, 0.5)
-    rotation_deg: float = setting(4.0, 'largest roll of the camera [deg]', 0.0, 45.0)
-    brightness: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
-    contrast: float = setting(0.4, 'largest change of the factor', 0.0, 0.9)
-    saturation: float = setting(0.3, 'largest change of the factor', 0.0, 0.9)
-    hue: float = setting(0.03, 'largest turn, of the colour circle', 0.0, 0.5)
-    gamma: float = setting(0.5, 'largest exponent of the response, in powers of two', 0.0, 3.0)
-    warmth: float = setting(0.12, 'largest gain of red against blue: hour of the day', 0.0, 0.5)
-    gradient: float = setting(0.4, 'largest fall of light to one side: where the sun is', 0.0, 0.9)
-    grayscale_share: float = setting(0.1, 'of images without colour', 0.0, 1.0)
-    blur_share: float = setting(0.3, 'of images out of focus', 0.0, 1.0)
-    noise: float = setting(12.0, 'largest standard deviation of sensor noise, of 255', 0.0, 100.0)
-    noise_share: float = setting(0.3, 'of images with noise', 0.0, 1.0)
-    occlusion_share: float = setting(0.3, 'of images with a patch covered', 0.0, 1.0)

@@ -31,7 +31,7 @@ def initialise_network(
 ) -> str:
     """Everything that training starts from, by network.config; returns a sentence about it.
 
-    Weights into the trunk; for NetVLAD and CRN k-means centroids over local descriptors of these
+    Weights into the backbone; for NetVLAD and CRN k-means centroids over local descriptors of these
     images, and alpha; for a trained linear layer the principal directions, where images suffice.
     The other poolings need none.
 

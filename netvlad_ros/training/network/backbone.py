@@ -1,4 +1,4 @@
-"""The convolutional trunk: an ImageNet network, cut where it answers the best local descriptors."""
+"""Backbone: an ImageNet network up to one of its layers, which gives local descriptors."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.config.network import CUTS, find_cut
+from netvlad_ros.training.config.network import BACKBONE_LAYERS, find_layer
 from netvlad_ros.training.torchvision_import import torchvision
 
 
 class Backbone(nn.Module):
     """Local descriptors of an image, on a grid.
 
-    It holds the torchvision model's own modules under their own names, so that a state dict of the
-    whole model fits. All of them always run in evaluation mode: batches here are small and hold
-    near-duplicates (a query, its positive, its negatives), whose batch statistics would not be
-    those of the images that a robot sees. Scale and bias of batch norm still train.
+    The backbone holds the torchvision model's own modules under their own names, so that a state
+    dict of the whole model fits. All modules always run in evaluation mode: batches here are small
+    and hold near-duplicates (a query, its positive, its negatives). Their batch statistics would
+    differ from those of the images that a robot sees. Scale and bias of batch norm still train.
 
     Args:
-        name: torchvision model (see backbone_cuts.CUTS).
-        layer: where it is cut; '' is the usual place.
+        name: torchvision model, a key of BACKBONE_LAYERS.
+        layer: last layer that is kept, by name; '' is the default of the model.
 
     Attributes:
-        name, layer: that, and the cut by its name.
+        name: of the torchvision model.
+        layer: name of the last layer; never ''.
         channels: width of the local descriptors.
-        stride: pixels from one to the next.
+        stride: from one local descriptor to the next [px].
 
     Raises:
         NetvladError: unknown name or layer.
@@ -35,14 +36,14 @@ class Backbone(nn.Module):
 
     def __init__(self, name: str, layer: str = '') -> None:
         super().__init__()
-        cut = find_cut(name, layer)
-        self.name, self.layer = name, layer or next(iter(CUTS[name]))
-        self.channels, self.stride = cut.channels, cut.stride
-        head, *rest = cut.last.split('.')
+        found = find_layer(name, layer)
+        self.name, self.layer = name, layer or next(iter(BACKBONE_LAYERS[name]))
+        self.channels, self.stride = found.channels, found.stride
+        head, *rest = found.last.split('.')
         with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
             model = getattr(torchvision.models, name)(weights=None)
         for child_name, child in model.named_children():
-            self.add_module(child_name, _cut(child, rest) if child_name == head else child)
+            self.add_module(child_name, _up_to(child, rest) if child_name == head else child)
             if child_name == head:
                 break
         self.to_empty(device='cpu')
@@ -57,7 +58,7 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def randomise(self) -> None:
-        """Draws weights as He et al. (ICCV 2015) do, which is how torchvision starts, too."""
+        """Draws weights as He et al. (ICCV 2015) do; torchvision does the same."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
@@ -67,14 +68,14 @@ class Backbone(nn.Module):
                 module.reset_parameters()
 
     def train(self, mode: bool = True) -> Backbone:
-        """Leaves every module in evaluation mode, whatever is asked."""
+        """Keeps every module in evaluation mode, whatever the mode that is asked for."""
         super().train(False)
         return self
 
     def layers(self) -> list[list[nn.Module]]:
         """What trainable_layers counts, first to last: convolutions, or blocks where there are any.
 
-        A batch norm that stands alone belongs to the convolution before it.
+        A batch norm outside a block belongs to the convolution before it.
         """
         layers: list[list[nn.Module]] = []
         for module in _unrolled(self.children()):
@@ -85,10 +86,10 @@ class Backbone(nn.Module):
         return layers
 
     def train_last(self, count: int) -> None:
-        """Lets the last `count` layers train and freezes those before; -1 lets all train.
+        """Lets the last `count` layers train and freezes the layers before; -1 lets all train.
 
         Raises:
-            NetvladError: more than there are.
+            NetvladError: the backbone has fewer layers.
         """
         layers = self.layers()
         if count > len(layers):
@@ -101,16 +102,16 @@ class Backbone(nn.Module):
                 module.requires_grad_(index >= frozen)
 
     def load(self, state: Mapping[str, torch.Tensor], where: str) -> None:
-        """Takes the layers before the cut from a state dict of the whole torchvision model.
+        """Takes the kept layers from a state dict of the whole torchvision model.
 
         Args:
-            state: by the names of that model; layers past the cut are ignored, and so are the step
-                counters of batch norm.
+            state: by the names of that model. Layers that are not kept are ignored, and so are the
+                step counters of batch norm.
             where: names the source in errors.
 
         Raises:
-            NetvladError: a layer is missing, of another shape or not finite (a layer is never left
-                random in silence).
+            NetvladError: a layer is missing, of another shape or not finite. No layer silently
+                keeps random weights.
         """
         own = self.state_dict()
         for name, tensor in own.items():
@@ -128,20 +129,20 @@ class Backbone(nn.Module):
         self.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
 
 
-def _cut(module: nn.Module, path: Sequence[str]) -> nn.Module:
-    """The module up to and with its part at path; blocks keep their own forward."""
+def _up_to(module: nn.Module, path: Sequence[str]) -> nn.Module:
+    """The module up to its part at path, included; blocks keep their own forward."""
     if not path:
         return module
     name, *rest = path
     if isinstance(module, nn.Sequential):
         kept = list(module.children())[: int(name) + 1]
-        return nn.Sequential(*kept[:-1], _cut(kept[-1], rest))
-    setattr(module, name, _cut(getattr(module, name), rest))
+        return nn.Sequential(*kept[:-1], _up_to(kept[-1], rest))
+    setattr(module, name, _up_to(getattr(module, name), rest))
     return module
 
 
 def _unrolled(modules: Iterable[nn.Module]) -> list[nn.Module]:
-    """Plain sequences replaced by what they hold; blocks stay whole."""
+    """Modules, with plain sequences replaced by their members; blocks stay whole."""
     unrolled: list[nn.Module] = []
     for module in modules:
         unrolled += _unrolled(module.children()) if type(module) is nn.Sequential else [module]

@@ -1,4 +1,4 @@
-"""Where a trunk's weights come from: torchvision, a file, or nowhere."""
+"""Weights of a backbone: from torchvision, from a file, or random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_WEIGHTS_BYTES = 2 * 2**30  # VGG16 with its classifier is 0.55 GB
 
 
 def load_backbone_weights(backbone: Backbone, weights: str) -> str:
-    """Fills a trunk; returns where from, in a few words.
+    """Fills a backbone with weights; returns their origin in a few words.
 
     Args:
         backbone: is changed in place.
@@ -27,8 +27,8 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
             'none' (drawn from torch's generator).
 
     Raises:
-        NetvladError: '' (not chosen), a file that is unreadable, too large, of another kind or of
-            another network, or a download that fails.
+        NetvladError: weights is '' (not chosen); the file is unreadable, too large, of another kind
+            or of another network; the download fails.
     """
     if weights == '':
         raise NetvladError(
@@ -46,7 +46,7 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
 
 
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
-    """The state dict in a .safetensors, .pth or .pt file; a pickle gives tensors or nothing.
+    """The state dict in a .safetensors, .pth or .pt file; of a pickle only tensors are read.
 
     Raises:
         NetvladError: no such file, larger than 2 GiB, of another kind, or anything but tensors.

@@ -1,4 +1,4 @@
-"""From pixels to the numbers that a trunk's weights were trained on."""
+"""Normalisation of pixels, as the weights of a backbone need it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Normalisation(nn.Module):
             mean of ImageNet subtracted in 0..255, as the VGG authors did).
 
     Attributes:
-        mean, deviation: float32 (3,), RGB, in 0..255; saved with the weights, as they are part of
-            what these mean.
+        mean: float32 (3,), RGB, in 0..255; saved with the weights, which depend on it.
+        deviation: float32 (3,), likewise.
     """
 
     mean: torch.Tensor
@@ -37,5 +37,5 @@ class Normalisation(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> float32 (N, 3, H, W)."""
-        planes = images.permute(0, 3, 1, 2).to(torch.float32)  # moved while a pixel is a byte
+        planes = images.permute(0, 3, 1, 2).to(torch.float32)  # permuted while a pixel is one byte
         return (planes - self.mean[:, None, None]) / self.deviation[:, None, None]

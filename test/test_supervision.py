@@ -65,7 +65,7 @@ def test_clips_decide_by_time_and_only_other_floors_with_other_areas_are_negativ
     supervision = Supervision([clip_images(rows)], SupervisionConfig())
     assert supervision.positives(0).tolist() == [1, 2]
     assert negatives(supervision, 0) == [6]
-    look = np.flatnonzero(supervision.may_look_alike(0, everyone(supervision)))
+    look = np.flatnonzero(supervision.may_be_similar(0, everyone(supervision)))
     assert look.tolist() == [4, 6]
     assert supervision.queries.tolist() == [0, 1, 2, 3]
 

@@ -1,4 +1,4 @@
-"""Other light, other viewpoint: what training does to an image to make its revisit harder."""
+"""Augmentation: changes viewpoint, light, focus and noise of training images at random."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ GREY = 127
 
 
 class Augmentation:
-    """One warp, other light, focus, colour, noise and occlusion, drawn anew for each image.
+    """A warp, then other light, focus, colour, noise and occlusion, drawn anew for each image.
 
-    Homography, crop, stretch and roll are composed and resampled once. Apply it to query, positive
-    and negatives alike: were only some of them altered, the traces would tell right from wrong.
+    Homography, crop, stretch and roll are composed and resampled once. Query, positive and
+    negatives must all be augmented. If only some of them were, the network could learn to tell
+    them apart by the traces of the augmentation.
 
     Args:
         config: the strengths.
-        preprocessing: whose working size the result has.
+        preprocessing: gives the size of the result.
     """
 
     def __init__(self, config: AugmentationConfig, preprocessing: Preprocessing) -> None:
@@ -58,8 +59,10 @@ class Augmentation:
     def __call__(self, rgb: NDArray[np.uint8]) -> torch.Tensor:
         """uint8 (h, w, 3) RGB -> uint8 (height, width, 3); draws from torch's global generator.
 
-        Other sizes than the working size are preprocessed first. Raises NetvladError if rgb is no
-        such image.
+        Images of other sizes are preprocessed first.
+
+        Raises:
+            NetvladError: rgb is no such image.
         """
         image = self._preprocessing(rgb)
         if self.config.strength == 0.0:
@@ -69,7 +72,7 @@ class Augmentation:
         return self._colour(pixels).permute(1, 2, 0)
 
     def _warp(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Another viewpoint: a quadrilateral of the image fills the frame."""
+        """Another viewpoint: a quadrilateral of the image is mapped to the whole frame."""
         config, part = self.config, self._part
         height, width = image.shape[:2]
         area, ratio, x, y, roll, *corners = _uniform(13)
@@ -87,14 +90,14 @@ class Augmentation:
         matrix = cv2.getPerspectiveTransform(
             (quad - 0.5).astype(np.float32), (whole - 0.5).astype(np.float32)
         )
-        # Mirrored borders: black corners would be a trace that no real revisit has.
+        # Mirrored borders: a real revisit has no black corners.
         warped = cv2.warpPerspective(
             image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         return np.asarray(warped, dtype=np.uint8)
 
     def _light(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Another hour: the camera's response, the colour of light, and where it comes from."""
+        """Another time of day: response of the camera, colour and direction of the light."""
         config, part = self.config, self._part
         bend, warm, turn, from_x, from_y = _uniform(5)
         response = (np.arange(256) / 255.0) ** (2.0 ** (config.strength * config.gamma * bend))
@@ -114,7 +117,7 @@ class Augmentation:
         if chance >= self._blur_share:
             return image
         narrow, wide = BLUR_SIGMA_PX
-        # OpenCV's takes a quarter of a millisecond, torchvision's up to fifteen.
+        # OpenCV's blur takes 0.25 ms, torchvision's up to 15 ms.
         blurred = cv2.GaussianBlur(image, (0, 0), narrow + (wide - narrow) * width)
         return np.asarray(blurred, dtype=np.uint8)
 
@@ -133,7 +136,7 @@ class _SensorNoise(torch.nn.Module):
 
 
 def _hue_matrix(angle: float) -> NDArray[np.float64]:
-    """Turns colours about the grey axis by an angle [rad]; (3, 3), RGB to RGB."""
+    """Rotation of colours about the grey axis by an angle [rad]; (3, 3), RGB to RGB."""
     axis = np.full(3, 1.0 / np.sqrt(3.0))
     return np.asarray(Rotation.from_rotvec(angle * axis).as_matrix(), dtype=np.float64)
 

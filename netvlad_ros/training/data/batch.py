@@ -1,4 +1,4 @@
-"""What one step of training looks at: images, and which of them belong together."""
+"""TrainingTuple and TrainingBatch: images of a step, and which of them show one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class TrainingTuple:
-    """Indices of images: a query, its positive, its negatives (at least one)."""
+    """A query, its positive and its negatives.
+
+    Attributes:
+        query: index of an image.
+        positive: index of an image.
+        negatives: indices of images, at least one.
+    """
 
     query: int
     positive: int
@@ -25,15 +31,15 @@ class TrainingTuple:
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Images of one step; everything else speaks of their positions 0..M-1 in it.
+    """Images of one loss value. All fields but `images` refer to their positions 0..M-1.
 
     Attributes:
         images: (M,) int64, indices of the images to describe, in this order. One image may appear
-            twice, to be augmented anew.
+            twice; each time it is augmented anew.
         tuples: (B, 2 + J) int64, positions of query, positive and negatives; -1 where a query has
             fewer than J negatives. B is 0 in batches of groups. No position is in two tuples.
         positive: (M, M) bool, symmetric, its diagonal False: pairs that show one place.
-        negative: (M, M) bool, symmetric: pairs that surely do not. Pairs in neither are unknown.
+        negative: (M, M) bool, symmetric: pairs that show two places. Other pairs are unknown.
         labels: (M,) int64, spatial cells; -1 where an image has none.
     """
 
@@ -47,7 +53,7 @@ class TrainingBatch:
         return len(self.images)
 
     def parts(self) -> list[TrainingBatch]:
-        """One batch for each tuple, in order; a batch without tuples is its own only part."""
+        """One batch for each tuple, in order; a batch without tuples is its own single part."""
         if not len(self.tuples):
             return [self]
         return [self._only(positions[positions >= 0]) for positions in self.tuples]
@@ -64,7 +70,7 @@ class TrainingBatch:
 
 
 def tuple_positions(tuples: Sequence[TrainingTuple]) -> NDArray[np.int64]:
-    """(B, 2 + J) int64: where each image of the tuples, laid end to end, comes to lie; -1 pads."""
+    """Positions (B, 2 + J) int64 of the images of the tuples in one row of images; -1 pads."""
     width = max(len(entry.images) for entry in tuples)
     positions = np.full((len(tuples), width), -1, dtype=np.int64)
     start = 0

@@ -1,4 +1,4 @@
-"""The world cut into classes, for the classification loss."""
+"""place_cells: classes of images by place, for the classification loss."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ SHORTEST_SPAN_S = 1e-3
 def place_cells(
     table: SupervisionTable, config: SupervisionConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Class of each image, (N,) int64, -1 none, and the group of each class, (C,) int64.
+    """Classes of images, and groups of classes.
 
-    A class is the label of a place where there is one; else a cell of position and heading within
-    an area (CosPlace: Berton et al., "Rethinking visual geo-localization for large-scale
-    applications", CVPR 2022, equation 1); else a span of time of a recording.
+    The class of an image is the label of its place, if it has one. Else it is a cell of position
+    and heading within an area. Without a position it is a span of time within a recording.
 
-    Images on either side of a border look alike, yet lie in different cells. So cells are dealt out
-    to groups, and only those of one group compete: they are a multiple of cell_groups cells apart
-    along every axis and in time, and of cell_heading_groups in heading (N and L in CosPlace).
+    Images on two sides of a border are similar, but lie in different cells. So cells are divided
+    into groups, and only the cells of one group compete. These are a multiple of cell_groups cells
+    apart along every axis and in time, and a multiple of cell_heading_groups in heading (N and L in
+    CosPlace).
+
+    Source:
+        CosPlace: Berton et al., "Rethinking visual geo-localization for large-scale applications",
+        CVPR 2022, equation 1.
+
+    Returns:
+        The class of each image, (N,) int64, -1 if it has none; the group of each class, (C,) int64.
     """
     keys = np.full((len(table.images), 6), -1, dtype=np.int64)
     labelled = table.places >= 0
@@ -33,7 +40,7 @@ def place_cells(
     keys[posed, 0] = 1
     keys[posed, 1] = table.area[posed]
     keys[posed, 2:4] = np.floor(table.positions[posed, :2] / config.cell_m)
-    # Rounded, so that a flat drive at height zero is not cut in two by its noise.
+    # Rounded to the nearest: with floor, noise would divide a flat drive at height 0 in two.
     keys[posed, 4] = np.rint(table.positions[posed, 2] / config.cell_m)
     turned = posed & np.isfinite(table.headings)
     keys[turned, 5] = np.floor(table.headings[turned] % 360.0 / config.cell_heading_deg)
@@ -48,7 +55,7 @@ def place_cells(
     along, turns = config.cell_groups, config.cell_heading_groups
     remainders = cells[:, 2:] % (along, along, along, turns)
     if turns > 1:
-        # Where the heading is unknown, the cell overlaps with those of all headings.
+        # A cell without heading overlaps with the cells of all headings.
         remainders[cells[:, 5] < 0, 3] = turns
     groups = np.unique(remainders, axis=0, return_inverse=True)[1]
     return labels, groups.reshape(-1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which images show the same place, which surely do not: the weak supervision of training."""
+"""Supervision: which images show the same place and which do not, by their positions."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ SHOWN = 5  # names in a sentence about many images
 class Supervision:
     """Potential positives and definite negatives over one or several sources.
 
-    An image's place is its label where it has one, else its position, else its time within its
-    recording. Every answer takes time and memory in proportion to the images at most; nothing of
-    N x N is kept.
+    The place of an image is its label, if it has one. Else it is its position. Without a position
+    it is its time within its recording. Time and memory of every method grow at most linearly with
+    the number of images; no N x N matrix is kept.
 
     Args:
-        sources: with unique names; images are numbered through them, in this order.
+        sources: with unique names. Images are numbered through them, in this order.
         config: the radii.
 
     Attributes:
         images: path of each of the N images.
-        recordings, areas: (N,) str, as the sources name them.
-        is_query, is_database: (N,) bool.
-        database: (D,) int64, the images that a query may be matched with: draw negatives here.
+        recordings: (N,) str, as the sources name them.
+        areas: (N,) str, as the sources name them.
+        is_query: (N,) bool.
+        is_database: (N,) bool.
+        database: (D,) int64, the images that a query may be matched with; negatives are drawn here.
 
     Raises:
-        NetvladError: two sources of one name.
+        NetvladError: two sources have one name.
     """
 
     def __init__(self, sources: Sequence[PlaceImages], config: SupervisionConfig) -> None:
@@ -68,11 +70,11 @@ class Supervision:
         cache: Path | None = None,
         max_area_px: int = 0,
     ) -> Supervision:
-        """Read every source (see Source.read) and put them together."""
+        """Reads every source (see Source.read) and joins them."""
         return cls([s.read(cache=cache, max_area_px=max_area_px) for s in sources], config)
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Number of images."""
         return len(self.images)
 
     @cached_property
@@ -83,15 +85,15 @@ class Supervision:
 
     @cached_property
     def without_positive(self) -> Indices:
-        """(W,) int64, sorted: images that may be queries but show no place that is seen again."""
+        """(W,) int64, sorted: images that may be queries but have no potential positive."""
         return np.setdiff1d(np.flatnonzero(self.is_query), self.queries, assume_unique=True)
 
     @cached_property
     def fitted(self) -> Supervision:
-        """The sources that clusters and whitening are fitted on: all, but for those that say no.
+        """The sources that clusters and whitening are fitted on: those with Source.fitted.
 
         Raises:
-            NetvladError: all say no.
+            NetvladError: there is none.
         """
         sources = [source for source in self.sources if source.fitted]
         if not sources:
@@ -102,20 +104,22 @@ class Supervision:
         return Supervision(sources, self.config)
 
     def positives(self, query: int) -> Indices:
-        """Potential positives: database images of another visit that may show its place.
+        """Potential positives: database images of another visit that may show the same place.
 
-        Returns (P,) int64, sorted.
+        Returns:
+            (P,) int64, sorted.
         """
         found = self._same_place(query)
         return np.sort(found[self.is_database[found] & ~self.is_same_visit(query, found)])
 
     def is_same_visit(self, query: int, candidates: Indices) -> Mask:
-        """Whether candidates (M,) are no revisit of the query, wherever they are; (M,) bool.
+        """Whether candidates (M,) belong to the visit of the query; (M,) bool.
 
-        They are the query's own file (some lists name it on both sides), images of its recording
-        taken less than positive_gap_min_s from it (the same moment) or, with multi_visit, all of
-        its recording; clips, which know no other recording of their place, keep the gap. They are
-        no positives, and a ranking leaves them out.
+        These are the query's own file (some lists name it on both sides) and images of its
+        recording taken less than positive_gap_min_s from it. With multi_visit they are all images
+        of its recording. Clips without poses have no other recording of their place, so for these
+        the gap always decides. Images of the same visit are no positives, and rankings leave them
+        out.
         """
         same = self._table.recording[candidates] == self._table.recording[query]
         if not (self.config.multi_visit and self._is_placed(query)):
@@ -137,7 +141,7 @@ class Supervision:
         return clip[gap <= self.config.positive_gap_max_s]
 
     def _is_placed(self, query: int) -> bool:
-        """Whether its place is known beyond its recording: by a label or a position."""
+        """Whether its place is known by a label or a position, so also across recordings."""
         known = self._table.places[query] >= 0
         return bool(known or np.isfinite(self._table.positions[query]).all())
 
@@ -146,13 +150,14 @@ class Supervision:
             return np.ones(len(found), dtype=bool)
         turn = self._table.headings[found] - self._table.headings[query]
         apart = np.abs((turn + 180.0) % 360.0 - 180.0)
-        return ~(apart > self.config.positive_heading_deg)  # an unknown heading may be any
+        return ~(apart > self.config.positive_heading_deg)  # an unknown heading may be any heading
 
     def is_negative(self, query: int, candidates: Indices) -> Mask:
-        """Whether candidates (M,) surely show another place than query; (M,) bool.
+        """Whether candidates (M,) definitely show another place than the query; (M,) bool.
 
-        True between areas; within one, by label, by the columns of clips, or by distance. Neither
-        positive nor negative is common: such images must not be told anything about each other.
+        True between areas. Within one area the labels, the columns of clips or the distance decide.
+        Many pairs are neither positive nor negative: nothing is known about them, and no loss may
+        use them.
         """
         elsewhere = self._table.area[candidates] != self._table.area[query]
         if self._table.places[query] >= 0:
@@ -165,11 +170,11 @@ class Supervision:
         step = self._table.positions[candidates] - self._table.positions[query]
         return elsewhere | ((step**2).sum(axis=1) > self.config.negative_radius_m**2)
 
-    def may_look_alike(self, query: int, candidates: Indices) -> Mask:
-        """Whether candidates (M,) are surely elsewhere, though perhaps built alike; (M,) bool.
+    def may_be_similar(self, query: int, candidates: Indices) -> Mask:
+        """Whether candidates (M,) show another, perhaps similar place; (M,) bool.
 
-        For clips: in another unit of the coarsest column (another floor, whatever the area), which
-        is too alike to be trained as a negative but must not be believed as a match either.
+        For clips: another unit of the coarsest column (another floor, also of the same area). Such
+        a place is too similar to be trained as a negative, but it is no correct match either.
         """
         if self._table.apart[query, 0] < 0:
             return self.is_negative(query, candidates)
@@ -178,18 +183,24 @@ class Supervision:
         return differs | (self._table.area[candidates] != self._table.area[query])
 
     def cells(self) -> tuple[Indices, Indices]:
-        """Classes of the classification loss, (N,) int64, -1 none, and their groups, (C,) int64."""
+        """Classes of the classification loss and their groups: see place_cells."""
         return place_cells(self._table, self.config)
 
     def split(self, config: SupervisionConfig) -> tuple[Supervision, Supervision]:
-        """(training, validation), with config's radii; validation has no image if none is asked.
+        """Divides the images into training and validation.
 
         Whole sources, areas, units of clips, labelled places or recordings are held out: see
-        supervision_split.
+        validation_split.
+
+        Args:
+            config: what is held out, and the radii of both parts.
+
+        Returns:
+            Training and validation; validation has no image if none is asked for.
 
         Raises:
-            NetvladError: an area that does not exist, a side without images, or one whose queries
-                have no positive.
+            NetvladError: an area does not exist, a part has no images, or none of its queries has a
+                positive.
         """
         masks = held_out(self.sources, config)
         sides = []
@@ -209,7 +220,7 @@ class Supervision:
         return sides[0], sides[1]
 
     def summary(self) -> list[str]:
-        """Sentences for a person: how many images and queries, and what was left out."""
+        """Sentences about the number of images and queries, and about what was left out."""
         lines = [
             f'{len(self)} images of {len(np.unique(self.areas))} areas, '
             f'{len(np.unique(self.recordings))} recordings, {len(self.queries)} queries'
@@ -233,7 +244,7 @@ class Supervision:
 
     @cached_property
     def _trees(self) -> dict[int, tuple[Any, Indices]]:
-        """Per area: the positions of its database images, and which images they are."""
+        """Of each area: the positions of its database images, and their indices."""
         usable = self.is_database & np.isfinite(self._table.positions).all(axis=1)
         by_area = Groups(self._table.area)
         trees: dict[int, tuple[Any, Indices]] = {}

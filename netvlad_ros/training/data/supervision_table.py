@@ -1,4 +1,4 @@
-"""All images of all sources, in columns."""
+"""SupervisionTable: the images of all sources in columns, and Groups: rows with one code."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SupervisionTable:
-    """Columns of N rows, the images of all sources one after the other.
+    """Columns of N rows: the images of all sources, one source after the other.
 
     Attributes:
-        images: paths. file: (N,) int64, equal where two rows are one file.
-        recordings, areas: (N,) str; recording, area: the same as codes (N,) int64.
-        positions: (N, 3) float64 [m], NaN unknown; the height is 0 where a source gives none.
-        headings: (N,) float64 [deg], NaN unknown. times: (N,) float64 [s], NaN unknown.
-        places: (N,) int64, codes of the labels, unique among sources, -1 unknown.
-        apart: (N, C) int64, C >= 1: codes of the columns `apart`, -1 where a source has none.
-        is_query, is_database: (N,) bool.
+        images: N paths.
+        file: (N,) int64; equal where two rows are one file.
+        recordings: (N,) str, names.
+        areas: (N,) str, names.
+        recording: (N,) int64, codes of `recordings`.
+        area: (N,) int64, codes of `areas`.
+        positions: (N, 3) float64 [m]; NaN if unknown; the height is 0 if a source gives none.
+        headings: (N,) float64 [deg]; NaN if unknown.
+        times: (N,) float64 [s]; NaN if unknown.
+        places: (N,) int64, codes of the labels, unique among sources; -1 if unknown.
+        apart: (N, C) int64, C >= 1, codes of the columns `apart`; -1 if a source has none.
+        is_query: (N,) bool.
+        is_database: (N,) bool.
     """
 
     images: tuple[Path, ...]
@@ -46,7 +52,7 @@ class SupervisionTable:
 
     @classmethod
     def of(cls, sources: Sequence[PlaceImages]) -> SupervisionTable:
-        """Put the sources together, in their order."""
+        """Joins the sources, in their order."""
         count = sum(len(source) for source in sources)
         recordings = _texts([source.recordings for source in sources])
         areas = _texts([source.areas for source in sources])
@@ -95,6 +101,23 @@ class SupervisionTable:
         )
 
 
+class Groups:
+    """Rows that share a code.
+
+    Args:
+        codes: (N,) int64, of each row.
+    """
+
+    def __init__(self, codes: NDArray[np.int64]) -> None:
+        self._order = np.argsort(codes, kind='stable')
+        self._sorted = codes[self._order]
+
+    def members(self, code: int) -> NDArray[np.int64]:
+        """Rows with one code, (M,) int64, sorted; empty if no row has it."""
+        first, last = np.searchsorted(self._sorted, [code, code + 1])
+        return self._order[first:last]
+
+
 def _texts(columns: list[NDArray[np.str_]]) -> NDArray[np.str_]:
     return np.concatenate([np.empty(0, dtype='U1'), *columns])
 
@@ -105,16 +128,3 @@ def _flags(columns: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
 
 def _codes(names: NDArray[np.str_]) -> Ints:
     return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
-
-
-class Groups:
-    """Rows that share a code. codes: (N,) int64."""
-
-    def __init__(self, codes: NDArray[np.int64]) -> None:
-        self._order = np.argsort(codes, kind='stable')
-        self._sorted = codes[self._order]
-
-    def members(self, code: int) -> NDArray[np.int64]:
-        """Rows of one code, (M,) int64, sorted; none if no row has it."""
-        first, last = np.searchsorted(self._sorted, [code, code + 1])
-        return self._order[first:last]

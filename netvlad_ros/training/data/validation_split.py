@@ -1,4 +1,4 @@
-"""Which images are kept for validation: never one place on both sides, nor one recording."""
+"""held_out: the images that are kept for validation, by whole places and recordings."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from netvlad_ros.training.config.sections import SupervisionConfig
 
 Mask = NDArray[np.bool_]
 SHOWN = 12  # names that an error lists
-SLACK = 1.25  # a unit may be so much larger than what is still wanted
+SLACK = 1.25  # a unit may be larger than what is still wanted by this factor
 
 
 def held_out(sources: Sequence[PlaceImages], config: SupervisionConfig) -> list[Mask]:
     """For each source, which of its images are kept for validation, (N,) bool.
 
-    Sources marked `validation` and the named areas; where there are neither, a share of whole
-    units: the first column of `apart`, else areas, else labelled places, else recordings. The
-    choice depends on the names of the units alone, so it is the same in every run.
+    These are the sources marked `validation` and the named areas. Without either, they are a share
+    of whole units: of the first column of `apart`, else of areas, else of labelled places, else of
+    recordings. No place and no recording is on both sides. The choice depends only on the names of
+    the units, so it is the same in every run.
 
     Raises:
-        NetvladError: an area without images, or a share of what cannot be divided.
+        NetvladError: an area has no images, or there are too few units to divide.
     """
     masks = [np.full(len(source), source.validation) for source in sources]
     for name in config.validation_areas:
@@ -43,7 +44,7 @@ def held_out(sources: Sequence[PlaceImages], config: SupervisionConfig) -> list[
 
 
 def _named(source: PlaceImages, name: str) -> Mask:
-    """By the area in full, by its last part (a city of a source), or by a column of clips."""
+    """By the full name of the area, its last part (a city of a source), or a column of clips."""
     mask = np.isin(source.areas, [area for area in np.unique(source.areas) if _is(area, name)])
     for column in source.apart:
         mask |= column == name

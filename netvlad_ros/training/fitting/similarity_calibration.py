@@ -50,7 +50,7 @@ class BestMatches:
                 query = int(asked[row])
                 for found, mask in (
                     (elsewhere, supervision.is_negative(query, database)),
-                    (lookalike, supervision.may_look_alike(query, database)),
+                    (lookalike, supervision.may_be_similar(query, database)),
                     (revisit, np.isin(database, supervision.positives(query))),
                 ):
                     found[row] = similarity[mask].max(initial=-1.0)

@@ -1,4 +1,4 @@
-"""What every loss is: a batch of unit descriptors in, one number out."""
+"""Loss: the interface of all losses, and the distances within tuples."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class Loss(nn.Module, ABC):
     """A loss over the descriptors of one batch.
 
     Attributes:
-        separable: the mean over `batch.parts()` equals the whole, so that the parts may be
-            described and differentiated one after the other.
+        separable: the loss of a batch is the mean of the losses of `batch.parts()`. The parts may
+            then be described and differentiated one after the other.
     """
 
     separable: bool = False
 
     def forward(self, descriptors: torch.Tensor, batch: TrainingBatch) -> torch.Tensor:
-        """Scalar, in float32 at least: autocast is off in here, exponents do not forgive it.
+        """The loss, a scalar, at least float32: autocast is off, exponentials need the precision.
 
         Args:
             descriptors: (M, D) unit rows, row i of image `batch.images[i]`.
-            batch: what belongs together.
+            batch: which images show one place.
 
         Raises:
-            NetvladError: another number of rows than images; a batch that this loss cannot use.
+            NetvladError: rows and images differ in number; the loss cannot use the batch.
         """
         if len(descriptors) != len(batch):
             raise NetvladError(
@@ -50,7 +50,7 @@ def tuple_distances(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Squared distances of each query to its positive (B,) and to its negatives (B, J).
 
-    A missing negative is infinitely far: no loss, no gradient.
+    A missing negative has an infinite distance: no loss, no gradient.
 
     Raises:
         NetvladError: the batch has no tuples.

@@ -1,4 +1,4 @@
-"""Places as classes: CosFace over spatial cells (CosPlace; Berton et al., CVPR 2022)."""
+"""ClassificationLoss: CosFace over spatial cells, as in CosPlace."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from netvlad_ros.training.losses.base import Loss
 class ClassificationLoss(Loss):
     """Cross entropy of scale * (cos(d, w_c) - margin [c is d's cell]) over the cells c of a group.
 
-    The large margin cosine loss of CosFace (Wang et al., CVPR 2018, equation 4), its mean over the
-    images that have a cell. The w_c are parameters, to be trained along and then thrown away.
+    This is the mean over the images that have a cell. The w_c are parameters; they train with the
+    network and are discarded after training.
 
-    An image competes for its cell with those of the cell's own group alone: one classifier for each
-    group, as in CosPlace. There one group trains for a while, then the next; here a batch may hold
-    images of all.
+    Only the cells of one group compete: there is one classifier for each group, as in CosPlace.
+    CosPlace trains the groups one after the other; here a batch may hold images of all groups.
+
+    Source:
+        Wang et al., CosFace, CVPR 2018, equation 4 (large margin cosine loss).
+        Berton et al., CosPlace, CVPR 2022.
 
     Args:
-        dim: D.
+        dim: D, width of the descriptors.
         groups: (C,) int64, the group of each cell.
-        scale, margin: 30 and 0.4 in CosPlace.
+        scale: 30 in CosPlace.
+        margin: 0.4 in CosPlace.
 
     Raises:
         NetvladError: no group has two cells.

@@ -1,4 +1,4 @@
-"""The contrastive loss (Hadsell et al., CVPR 2006), as image retrieval uses it (Radenovic)."""
+"""ContrastiveLoss over tuples or groups."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import torch
 from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.losses.base import Loss, tuple_distances
 
-SMALLEST = 1e-12  # squared distance below which a negative gets no direction to move in
+SMALLEST = 1e-12  # squared distance below which a negative has no gradient
 
 
 class ContrastiveLoss(Loss):
     """|a - b|^2 / 2 of positive pairs, max(0, margin - |a - b|)^2 / 2 of negative ones.
 
-    Over tuples, the sum of a query's pairs, its mean over the queries (Radenovic et al.,
-    "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019). Over
-    groups, the mean of the positive pairs plus the mean of those negative pairs that are nearer
-    than the margin: most are not, and would dilute the rest. Not separable, since groups are not.
+    Over tuples: the sum over the pairs of a query, then the mean over the queries. Over groups: the
+    mean of the positive pairs plus the mean of the negative pairs nearer than the margin. Most
+    negative pairs are farther; with them the mean would be close to 0. The loss is not separable,
+    because groups are not.
+
+    Source:
+        Hadsell, Chopra and LeCun, CVPR 2006.
+        Radenovic et al., "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019
+        (over tuples).
 
     Args:
         margin: distance of unit descriptors that negatives must keep.

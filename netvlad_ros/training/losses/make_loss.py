@@ -1,4 +1,4 @@
-"""The loss of a training run, by name."""
+"""make_loss: the loss that a configuration asks for, by name."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ LOSSES: dict[str, Callable[[LossConfig, int, NDArray[np.int64]], Loss]] = {
 
 
 def make_loss(config: LossConfig, dim: int, groups: NDArray[np.int64]) -> Loss:
-    """The loss of this configuration.
+    """The loss of a configuration.
 
     Args:
-        config: its kind and numbers.
-        dim: D of the descriptors that it will see.
+        config: kind and numbers of the loss.
+        dim: D, width of the descriptors.
         groups: (C,) int64, group of each spatial cell (Supervision.cells); only the classification
-            loss asks for it.
+            loss uses it.
 
     Raises:
-        NetvladError: the classification loss without cells.
+        NetvladError: the classification loss has no cells.
     """
     return LOSSES[config.kind](config, dim, groups)

@@ -1,4 +1,4 @@
-"""The multi-similarity loss (Wang et al., CVPR 2019)."""
+"""MultiSimilarityLoss over all pairs of a batch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ class MultiSimilarityLoss(Loss):
         log(1 + sum_p e^(-alpha (s_ip - base))) / alpha
         + log(1 + sum_n e^(beta (s_in - base))) / beta
 
-    where s are cosines. Of an anchor's pairs it keeps negatives more
-    similar than the least similar positive less epsilon, and positives less similar than the most
-    similar negative plus epsilon. The mean is over images that have both kinds of pairs; the
-    others cannot be anchors.
+    where s are cosines. Of the pairs of an anchor, a negative counts if it is more similar than the
+    least similar positive minus epsilon. A positive counts if it is less similar than the most
+    similar negative plus epsilon. The loss is the mean over the images that have both kinds of
+    pairs; other images are no anchors.
+
+    The defaults are those for places (Ali-bey et al., "GSV-Cities", 2022).
+
+    Source:
+        Wang et al., CVPR 2019.
 
     Args:
-        alpha, beta: sharpness for positives and negatives. base: cosine that both count from.
-            epsilon: slack of the choice. 2, 50, 1 and 0.1 in the paper; 1, 50, 0 and 0.1 for places
-            (Ali-bey et al., "GSV-Cities", 2022), which are the defaults here.
+        alpha: sharpness for positives; 2 in the paper.
+        beta: sharpness for negatives; 50 in the paper.
+        base: cosine that both are counted from; 1 in the paper.
+        epsilon: slack of the choice of pairs; 0.1 in the paper.
     """
 
     def __init__(
@@ -54,5 +60,5 @@ class MultiSimilarityLoss(Loss):
 
 
 def _log_one_plus_sum(exponents: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """log(1 + the sum of exp over what is chosen), by rows; 0 where nothing is."""
+    """log(1 + sum of exp over the chosen) of each row; 0 in rows where nothing is chosen."""
     return functional.pad(exponents.masked_fill(~chosen, -torch.inf), (1, 0)).logsumexp(dim=1)

@@ -1,4 +1,7 @@
-"""Stochastic attraction-repulsion embedding (Liu, Li and Dai, ICCV 2019)."""
+"""SareJointLoss and SareIndependentLoss: stochastic attraction-repulsion embedding.
+
+Source: Liu, Li and Dai, ICCV 2019, with the Gaussian kernel.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ class _SareLoss(Loss):
 
 
 class SareJointLoss(_SareLoss):
-    """-log( e^-|q-p|^2 / (e^-|q-p|^2 + sum_j e^-|q-n_j|^2) ), its mean over the queries.
+    """The mean over the queries of -log( e^-|q-p|^2 / (e^-|q-p|^2 + sum_j e^-|q-n_j|^2) ).
 
-    The Gaussian kernel, all negatives of a query sharing one probability (SARE-Joint).
+    All negatives of a query share one probability (SARE-Joint).
 
     Args:
         temperature: divides the squared distances; 1 in the paper.
@@ -36,9 +39,9 @@ class SareJointLoss(_SareLoss):
 
 
 class SareIndependentLoss(_SareLoss):
-    """-sum_j log( e^-|q-p|^2 / (e^-|q-p|^2 + e^-|q-n_j|^2) ), its mean over the queries.
+    """The mean over the queries of -sum_j log( e^-|q-p|^2 / (e^-|q-p|^2 + e^-|q-n_j|^2) ).
 
-    The Gaussian kernel, each negative against the positive on its own (SARE-Ind.).
+    Each negative is compared with the positive by itself (SARE-Ind.).
 
     Args:
         temperature: divides the squared distances; 1 in the paper.

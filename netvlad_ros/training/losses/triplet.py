@@ -1,4 +1,4 @@
-"""The weakly supervised triplet ranking loss (Arandjelovic et al., CVPR 2016, section 4)."""
+"""TripletRankingLoss: the weakly supervised ranking loss of NetVLAD."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from netvlad_ros.training.losses.base import Loss, tuple_distances
 
 
 class TripletRankingLoss(Loss):
-    """sum_j max(0, |q - p|^2 + margin - |q - n_j|^2) (equation 7), its mean over the queries.
+    """The mean over the queries of sum_j max(0, |q - p|^2 + margin - |q - n_j|^2).
 
-    p is the best potential positive: the miner's choice, by descriptor distance in the paper.
+    p is the positive that the miner chose; in the paper it is the nearest potential positive.
+
+    Source:
+        Arandjelovic et al., CVPR 2016, section 4, equation 7.
 
     Args:
         margin: of squared distances; 0.1 in the paper.

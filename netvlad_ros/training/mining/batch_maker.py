@@ -1,4 +1,4 @@
-"""From mined indices to batches: who shares a place with whom, and who surely does not."""
+"""BatchMaker: from mined indices to batches with positive and negative pairs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netvlad_ros.training.data.supervision import Supervision
 
 
 class BatchMaker:
-    """Marks the pairs of each batch by what the supervision knows."""
+    """Marks the positive and negative pairs of each batch, as the supervision knows them."""
 
     def __init__(self, supervision: Supervision) -> None:
         self._supervision = supervision
         self._labels, _ = supervision.cells()
 
     def of_tuples(self, tuples: Sequence[TrainingTuple]) -> TrainingBatch:
-        """One batch; only the chosen positive is a query's positive, the others may show less."""
+        """One batch of tuples. Only the chosen positive of a query is its positive."""
         positions = tuple_positions(tuples)
         images = np.array([index for entry in tuples for index in entry.images], dtype=np.int64)
         positive = np.zeros((len(images), len(images)), dtype=bool)
@@ -29,7 +29,7 @@ class BatchMaker:
         return TrainingBatch(images, positions, positive, negative, self._labels[images])
 
     def of_groups(self, images: NDArray[np.int64]) -> TrainingBatch:
-        """One batch without tuples; all potential positives are positives, so is an image again."""
+        """One batch without tuples. Potential positives and copies of an image are positives."""
         unique, place = np.unique(images, return_inverse=True)
         near = np.stack([np.isin(unique, self._supervision.positives(int(i))) for i in unique])
         near |= near.T | np.eye(len(unique), dtype=bool)
@@ -42,5 +42,5 @@ class BatchMaker:
     def _negative(self, images: NDArray[np.int64]) -> NDArray[np.bool_]:
         unique, place = np.unique(images, return_inverse=True)
         elsewhere = np.stack([self._supervision.is_negative(int(i), unique) for i in unique])
-        elsewhere |= elsewhere.T  # sure in one direction is sure
+        elsewhere |= elsewhere.T  # sure in one direction is enough
         return elsewhere[np.ix_(place, place)]

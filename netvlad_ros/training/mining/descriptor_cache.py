@@ -1,4 +1,4 @@
-"""Descriptors of one round of mining: computed once, kept within a given memory."""
+"""DescriptorCache: the descriptors of one round of mining, within a given memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BLOCK_BYTES = 2**26  # of float32 rows that one matrix product reads
 
 
 class DescriptorCache:
-    """Descriptors of some images.
+    """Descriptors of some images, computed once.
 
-    They are kept as float32 where that fits into cache_mb, else as float16, which moves a
-    similarity by about 1e-5, and else as float16 in an unlinked temporary file (TMPDIR), gone with
-    the cache.
+    They are kept as float32 if that fits into cache_mb, else as float16. Float16 changes a
+    similarity by about 1e-5. If float16 does not fit either, it goes to an unlinked temporary file
+    in TMPDIR, which disappears with the cache.
 
     Args:
         describe: indices (M,) int64 -> descriptors (M, D) float32.
@@ -54,7 +54,7 @@ class DescriptorCache:
     def similarities(
         self, queries: NDArray[np.int64], candidates: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Inner products of images in the cache, float32 (Q, C); reads block by block."""
+        """Inner products of images in the cache, float32 (Q, C), computed block by block."""
         left = self._float(self._positions(queries))
         right = self._positions(candidates)
         found = np.empty((len(left), len(right)), dtype=np.float32)
@@ -68,7 +68,7 @@ class DescriptorCache:
         return np.searchsorted(self._images, images)
 
     def _float(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        # A run of rows is read as it lies, without the copy that an index array costs.
+        # Consecutive rows are read as a slice, without the copy that an index array costs.
         ends = positions[[0, -1]] if len(positions) else np.zeros(2, dtype=np.int64)
         if len(positions) and ends[1] - ends[0] + 1 == len(positions):
             rows = self._rows[ends[0] : ends[1] + 1]
@@ -85,7 +85,7 @@ def _storage(count: int, dim: int, cache_mb: int) -> NDArray[np.floating]:
         return np.empty((count, dim), dtype=np.float16)
     with tempfile.TemporaryFile() as file:
         try:
-            # A hole in the file would end the process, not the write, when the disk is full.
+            # In a file with holes, a full disk would kill the process instead of failing the write.
             os.posix_fallocate(file.fileno(), 0, 2 * count * dim)
         except OSError as error:
             raise NetvladError(

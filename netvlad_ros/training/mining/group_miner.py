@@ -1,4 +1,4 @@
-"""Places with several images each, for the losses over all pairs of a batch."""
+"""GroupMiner: batches of places with several images each, for the losses over pairs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ SPARE = 2  # places drawn for each that is kept, at least
 class GroupMiner:
     """Batches of P places with K images each.
 
-    A place is an image and K - 1 of its potential positives, drawn at random; where there are
-    fewer the image itself comes again, to be augmented anew. The places of a batch are definite
-    negatives of each other as far as there are such.
+    A place is an image and K - 1 of its potential positives, drawn at random. If there are fewer,
+    the image itself fills the place and is augmented anew each time. The places of a batch are
+    definite negatives of each other, as far as such places are left.
 
     Args:
         supervision: which images are positives and negatives of which.
         describe: indices (M,) int64 -> descriptors (M, D) float32; only asked for hard places.
-        batch: P. images_per_place: K.
-        seed: with the round's number it decides every draw.
-        everything: every image is a place, those without a positive too.
-        hard: a batch holds look-alikes: after its first place always the one most similar to it.
-        choice: places to choose from for each that is kept; two at least, or the last batches of
-            a round would have to take what the others left, however near each other.
-        cache_mb: hard: memory for descriptors [MiB].
+        batch: P.
+        seed: decides every draw, with the number of the round.
+        images_per_place: K.
+        everything: every image is a place, also without a positive.
+        hard: the places of a batch are those most similar to its first place.
+        choice: places drawn for each that is kept, at least SPARE. With fewer, the last batches of
+            a round could only take places that are near each other.
+        cache_mb: memory for descriptors, if hard [MiB].
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class GroupMiner:
         self._batches = BatchMaker(supervision)
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:
-        """Batches of count places together."""
+        """Batches with `count` places in all."""
         rng = np.random.default_rng((self._seed, number))
         left = self._order.take(count * self._choice)
         cache = None
@@ -76,27 +77,27 @@ class GroupMiner:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def state(self) -> dict[str, Any]:
-        """For JSON: what later rounds depend on besides the weights."""
+        """For JSON: what later rounds depend on, besides the weights."""
         return {'drawn': self._order.drawn}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state; raises NetvladError if it is none."""
+        """Goes on from a state; raises NetvladError if it is damaged."""
         self._order.restore(state)
 
     def _places(
         self, left: NDArray[np.int64], count: int, cache: DescriptorCache | None
     ) -> list[int]:
-        """Positions in `left` of one batch's places: its first, then by likeness or in order."""
+        """Positions in `left` of a batch's places: the first, then by similarity or in order."""
         order = np.arange(len(left))
         if cache:
             similar = cache.similarities(left[:1], left[1:])[0]
             order[1:] = 1 + np.argsort(-similar, kind='stable')
-        apart = np.ones(len(left), dtype=bool)  # from all that were taken
+        apart = np.ones(len(left), dtype=bool)  # definite negatives of all places taken so far
         free = np.ones(len(left), dtype=bool)
         taken: list[int] = []
         while len(taken) < count:
             open_ = order[(free & apart)[order]]
-            # Rather two places of which nothing is known than a smaller batch.
+            # A pair that is neither positive nor negative is better than a smaller batch.
             taken.append(int(open_[0] if len(open_) else order[free[order]][0]))
             free[taken[-1]] = False
             apart &= self._supervision.is_negative(int(left[taken[-1]]), left)

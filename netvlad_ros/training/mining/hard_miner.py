@@ -1,4 +1,4 @@
-"""The hardest negatives, from a cache of descriptors (paper, section 4 and appendix A)."""
+"""HardMiner: tuples with the hardest negatives, found by descriptors."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from netvlad_ros.training.mining.descriptor_cache import Describe, DescriptorCac
 from netvlad_ros.training.mining.miner_memory import NegativeMemory, QueryOrder
 from netvlad_ros.training.mining.positives import PositiveChoice
 
-BLOCK_BYTES = 2**27  # of similarities that are looked at in one go
+BLOCK_BYTES = 2**27  # of similarities in memory at once
 
 
 class HardMiner:
     """Each query with the positive that `choose` takes and its hardest definite negatives.
 
-    Descriptors are computed once for all images that a round may need. Negatives are looked for in
-    `pool` database images drawn at random and among those that the query had in the last epoch.
+    Descriptors are computed once for all images that a round may need. Candidates for negatives
+    are `pool` database images, drawn at random, and the negatives that the query had in the last
+    epoch.
+
+    Source:
+        Arandjelovic et al., CVPR 2016, section 4 and appendix A.
 
     Args:
         supervision: which images are positives and negatives of which.
         describe: indices (M,) int64 -> pooled descriptors (M, D) float32, by the current network.
         choose: the rule for positives.
         batch: tuples in one batch.
-        seed: with the round's number it decides every draw.
-        pool: images drawn in each round; None looks through all images, exactly.
-        positive_pool: so many potential positives of each query, drawn at random, are described;
-            0 for all.
-        negatives: so many are kept.
-        choice: so many queries are tried for each tuple that is kept, the one of largest loss.
-            After a good initialisation most tuples have none and would teach nothing.
-        remember: whether the last epoch's negatives are candidates.
+        seed: decides every draw, with the number of the round.
+        pool: candidates drawn in each round; None: all images are candidates.
+        positive_pool: potential positives of each query that are described, drawn at random; 0:
+            all.
+        negatives: kept for each query.
+        choice: queries tried for each tuple that is kept; the tuples of largest loss are kept.
+            After a good initialisation most tuples have no loss and would teach nothing.
+        remember: whether the negatives of the last epoch are candidates.
         cache_mb: memory for descriptors [MiB].
     """
 
@@ -69,18 +73,18 @@ class HardMiner:
         self._order = QueryOrder(supervision.queries, seed)
         self._batches = BatchMaker(supervision)
         self._memory: NegativeMemory | None = None
-        if remember and pool is not None:  # who looks at all images needs no memory
+        if remember and pool is not None:  # with all images as candidates, no memory is needed
             images = len(supervision.images)
             self._memory = NegativeMemory(supervision.queries, negatives, images)
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:
-        """Batches of count tuples together, in random order.
+        """Batches with `count` tuples in all, in random order.
 
-        A query that finds no definite negative is left out; if then too few are left, the hardest
-        come again.
+        A query without a definite negative is left out. If too few tuples are left, the hardest are
+        repeated.
 
         Raises:
-            NetvladError: no query finds a negative.
+            NetvladError: no query has a definite negative.
         """
         rng = np.random.default_rng((self._seed, number))
         queries = self._order.take(count * self._choice)
@@ -125,7 +129,7 @@ class HardMiner:
         ]
 
     def state(self) -> dict[str, Any]:
-        """For JSON: what later rounds depend on besides the weights."""
+        """For JSON: what later rounds depend on, besides the weights."""
         remembered = self._memory.state() if self._memory else None
         return {'drawn': self._order.drawn, 'remembered': remembered}
 
@@ -133,7 +137,7 @@ class HardMiner:
         """Goes on from a state.
 
         Raises:
-            NetvladError: it belongs to other images or settings.
+            NetvladError: the state belongs to other images or settings.
         """
         self._order.restore(state)
         if self._memory:
@@ -152,7 +156,7 @@ class HardMiner:
         return np.sort(rng.choice(database, self._pool, replace=False))
 
     def _remembered(self, query: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What is remembered of a query and not in the pool, which is sorted."""
+        """The remembered negatives of a query that are not in the pool, which is sorted."""
         if not self._memory:
             return np.empty(0, dtype=np.int64)
         kept = self._memory.of(query)
@@ -176,10 +180,11 @@ def hardest_negatives(
 ) -> NDArray[np.int64]:
     """Positions of the most similar candidates that are definite negatives, hardest first.
 
-    Only as many of the most similar are sorted and asked about as it takes.
+    Sorts and checks only as many of the most similar candidates as are needed.
 
     Args:
-        similar: (C,) to the query. candidates: (C,) indices of images, each once.
+        similar: (C,), similarities to the query.
+        candidates: (C,), indices of images, each once.
         is_negative: indices (M,) -> (M,) bool.
         wanted: most that are returned.
     """

@@ -1,4 +1,4 @@
-"""Which images are worth training on, in rounds."""
+"""Miner: the interface of all miners, and make_miner: the miner of a configuration."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ['Miner', 'MiningConfig', 'make_miner']
 class Miner(Protocol):
     """Draws the batches of a round.
 
-    A round depends on the seed, its number, the state and the weights behind `describe`, and on
-    nothing else: a resumed run, and every process of a parallel one, draws the same.
+    A round depends only on the seed, its number, the state and the weights behind `describe`. So a
+    resumed run draws the same, and so does every process of a parallel run.
     """
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:
-        """ceil(count / batch) batches: of count tuples together, or of count places."""
+        """ceil(count / batch) batches with `count` tuples, or places, in all."""
 
     def state(self) -> dict[str, Any]:
-        """What later rounds depend on, for JSON."""
+        """For JSON: what later rounds depend on, besides the weights."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state; raises NetvladError if it is none of this miner's."""
+        """Goes on from a state; raises NetvladError if it does not fit this miner."""
 
 
 POSITIVES: dict[str, Callable[[MiningConfig, Supervision], PositiveChoice]] = {
@@ -57,9 +57,9 @@ def make_miner(
     Args:
         config: its mode and numbers.
         supervision: training images and what is known of their places.
-        describe: indices (M,) int64 -> pooled descriptors (M, D) float32, by the current network;
-            called anew in every round, never by mode `random`.
-        batch: tuples in one batch; with mode `groups`, places.
+        describe: indices (M,) int64 -> pooled descriptors (M, D) float32, by the current network.
+            Every round calls it again; mode `random` never does.
+        batch: tuples in one batch; places with mode `groups`.
         seed: 0 or more.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Order of queries and remembered negatives: what a miner keeps between rounds."""
+"""QueryOrder and NegativeMemory: what a miner keeps between rounds."""
 
 from __future__ import annotations
 
@@ -10,72 +10,15 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 
 
-class NegativeMemory:
-    """Remembered negatives, 4 bytes each: 4 MB for ten of each of 100,000 queries.
-
-    Args:
-        queries: (Q,) int64, all queries, sorted.
-        negatives: most that are remembered of one query.
-        images: number of images; bounds what a restored state may name.
-    """
-
-    def __init__(self, queries: NDArray[np.int64], negatives: int, images: int) -> None:
-        self._queries = queries
-        self._images = images
-        self._kept = np.full((len(queries), negatives), -1, dtype=np.int32)
-
-    def of(self, query: int) -> NDArray[np.int64]:
-        """What was kept for this query last, hardest first, int64; empty if nothing."""
-        row = self._kept[np.searchsorted(self._queries, query)]
-        return row[row >= 0].astype(np.int64)
-
-    def keep(self, query: int, negatives: tuple[int, ...]) -> None:
-        """Replaces what was remembered of this query."""
-        row = self._kept[np.searchsorted(self._queries, query)]
-        row[:] = -1
-        row[: len(negatives)] = negatives
-
-    def state(self) -> dict[str, Any]:
-        """For JSON: only the queries that remember something."""
-        seen = np.flatnonzero(self._kept[:, 0] >= 0)
-        negatives = [[n for n in row if n >= 0] for row in self._kept[seen].tolist()]
-        return {'queries': self._queries[seen].tolist(), 'negatives': negatives}
-
-    def restore(self, state: Any) -> None:
-        """Takes up a state.
-
-        Raises:
-            NetvladError: it is no such state, or one of other images or settings.
-        """
-        try:
-            queries, negatives = state['queries'], state['negatives']
-            fits = (
-                len(queries) == len(negatives)
-                and bool(np.isin(queries, self._queries).all())
-                and all(len(row) <= self._kept.shape[1] for row in negatives)
-                and all(0 <= index < self._images for row in negatives for index in row)
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise NetvladError(f'the mining state cannot be read ({error!r})') from error
-        if not fits:
-            raise NetvladError(
-                'the mining state belongs to other images or settings: resume with those of the '
-                'run, or start a new one'
-            )
-        self._kept[:] = -1
-        for query, row in zip(queries, negatives, strict=True):
-            self.keep(query, tuple(row))
-
-
 class QueryOrder:
-    """Endless epochs over the queries.
+    """Queries in random order, epoch after epoch without end.
 
     Args:
         queries: (Q,) int64, at least one.
-        seed: with the epoch's number it decides the epoch's order.
+        seed: decides the order of an epoch, with the number of the epoch.
 
     Attributes:
-        drawn: how many were taken so far; all that a resumed run must know.
+        drawn: number of queries taken so far. A resumed run needs nothing else.
     """
 
     def __init__(self, queries: NDArray[np.int64], seed: int) -> None:
@@ -100,5 +43,62 @@ class QueryOrder:
         self.drawn = drawn
 
     def _epoch(self, number: int) -> NDArray[np.int64]:
-        # The third number keeps this stream apart from the rounds' own draws.
+        # The third number makes this stream differ from those of the rounds.
         return np.random.default_rng((self._seed, number, 1)).permutation(self._queries)
+
+
+class NegativeMemory:
+    """The negatives that each query had last, 4 bytes each: 4 MB for ten of 100,000 queries.
+
+    Args:
+        queries: (Q,) int64, all queries, sorted.
+        negatives: most that are remembered of one query.
+        images: number of images; a restored state may name no others.
+    """
+
+    def __init__(self, queries: NDArray[np.int64], negatives: int, images: int) -> None:
+        self._queries = queries
+        self._images = images
+        self._kept = np.full((len(queries), negatives), -1, dtype=np.int32)
+
+    def of(self, query: int) -> NDArray[np.int64]:
+        """The negatives that were kept for this query last, hardest first, int64; may be empty."""
+        row = self._kept[np.searchsorted(self._queries, query)]
+        return row[row >= 0].astype(np.int64)
+
+    def keep(self, query: int, negatives: tuple[int, ...]) -> None:
+        """Replaces the negatives of this query."""
+        row = self._kept[np.searchsorted(self._queries, query)]
+        row[:] = -1
+        row[: len(negatives)] = negatives
+
+    def state(self) -> dict[str, Any]:
+        """For JSON: the queries that have negatives."""
+        seen = np.flatnonzero(self._kept[:, 0] >= 0)
+        negatives = [[n for n in row if n >= 0] for row in self._kept[seen].tolist()]
+        return {'queries': self._queries[seen].tolist(), 'negatives': negatives}
+
+    def restore(self, state: Any) -> None:
+        """Goes on from a state.
+
+        Raises:
+            NetvladError: the state is unreadable, or of other images or settings.
+        """
+        try:
+            queries, negatives = state['queries'], state['negatives']
+            fits = (
+                len(queries) == len(negatives)
+                and bool(np.isin(queries, self._queries).all())
+                and all(len(row) <= self._kept.shape[1] for row in negatives)
+                and all(0 <= index < self._images for row in negatives for index in row)
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise NetvladError(f'the mining state cannot be read ({error!r})') from error
+        if not fits:
+            raise NetvladError(
+                'the mining state belongs to other images or settings: resume with those of the '
+                'run, or start a new one'
+            )
+        self._kept[:] = -1
+        for query, row in zip(queries, negatives, strict=True):
+            self.keep(query, tuple(row))

@@ -1,4 +1,4 @@
-"""Best, random or geometrically verified positives."""
+"""The choice of a positive for a query: the best, a random or a geometrically verified one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.image import read_image
 
+Indices = NDArray[np.int64]
+Similarities = NDArray[np.float32]
+
+# Chooses one of the potential positives (P,); returns its position. Potential positives are only
+# near the query and need not show the same scene. Arguments: the query, its potential positives,
+# their similarities to it (P,), and a random generator.
+PositiveChoice = Callable[[int, Indices, Similarities, Generator], int]
+
 LONGEST_SIDE_PX = 640
 KEYPOINTS = 1000
 RATIO = 0.8  # Lowe's: the nearest descriptor against the second nearest
@@ -23,20 +31,32 @@ REMEMBERED_IMAGES = 512  # 66 MB of features
 REMEMBERED_PAIRS = 1_000_000
 
 
+def best_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
+    """The most similar positive (paper, equation 5)."""
+    return int(similar.argmax())
+
+
+def random_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
+    """A random positive: the baseline for the other choices."""
+    return int(rng.integers(len(potential)))
+
+
 class GeometricPositive:
     """The least similar among the nearest potential positives that share geometry with the query.
 
-    The best positive by descriptor is the one that the network already knows. Radenovic et al.
-    ("Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019) take
-    instead one whose overlap with the query is established by geometry, however different it
-    looks. Here the `candidates` nearest by descriptor are matched with SIFT (ratio test) and a
-    homography or a fundamental matrix (MAGSAC++), whichever explains more; of those with `inliers`
-    matches at least, the least similar is the hardest that is sure. Where none is, the most similar
-    is taken.
+    The most similar positive teaches little: the network already knows it. This choice takes a
+    positive whose overlap with the query is verified by geometry, also if it looks different. The
+    `candidates` most similar positives are matched with SIFT (ratio test) and a homography or a
+    fundamental matrix (MAGSAC++); the one with more inliers counts. Of the positives with at least
+    `inliers` matches, the least similar is taken. If there is none, the most similar is taken.
+
+    Source:
+        Radenovic et al., "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019.
 
     Args:
         images: path of each image.
-        candidates: so many of the nearest are checked. inliers: matches that verify one.
+        candidates: number of most similar positives that are checked.
+        inliers: matches that verify a positive.
     """
 
     def __init__(self, images: Sequence[Path], candidates: int, inliers: int) -> None:
@@ -49,7 +69,7 @@ class GeometricPositive:
     def __call__(
         self, query: int, potential: Indices, similar: Similarities, rng: Generator
     ) -> int:
-        """See PositiveChoice; an image that cannot be read is an error that names it."""
+        """See PositiveChoice; raises NetvladError for an image that cannot be read."""
         nearest = np.argsort(-similar, kind='stable')[: self._candidates]
         for position in nearest[::-1]:
             if self.inliers(query, int(potential[position])) >= self._needed:
@@ -57,7 +77,7 @@ class GeometricPositive:
         return int(nearest[0])
 
     def inliers(self, first: int, second: int) -> int:
-        """Matches of two images that agree on one geometry; remembered by the pair.
+        """Matches of two images that agree with one geometry; the number is kept for the pair.
 
         Raises:
             NetvladError: an image that cannot be read, by name.
@@ -78,7 +98,7 @@ class GeometricPositive:
         points = np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2)
         if descriptors is None:
             descriptors = np.empty((0, 128), dtype=np.float32)
-        return points, descriptors.astype(np.uint8)  # whole numbers 0..255 already
+        return points, descriptors.astype(np.uint8)  # SIFT gives whole numbers 0..255
 
 
 def _count_inliers(
@@ -104,24 +124,6 @@ def _agreeing(
 ) -> int:
     try:
         mask = find(left, right, cv2.USAC_MAGSAC, THRESHOLD_PX, maxIters=2000, confidence=0.999)[1]
-    except cv2.error:  # its way to say that points on one plane have no fundamental matrix
+    except cv2.error:  # raised for points on one plane: they have no fundamental matrix
         return 0
     return 0 if mask is None else int(np.count_nonzero(mask))
-
-
-Indices = NDArray[np.int64]
-Similarities = NDArray[np.float32]
-
-# The position in the potential positives (P,) that is taken; they are only near, and need not show
-# the same thing. Arguments: the query, they, their similarities to it (P,), and luck.
-PositiveChoice = Callable[[int, Indices, Similarities, Generator], int]
-
-
-def best_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
-    """The most similar one (paper, equation 5)."""
-    return int(similar.argmax())
-
-
-def random_positive(query: int, potential: Indices, similar: Similarities, rng: Generator) -> int:
-    """Any: the ablation of the choice."""
-    return int(rng.integers(len(potential)))

@@ -1,4 +1,4 @@
-"""Tuples at random: no descriptors, no cache; what mining is compared with."""
+"""RandomMiner: random tuples, without descriptors; the baseline for mining."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ TRIES = 8  # draws of candidates for one query's negatives
 
 
 class RandomMiner:
-    """Each query with any potential positive and any definite negatives.
+    """Each query with a random potential positive and random definite negatives.
 
     Args:
         supervision: which images are positives and negatives of which.
-        batch: tuples in one batch. negatives: so many are drawn.
-        seed: with the round's number it decides every draw.
+        batch: tuples in one batch.
+        seed: decides every draw, with the number of the round.
+        negatives: drawn for each query.
     """
 
     def __init__(self, supervision: Supervision, *, batch: int, seed: int, negatives: int) -> None:
@@ -33,10 +34,12 @@ class RandomMiner:
         self._batches = BatchMaker(supervision)
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:
-        """Batches of count tuples together; those of queries without negatives are made up for.
+        """Batches with `count` tuples in all.
+
+        A query without a definite negative is left out; the tuples of others are repeated instead.
 
         Raises:
-            NetvladError: no query finds a negative.
+            NetvladError: no query has a definite negative.
         """
         rng = np.random.default_rng((self._seed, number))
         tuples = []
@@ -60,7 +63,7 @@ class RandomMiner:
         return {'drawn': self._order.drawn}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state; raises NetvladError if it is none."""
+        """Goes on from a state; raises NetvladError if it is damaged."""
         self._order.restore(state)
 
     def _draw(self, query: int, rng: np.random.Generator) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Attacks: the descriptor goes where it is sent, the image stays, and the judgement is fair."""
+"""Attacks: the descriptor approaches its target, the image changes little, metrics are right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netvlad_ros.offline.drives.open_drive import open_drive  # noqa: E402
 from netvlad_ros.offline.mapping.map_builder import MapBuilder  # noqa: E402
 from netvlad_ros.training.attack.attack import AttackConfig, attack_image  # noqa: E402
 from netvlad_ros.training.attack.attack_folder import AttackFolder  # noqa: E402
-from netvlad_ros.training.attack.attack_metrics import attack_figures  # noqa: E402
+from netvlad_ros.training.attack.attack_metrics import attack_metrics  # noqa: E402
 from netvlad_ros.training.attack.attack_run import AttackRun  # noqa: E402
 from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
 from netvlad_ros.training.network.export import export_bundle  # noqa: E402
@@ -119,8 +119,8 @@ def test_a_drive_is_attacked_and_what_was_stored_is_judged(place, tmp_path):
         assert attempt['similarity_after'] == pytest.approx(float(found), abs=1e-5)
         carrier = read_image(folder / 'drive' / attempt['carrier'])
         assert attempt['max_change'] == np.abs(stored.astype(int) - carrier).max()
-    for way in ('uncalibrated', 'standing', 'driving'):  # nothing verifies on this map
-        assert result['attack'][way]['accepted_wrong'] == 2
+    for mode in ('uncalibrated', 'standing', 'driving'):  # nothing verifies on this map
+        assert result['attack'][mode]['accepted_wrong'] == 2
     assert result['rates']['wrong_prior_driving'] == pytest.approx(
         {'count': 2, 'of': 2, 'low': 0.025**0.5, 'high': 1.0}
     )
@@ -140,12 +140,12 @@ def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
     attempts = [
         attempt for attempt, _, _ in run.attempts(drive, slice(None), AttackFolder(tmp_path, {}), 1)
     ]
-    # From views 0 and 1 only view 2 is elsewhere; what is left makes a stretch of one.
+    # From views 0 and 1 only view 2 is elsewhere; the last image is a stretch of one.
     assert [(each.stretch, each.carrier[-5:]) for each in attempts] == [
         (0, '0.png'), (0, '1.png'), (1, '2.png')
     ]  # fmt: skip
     assert [each.target for each in attempts[:2]] == [2, 2]
-    metrics = attack_figures(attempts)
+    metrics = attack_metrics(attempts)
     assert metrics['rates']['wrong_prior_verification']['of'] == 3
     assert metrics['rates']['wrong_prior_driving']['of'] == 2
     with pytest.raises(NetvladError, match='a stretch of 51 is outside'):
@@ -153,7 +153,7 @@ def test_the_images_of_a_stretch_share_a_target_and_count_once(place, tmp_path):
 
 
 def interrupted_at_the_second(monkeypatch):
-    """The second image that is attacked meets Ctrl-C; the list of all that were."""
+    """Ctrl-C at the second attacked image; returns the list of attacked images."""
     calls = []
 
     def interrupted(*arguments):

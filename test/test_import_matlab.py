@@ -1,4 +1,4 @@
-"""Networks of the NetVLAD authors: files of their layout, random weights, evaluated here anew."""
+"""Import of the NetVLAD authors' networks: random weights, evaluated independently."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def save_matlab(path, layers, **options):
 
 
 def matlab_answers(weights):
-    """Layer by layer; as hloc does it, but for the epsilon under MatConvNet's roots."""
+    """Layer by layer, as in hloc, but with the epsilon under MatConvNet's roots."""
 
     def unit(x, dim):
         return x / (x.square().sum(dim=dim, keepdim=True) + 1e-12).sqrt()

@@ -1,4 +1,4 @@
-"""Public PyTorch models: files of their layouts, random weights, evaluated here anew."""
+"""Import of public PyTorch models: files with random weights, evaluated independently."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def resnet(depth, stage):
 
 
 def linear(x, width=32):
-    """A linear layer that takes off most of what random descriptors have in common; its answer."""
+    """A linear layer that removes most of what random descriptors share; and its output."""
     weight = torch.randn(width, x.shape[1])
     bias = -0.95 * weight @ x.mean(dim=0)
     state = {'aggregation.1.weight': weight, 'aggregation.1.bias': bias}

@@ -41,7 +41,7 @@ def tuples():
 
 @pytest.fixture
 def descriptors():
-    # Near each other, so that hinges and the choice of pairs have something to do.
+    # Near each other, so that hinges and the choice of pairs have an effect.
     rng = np.random.default_rng(3)
     return unit(rng.normal(size=(14, DIM)) * 0.7 + np.ones(DIM))
 
@@ -179,7 +179,7 @@ def test_each_group_of_cells_has_a_classifier_of_its_own(tuples, descriptors):
     batch = replace(tuples, labels=np.array([0, 2, 1, 3, 4, 0, -1, 1, 3, 3, 2, 2, 1, 0]))
     loss = make_loss(config('classification'), DIM, groups).double()
     weight = loss.weight.detach().numpy()
-    total = 0.0  # a group of one cell teaches nothing
+    total = 0.0  # a group of one cell has no loss
     for group in (0, 1):
         cells = np.flatnonzero(groups == group)
         members = np.flatnonzero(np.isin(batch.labels, cells))

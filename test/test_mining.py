@@ -1,4 +1,4 @@
-"""Mining: the right tuples, the same ones again, and never more memory than asked for."""
+"""Mining: correct tuples, the same in every run, within the given memory."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_best_positive_and_hardest_definite_negatives(mode):
     config = MiningConfig(mode=mode, negatives=2, pool=7)
     found = mined(make_miner(config, world, describe, batch=2, seed=0), len(world.queries))
     assert sorted(found) == [0, 1, 2, 3]  # nothing else has a positive within 10 m
-    assert found[0] == (2, (5, 4))  # image 3 is most like it, but 20 m away is neither
+    assert found[0] == (2, (5, 4))  # image 3 is the most similar, but at 20 m it is neither
 
 
 def test_pairs_and_labels_of_a_batch():
@@ -275,11 +275,13 @@ def test_geometric_positive_is_the_hardest_that_is_verified(tmp_path):
         taken[positives] = mined(make_miner(config, world, describe, batch=1, seed=0), 4)
     assert taken['best'][0][0] == 1
     assert taken['geometric'][0][0] == 2
-    assert taken['geometric'][3][0] == taken['best'][3][0] == 2  # nothing verified: the most alike
+    assert (
+        taken['geometric'][3][0] == taken['best'][3][0] == 2
+    )  # nothing verified: the most similar
     check = GeometricPositive(paths, 5, 30)
     assert check.inliers(0, 2) > 50 > 15 > check.inliers(0, 3)
     paths[0].unlink()
-    assert check.inliers(0, 3) < 15  # remembered by the pair
+    assert check.inliers(0, 3) < 15  # kept for the pair
 
 
 def test_bad_input_gets_one_sentence(monkeypatch):

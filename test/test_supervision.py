@@ -1,4 +1,4 @@
-"""Who shows the same place, who surely does not; what augmentation and calibration make of it."""
+"""Supervision: positives, negatives, classes and the split; calibration and augmentation."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_best_matches_of_positions_keep_queries_and_database_apart():
     found = BestMatches.find(descriptors, Supervision([images], SupervisionConfig()))
     np.testing.assert_allclose(found.right, [0.6], atol=1e-6)
     np.testing.assert_allclose(found.wrong, [0.0], atol=1e-6)
-    near = images.subset(np.array([0, 1]))  # nothing of another place: no wrong match, not -1
+    near = images.subset(np.array([0, 1]))  # no image of another place: no wrong match, not -1
     assert not len(BestMatches.find(descriptors, Supervision([near], SupervisionConfig())).wrong)
 
 

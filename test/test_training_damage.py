@@ -1,4 +1,4 @@
-"""Run folders that were damaged: one sentence, and nothing is trained or exported."""
+"""Damaged run folders give one error message; nothing is trained or exported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def resume(finished, tmp_path):
-    """Resumes a damaged copy of the run; its sentence must match."""
+    """Resumes a damaged copy of the run; the error message must match."""
 
     def refused(match, damage):
         runs, config = finished

@@ -1,4 +1,4 @@
-"""Two processes under torchrun share one batch: the weights are those of one process."""
+"""Two processes under torchrun give the weights of one process."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def torchrun(config, out):
 @pytest.mark.parametrize('sections', [{}, GROUPS], ids=['triplet-partial', 'similarity-groups'])
 def test_two_processes_equal_one(tmp_path, sections):
     clips = write_clips(tmp_path / 'clips')
-    # Three tuples, or places of three images, do not divide by two. SGD: the first steps of Adam
-    # have the size of the learning rate, however small a gradient and its rounding are.
+    # Three tuples, or places of three images, do not divide by two. The optimizer is SGD: the first
+    # steps of Adam have the size of the learning rate even for gradients of rounding errors.
     loop = {'batch': 3, 'optimizer': 'sgd', 'lr_backbone': 3e-6, 'validate_every': 1}
     loop['lr_pooling'] = 1e-3
     config = settings(clips, **sections, loop=loop)

@@ -1,4 +1,4 @@
-"""Bundles: they answer as their networks do, or they do not appear."""
+"""Export: a bundle describes as its network does, or is not written."""
 
 from __future__ import annotations
 

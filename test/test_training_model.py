@@ -1,4 +1,4 @@
-"""The committed model on real drives that it never trained on: it finds, and it doubts."""
+"""The committed model on real drives that it was not trained on: recall and calibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backbones, where a network starts, and its files."""
+"""Backbones, initialisation of a network, and its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling, one descriptor and one cluster at a time; where its clusters start."""
+"""Poolings against loops over descriptors and clusters; initialisation of clusters."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def unit(row):
 
 
 def expected_pooling(name, x):
-    """One image x (D, H, W) in float64, by the book."""
+    """One image x (D, H, W) in float64, as the papers define it."""
     if name == 'mac':
         return unit(x.max((1, 2)))
     if name == 'spoc':

@@ -1,4 +1,4 @@
-"""A run that is killed and resumed ends with the weights of the one that was left alone."""
+"""A run that is killed and resumed ends with the weights of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_killed_in_the_middle_of_a_round(tmp_path):
     ours, theirs = trained(resumed.parent), trained(whole.parent)
     assert ours.keys() == theirs.keys()
     assert all((ours[name] == theirs[name]).all() for name in ours)
-    # The network of the bundle too, and every line of the log but its times.
+    # So are the bundle, and every line of the log except its times.
     assert resumed.read_bytes() == whole.read_bytes()
     logs = [(path.parent / 'log.csv').read_text().splitlines() for path in (resumed, whole)]
     assert [line.split(',')[:3] for line in logs[0]] == [line.split(',')[:3] for line in logs[1]]

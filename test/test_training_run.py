@@ -1,4 +1,4 @@
-"""A whole training run, tiny: exact in any cut, it keeps the best, it says what is wrong."""
+"""A tiny training run: exact for any chunk size, keeps the best network, names its errors."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_best_by_recall_at_5_is_exported_and_patience_ends_the_run(train, mo
     save = run_state.save_checkpoint
 
     def watched(folder, training, progress):
-        # Updated first, then saved: what the checkpoint calls the best lies there already.
+        # The best network is saved before the checkpoint that names it.
         assert (folder / f'best_{progress["best_step"]}.safetensors').is_file()
         seen.append((progress['step'], progress['best_step'], progress['stale']))
         save(folder, training, progress)
@@ -127,7 +127,7 @@ def test_the_best_by_recall_at_5_is_exported_and_patience_ends_the_run(train, mo
     loop = {'steps': 9, 'round_steps': 1, 'validate_every': 1, 'patience': 3}
     monkeypatch.setattr(Recall, 'order', property(lambda self: (self.at_5,)))
     with pytest.raises(StopIteration):
-        train(loop=loop)  # patience of 3 is not reached before the script ends
+        train(loop=loop)  # patience of 3 is not reached before the end of the script
     assert seen == [(0, 0, 0), (1, 1, 0), (2, 1, 1), (3, 1, 2)]
 
 

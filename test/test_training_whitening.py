@@ -1,4 +1,4 @@
-"""Whitening: by variance, and by pairs that show one place."""
+"""PCA whitening, and whitening by pairs that show one place."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_supervised_whitening_solves_the_generalised_eigenproblem(rng):
     pairs = np.arange(count).reshape(-1, 2)
     matrix, mean = supervised_whitening(x.astype(np.float32), pairs, dim)
     np.testing.assert_allclose(mean, x.mean(0), atol=1e-5)
-    # Radenovic's recipe, written out: Cholesky of the within-class covariance, then PCA.
+    # The method of Radenovic et al.: Cholesky of the within-class covariance, then PCA.
     difference = x[pairs[:, 0]] - x[pairs[:, 1]]
     within = difference.T @ difference / len(pairs)
     inverse = np.linalg.inv(np.linalg.cholesky(within))
@@ -55,7 +55,7 @@ def test_supervised_whitening_solves_the_generalised_eigenproblem(rng):
     expected *= np.sign((expected * matrix).sum(1))[:, None]
     size = np.linalg.norm(matrix, axis=1) / np.linalg.norm(expected, axis=1)
     np.testing.assert_allclose(matrix / size[:, None], expected, atol=1e-4)
-    assert (size > 0.3).all() and (size < 1.01).all()  # the estimates are drawn together
+    assert (size > 0.3).all() and (size < 1.01).all()  # the estimates are shrunk towards their mean
     plain = supervised_whitening(x, pairs, width, shrinkage=1.0).matrix
     whitened = plain @ np.cov(x.T) @ plain.T
     np.testing.assert_allclose(whitened / whitened[0, 0], np.eye(width), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Recall of held-out places, against the ranking written out query by query."""
+"""Recall of held-out places, against a loop over the queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks small enough for a test, with random weights, and pictures to show them."""
+"""Networks small enough for a test, with random weights, and pictures for them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ SMALL = {'weights': 'none', 'height': 64, 'width': 96, 'clusters': 4, 'dim': 8}
 
 
 def make_network(**settings):
-    """A small network with random weights that are all there."""
+    """A small network whose weights are all random."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     network = PlaceNetwork(NetworkConfig(**{**SMALL, **settings})).eval()
     for module in network.backbone.modules():
         if 'efficientnet' in network.backbone.name and isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.constant_(module.weight, 3.0)  # random squeeze-and-excitation fades out
+            torch.nn.init.constant_(
+                module.weight, 3.0
+            )  # random squeeze-and-excitation weakens the signal
     if isinstance(network.pooling, NetVLAD):
         count = network.pooling.clusters + network.pooling.ghost_clusters
         network.pooling.initialise(normalize(torch.randn(count, network.backbone.channels)), 5.0)

@@ -1,4 +1,4 @@
-"""A training run of seconds: four floors of one clip each, a network of three clusters."""
+"""A training run of seconds: six floors of one clip each, a network of three clusters."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def write_clips(folder: Path) -> Path:
 
 
 def write_weights(path: Path) -> None:
-    """Random weights whose batch norm knows its inputs: without, all images look the same."""
+    """Random weights with fitted batch norm: without it all images have one descriptor."""
     torch.manual_seed(0)
     model = torchvision.models.mobilenet_v2(weights=None).train()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # the mean of what it has seen
+            module.momentum = None  # the mean of all batches
     coarse = torch.randn(8, 3, 8, 12)
     with torch.no_grad():
         model(torch.nn.functional.interpolate(coarse, (64, 96), mode='bicubic'))
@@ -48,7 +48,7 @@ def write_weights(path: Path) -> None:
 
 
 def settings(clips: Path, **sections: Any) -> dict[str, Any]:
-    """What a configuration file of such a run holds; sections are merged into it."""
+    """Settings of such a run; sections are merged into them."""
     base: dict[str, Any] = {
         'name': 'tiny',
         'threads': 1,

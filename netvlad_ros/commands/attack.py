@@ -1,4 +1,4 @@
-"""`netvlad attack`: images perturbed to pass for another place, and who believes them."""
+"""`netvlad attack`: targeted-mismatch attacks on the images of a drive, and their metrics."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def attack(
     try:
         from netvlad_ros.training.attack.attack import AttackConfig
         from netvlad_ros.training.attack.attack_folder import AttackFolder
-        from netvlad_ros.training.attack.attack_metrics import Attempt, attack_figures
+        from netvlad_ros.training.attack.attack_metrics import Attempt, attack_metrics
         from netvlad_ros.training.attack.attack_plot import MOST_ROWS, Shown, draw_attacks
         from netvlad_ros.training.attack.attack_report import Pictures, attack_page
         from netvlad_ros.training.attack.attack_run import AttackRun
@@ -160,7 +160,7 @@ def attack(
             raise
         if not attempts:
             raise _interrupted(0, out) from None
-    metrics = attack_figures(attempts)
+    metrics = attack_metrics(attempts)
     settings = {
         'source': str(source),
         'slice': slice_words(selection),

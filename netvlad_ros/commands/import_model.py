@@ -1,4 +1,4 @@
-"""`netvlad import`: public models become bundles."""
+"""`netvlad import`: makes bundles of public models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`netvlad inspect`: which regions of an image drive its descriptor or a match."""
+"""`netvlad inspect`: draws which regions of an image decide its descriptor or a match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`netvlad train`: a place descriptor from drives or public benchmarks, ready for the robot."""
+"""`netvlad train`: trains a place descriptor on drives or public benchmarks."""
 
 from __future__ import annotations
 

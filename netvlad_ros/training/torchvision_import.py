@@ -1,9 +1,9 @@
-"""The one door to torchvision for the training room.
+"""torchvision, also beside a CPU build of torch; all training code imports it from here.
 
-The torchvision wheel's compiled operators need CUDA libraries: beside a CPU build of torch its
-import stops with "operator torchvision::nms does not exist". Declaring the two operators that it
-registers fakes for lets models and transforms import; box operators stay unusable there, and
-nothing here uses one.
+The compiled operators of the torchvision wheel need CUDA libraries. Beside a CPU build of torch,
+its import fails with "operator torchvision::nms does not exist". With the two missing operators
+declared, models and transforms can be imported. Box operators stay unusable then; nothing here
+uses them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ _SIGNATURES = {
     'nms': 'nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
     'qnms': 'qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
 }
-_declared: list[
-    torch.library.Library
-] = []  # kept alive: a library that is collected takes its operators along
+# Kept alive: a library that is garbage collected removes its operators.
+_declared: list[torch.library.Library] = []
 
 
 def _import_torchvision() -> ModuleType:

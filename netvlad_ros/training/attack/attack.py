@@ -1,7 +1,7 @@
-"""Targeted mismatch: an image that looks as it did and is described as another place.
+"""attack_image: a targeted-mismatch attack, which changes an image to match another place.
 
-Tolias, Radenovic and Chum, "Targeted Mismatch Adversarial Attack: Query with a Flower to Retrieve
-the Tower", ICCV 2019: the loss on the global descriptor, at several sizes of the image.
+Source: Tolias, Radenovic and Chum, "Targeted Mismatch Adversarial Attack: Query with a Flower to
+Retrieve the Tower", ICCV 2019: the loss on the global descriptor, at several sizes of the image.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from netvlad_ros.training.network.network import PlaceNetwork
 class AttackConfig:
     """How an image is perturbed.
 
-    steps: updates of the pixels. rate: step of Adam, in pixel values 0..255. fidelity: weight of
-    the mean squared change (of pixels in 0..1) against 1 - cosine; 0 = only the bound holds the
-    image. max_change: bound of every pixel's change, in pixel values; None = no bound. sizes: the
-    loss is the mean over these, as factors of the network's working size.
+    Attributes:
+        steps: number of updates of the pixels.
+        rate: step of Adam, in pixel values 0..255.
+        fidelity: weight of the mean squared change (of pixels in 0..1) against 1 - cosine; 0: only
+            max_change limits the change.
+        max_change: largest change of a pixel, in pixel values; None: no limit.
+        sizes: image sizes over which the loss is averaged, as factors of the working size of the
+            network.
 
     Raises:
-        NetvladError: a value out of range.
+        NetvladError: a value is out of range.
     """
 
     steps: int = 100
@@ -61,25 +65,25 @@ def attack_image(
     config: AttackConfig,
     progress: Progress = no_progress,
 ) -> NDArray[np.uint8]:
-    """Perturbs an image until it is described as the target, as far as its bounds allow.
+    """Perturbs an image so that its descriptor approaches the target, within the bounds.
 
-    Adam on the pixels at the carrier's own size, clipped to 0..255 and to the largest change after
-    every step; the network sees them resized as the robot's preprocessing does. The last state is
-    rounded to bytes, as a file or a camera would hold it. Nothing is drawn at random.
+    Adam changes the pixels at the carrier's own size. After every step they are clipped to 0..255
+    and to the largest change. The network gets them resized as the robot's preprocessing does. The
+    result is rounded to bytes, as a file or a camera stores it. Nothing is random.
 
     Args:
-        network: in evaluation mode; left as it is.
-        carrier: uint8 (H, W, 3) RGB.
-        target: float32 (dim,), the unit descriptor to be taken for.
-        config: how long and how far.
-        progress: is told (steps done, steps in all).
+        network: in evaluation mode; is not changed.
+        carrier: image to perturb, uint8 (H, W, 3) RGB.
+        target: unit descriptor to approach, float32 (dim,).
+        config: of the attack.
+        progress: called with (steps done, steps in all).
 
     Returns:
-        uint8 (H, W, 3) RGB.
+        The perturbed image, uint8 (H, W, 3) RGB.
 
     Raises:
-        NetvladError: carrier is no such image, target not of this network, or the network's answer
-            is not finite.
+        NetvladError: carrier is no such image, target is not of this network, or a descriptor is
+            not finite.
     """
     check_rgb(carrier)
     if target.shape != (network.dim,):
@@ -94,7 +98,7 @@ def attack_image(
     optimizer = torch.optim.Adam([pixels], lr=config.rate)
     for step in range(config.steps):
         progress(step, config.steps)
-        # A descriptor at each size, against the target; then how far the image has moved.
+        # Mismatch of the descriptors at all sizes with the target, then the change of the image.
         mismatch = torch.stack(
             [1.0 - _described(network, pixels, *view) @ wanted for view in views]
         ).mean()
@@ -102,7 +106,7 @@ def attack_image(
         loss = mismatch + config.fidelity * moved
         if not torch.isfinite(loss):
             raise NetvladError('attack: the network answers a descriptor that is not finite')
-        (pixels.grad,) = torch.autograd.grad(loss, pixels)  # the weights get none
+        (pixels.grad,) = torch.autograd.grad(loss, pixels)  # the weights get no gradient
         optimizer.step()
         with torch.no_grad():
             pixels.copy_(pixels.clamp(low, high))
@@ -113,12 +117,12 @@ def attack_image(
 def _described(
     network: PlaceNetwork, pixels: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
 ) -> torch.Tensor:
-    """float32 (H, W, 3), resized by (h, H) and (w, W) -> (dim,), as the network does."""
+    """Descriptor (dim,) of pixels float32 (H, W, 3), resized by rows (h, H) and columns (w, W)."""
     image = torch.einsum('hr,rsc,ws->hwc', rows, pixels, columns)
     local = network.local_descriptors(image[None])
-    # Pooling hands back a gradient that lies channels-last in memory, of features that lie
-    # channels-first (as the resized pixels do; images of training lie channels-last throughout).
-    # Of one image, torch 2.13 on a CPU reads the one as the other in batch norm.
+    # The gradient of the pooling is channels-last in memory. The features are channels-first, like
+    # the resized pixels (images of training are always channels-last). For a single image, the
+    # batch norm of torch 2.13 on a CPU confuses the two.
     local.register_hook(torch.Tensor.contiguous)
     return network.whitening(network.pooling(local))[0]
 
@@ -128,9 +132,9 @@ def _resizing(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Matrices (h, H) and (w, W) that resize an image (H, W, 3) as Preprocessing does.
 
-    Area and bilinear resizing are linear and work on rows and columns apart, so they follow from
-    how one pixel a row is resized. (Where one side grows while the other shrinks OpenCV does
-    something between; there they are close, and the judgement takes the real thing.)
+    Area and bilinear resizing are linear, and separate for rows and columns. So resizing a unit
+    matrix gives the matrix of each. If one side grows while the other shrinks, OpenCV uses another
+    formula. The matrices are then close but not equal; the metrics use the real preprocessing.
     """
     preprocessing = network.preprocessing
     step = network.backbone.stride

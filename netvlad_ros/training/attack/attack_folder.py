@@ -1,4 +1,4 @@
-"""The folder of an attack: its images, taken again where the same attack goes on."""
+"""AttackFolder: the images of an attack, which are reused when the same attack goes on."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOST_BYTES = 1 << 20  # of the settings
 
 
 class AttackFolder:
-    """Attacked images as PNG, beside the settings that they were made with.
+    """Attacked images as PNG, and the settings that they were made with.
 
-    Nothing is made before the first image is written.
+    The folder is made with the first image.
 
     Args:
         path: a new folder, an empty one, or one of the same settings.
-        settings: plain JSON, all that decides how an image comes out.
+        settings: for JSON; all settings that decide the images.
 
     Raises:
         NetvladError: path holds something else.
@@ -45,7 +45,7 @@ class AttackFolder:
             self._check(path / SETTINGS, json.loads(self._settings))
 
     def image(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-        """Read an image of this shape, uint8 (H, W, 3) RGB; None where there is none of use."""
+        """Reads an image, uint8 (H, W, 3) RGB; None if there is no readable one of this shape."""
         try:
             stored = read_image(self.path / name)
         except NetvladError:
@@ -53,7 +53,7 @@ class AttackFolder:
         return stored if stored.shape == shape else None
 
     def write(self, name: str, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Write an image, uint8 (H, W, 3) RGB, as PNG, and read it back. Raises NetvladError."""
+        """Writes an image, uint8 (H, W, 3) RGB, as PNG and reads it back; raises NetvladError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -68,12 +68,12 @@ class AttackFolder:
         try:
             if path.stat().st_size > MOST_BYTES:
                 raise ValueError
-            begun = json.loads(path.read_text(encoding='utf-8'))
+            stored = json.loads(path.read_text(encoding='utf-8'))
         except (OSError, ValueError, RecursionError):
-            begun = None
-        if not isinstance(begun, dict):
+            stored = None
+        if not isinstance(stored, dict):
             raise NetvladError(f'{path} cannot be read: choose another folder for --out')
-        other = [name for name in {**wanted, **begun} if wanted.get(name) != begun.get(name)]
+        other = [name for name in {**wanted, **stored} if wanted.get(name) != stored.get(name)]
         if other:
             raise NetvladError(
                 f'--out {self.path} is not empty and holds an attack of other settings '

@@ -1,4 +1,4 @@
-"""What an attack did to the robot's answer, and to the image."""
+"""Metrics of an attack: the answers of the localizer, and the change of the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.geometry import Array, around
-from netvlad_ros.training.attack.attacked_localizer import DRIVING, RETRIEVAL, WAYS
+from netvlad_ros.training.attack.attacked_localizer import DRIVING, MODES, RETRIEVAL
 
 CONFIDENCE = 0.95
 COUNTED = ('at_target', 'at_truth', 'accepted', 'accepted_wrong', 'accepted_target')
@@ -20,11 +20,17 @@ COUNTED = ('at_target', 'at_truth', 'accepted', 'accepted_wrong', 'accepted_targ
 
 @dataclass(frozen=True)
 class Answered:
-    """What the localizer said of one image, one way.
+    """The answer of the localizer to one image in one mode.
 
-    retrieved: row of the map of the best candidate. at_target, at_truth: whether that shows the
-    target's place, the true one. accepted: whether there was a prior; accepted_wrong: and it lies
-    outside the true place; accepted_target: and inside the target's.
+    Attributes:
+        retrieved: row of the map of the best candidate.
+        at_target: whether the best candidate shows the target's place.
+        at_truth: whether the best candidate shows the true place.
+        accepted: whether there was a pose prior.
+        accepted_wrong: whether there was a prior outside the true place.
+        accepted_target: whether there was a prior inside the target's place.
+        probability: of the match.
+        reason: of the match.
     """
 
     retrieved: int
@@ -40,9 +46,14 @@ class Answered:
     def of(
         cls, match: Match, T_true: Array, T_target: Array, radius_m: float, radius_deg: float
     ) -> Answered:
-        """Compare an answer with where the image was taken and where it was to be sent.
+        """Compares an answer with the true place and the target.
 
-        T_true, T_target: (4, 4), camera in the map. radius_m [m], radius_deg [deg]: of a place.
+        Args:
+            match: the answer.
+            T_true: (4, 4), camera in the map, where the image was taken.
+            T_target: (4, 4), camera in the map, of the target.
+            radius_m: of a place [m].
+            radius_deg: of a place [deg].
         """
 
         def within(T: Array, place: Array) -> bool:
@@ -68,13 +79,21 @@ def worst(answers: Sequence[Answered]) -> Answered:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One image sent to one place; everything was judged on the file that was written.
+    """One image attacked towards one place. All metrics are those of the stored file.
 
-    stretch: number of the images that were shown in one drive, all of them sent to this target.
-    carrier: the image's name in the drive; image: the file. target: row of the map. similarity:
-    cosine to the target's descriptor, before and after. max_change, rms_change: of pixels in
-    0..255. before, after: of the carrier and of the attacked image, by WAYS; of many looks the
-    worst.
+    Attributes:
+        stretch: number of the stretch of images, all of which have this target.
+        carrier: name of the image in the drive.
+        image: name of the stored file.
+        target: row of the map.
+        target_distance_m: from the true pose to the target [m].
+        target_angle_deg: from the true pose to the target [deg].
+        similarity_before: cosine of carrier and target.
+        similarity_after: cosine of attacked image and target.
+        max_change: largest change of a pixel in 0..255.
+        rms_change: root mean square change of pixels in 0..255.
+        before: answers to the carrier, by mode; of several answers the worst.
+        after: answers to the attacked image, by mode; of several answers the worst.
     """
 
     stretch: int
@@ -97,20 +116,20 @@ def change_of(carrier: NDArray[np.uint8], attacked: NDArray[np.uint8]) -> tuple[
     return int(np.abs(difference).max()), float(np.sqrt(np.square(difference, dtype=float).mean()))
 
 
-def attack_figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """How often which answer was fooled, out of how many; plain JSON.
+def attack_metrics(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Counts and rates of fooled answers, for JSON.
 
-    rates: of the attacked images, with Clopper-Pearson intervals as if they were independent;
-    those of driving count stretches, for the images of one are not.
+    The rates have Clopper-Pearson intervals, which assume independent images. The images of one
+    stretch are not independent, so the rates of driving count stretches.
     """
 
     def counted(answers: Callable[[Attempt], dict[str, Answered]]) -> dict[str, Any]:
         return {
-            way: {
-                name: sum(getattr(answers(attempt)[way], name) for attempt in attempts)
+            mode: {
+                name: sum(getattr(answers(attempt)[mode], name) for attempt in attempts)
                 for name in COUNTED
             }
-            for way in WAYS
+            for mode in MODES
         }
 
     def middle(values: Sequence[float]) -> float | None:
@@ -140,11 +159,11 @@ def _rates(attempts: Sequence[Attempt]) -> dict[str, Any]:
         fooled = attempt.after[DRIVING].accepted_wrong
         stretches[attempt.stretch] = stretches.get(attempt.stretch, False) or fooled
     rates = {'retrieval_fooled': [attempt.after[RETRIEVAL].at_target for attempt in attempts]}
-    for way in WAYS:
-        rates[f'wrong_prior_{way}'] = (
+    for mode in MODES:
+        rates[f'wrong_prior_{mode}'] = (
             [*stretches.values()]
-            if way == DRIVING
-            else [attempt.after[way].accepted_wrong for attempt in attempts]
+            if mode == DRIVING
+            else [attempt.after[mode].accepted_wrong for attempt in attempts]
         )
     return {name: _rate(fooled) for name, fooled in rates.items() if fooled}
 

@@ -1,4 +1,4 @@
-"""Attacked images for people: carrier, attacked, what changed, and the place it passes for."""
+"""attack.png: rows of carrier, attacked image, change and target."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from netvlad_ros.training.attack.attack_metrics import Attempt
 from netvlad_ros.training.attack.attacked_localizer import RETRIEVAL, VERIFIED
 
 MOST_ROWS = 4
-GAIN = 10  # the change itself is too small to be seen
+GAIN = 10  # the change itself is too small to see
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A row: images uint8 (H, W, 3) RGB; target: the map's thumbnail, None where it has none."""
+    """A row of the plot.
+
+    Attributes:
+        attempt: the attack.
+        carrier: uint8 (H, W, 3) RGB.
+        attacked: uint8 (H, W, 3) RGB.
+        target: thumbnail of the map, uint8 (H, W, 3) RGB; None if the map has none.
+    """
 
     attempt: Attempt
     carrier: NDArray[np.uint8]
@@ -29,13 +36,13 @@ class Shown:
 
 
 def change(carrier: NDArray[np.uint8], attacked: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What changed between two images, GAIN times, around grey."""
+    """The difference of two images, multiplied by GAIN, around grey."""
     difference = GAIN * (attacked.astype(np.int16) - carrier)
     return np.clip(128 + difference, 0, 255).astype(np.uint8)
 
 
 def draw_attacks(rows: Sequence[Shown], path: Path) -> None:
-    """Draw the first MOST_ROWS of them, at least one. Raises NetvladError if that fails."""
+    """Draws the first MOST_ROWS rows, at least one; raises NetvladError if that fails."""
     rows = rows[:MOST_ROWS]
     figure = Figure(figsize=(14, 3.1 * len(rows)), layout='constrained')
     for axes, row in zip(figure.subplots(len(rows), 4, squeeze=False), rows, strict=True):

@@ -1,4 +1,4 @@
-"""report.html of an attack: how often whom it fooled, out of how many, and what it looks like."""
+"""report.html of an attack: rates of fooled answers, and the attacked images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from netvlad_ros.training.attack.attack_plot import GAIN, change
 from netvlad_ros.training.attack.attacked_localizer import (
     DRIVING,
     LOOKS,
+    MODES,
     RETRIEVAL,
     STANDING,
     UNCALIBRATED,
     VERIFIED,
-    WAYS,
 )
 
 MOST_SHOWN = 24
@@ -38,7 +38,14 @@ RATES = {
 
 @dataclass(frozen=True)
 class Pictures:
-    """JPEGs of an attempt; target: None where the map keeps no images."""
+    """JPEGs of an attempt.
+
+    Attributes:
+        carrier: the image before the attack.
+        attacked: the image after the attack.
+        change: their difference.
+        target: of the map; None if the map keeps no images.
+    """
 
     carrier: bytes
     attacked: bytes
@@ -52,7 +59,7 @@ class Pictures:
         attacked: NDArray[np.uint8],
         target: NDArray[np.uint8] | None,
     ) -> Pictures:
-        """Shrink images uint8 (H, W, 3) RGB."""
+        """Thumbnails of images uint8 (H, W, 3) RGB."""
         return cls(
             thumbnail(carrier),
             thumbnail(attacked),
@@ -67,12 +74,13 @@ def attack_page(
     pictures: Sequence[Pictures],
     configuration: Mapping[str, Any],
 ) -> bytes:
-    """Write the page.
+    """The page, as HTML.
 
     Args:
-        metrics: of attack_figures.
-        attempts, pictures: of the same images.
-        configuration: what was asked for, by name.
+        metrics: of attack_metrics.
+        attempts: one for each attacked image.
+        pictures: of the same images.
+        configuration: settings of the attack, by name.
     """
     known = environment()
     stretches = Counter(attempt.stretch for attempt in attempts)
@@ -114,7 +122,7 @@ def attack_page(
     for title, side in (('not attacked', 'carrier'), ('attacked', 'attack')):
         page.table(
             (title, *(name.replace('_', ' ') for name in COUNTED)),
-            ((way, *(str(metrics[side][way][name]) for name in COUNTED)) for way in WAYS),
+            ((mode, *(str(metrics[side][mode][name]) for name in COUNTED)) for mode in MODES),
         )
     page.text(
         'at target, at truth: places that the best candidate shows. accepted: answers with a '
@@ -138,7 +146,7 @@ def attack_page(
 def _harm(attempt: Attempt) -> tuple[bool, ...]:
     order = (VERIFIED, STANDING, DRIVING, UNCALIBRATED)
     return (
-        *(attempt.after[way].accepted_wrong for way in order),
+        *(attempt.after[mode].accepted_wrong for mode in order),
         attempt.after[RETRIEVAL].at_target,
     )
 
@@ -149,10 +157,10 @@ def _show(page: Page, number: int, attempt: Attempt, pictures: Pictures) -> None
         'retrieved: '
         + ('the target' if found.at_target else 'the truth' if found.at_truth else 'another place')
     ]
-    for way in WAYS:
-        answered = attempt.after[way]
+    for mode in MODES:
+        answered = attempt.after[mode]
         verdict = 'wrong prior' if answered.accepted_wrong else 'right prior'
-        words.append(f'{way}: {verdict if answered.accepted else "no prior"}')
+        words.append(f'{mode}: {verdict if answered.accepted else "no prior"}')
     changed = f'rms {attempt.rms_change:.1f}, largest {attempt.max_change} of 255'
     away = f'{attempt.target_distance_m:.1f} m and {attempt.target_angle_deg:.0f} degrees away'
     page.triplet(

@@ -1,4 +1,4 @@
-"""Attacks on the images of a drive: which places they are sent to, and what the robot says."""
+"""AttackRun: attacks on the images of a drive, and the answers of the localizer."""
 
 from __future__ import annotations
 
@@ -21,18 +21,24 @@ from netvlad_ros.offline.progress import Progress, Skip, no_progress
 from netvlad_ros.training.attack.attack import AttackConfig, attack_image
 from netvlad_ros.training.attack.attack_folder import AttackFolder
 from netvlad_ros.training.attack.attack_metrics import Answered, Attempt, change_of, worst
-from netvlad_ros.training.attack.attacked_localizer import RETRIEVAL, Robot
+from netvlad_ros.training.attack.attacked_localizer import RETRIEVAL, AttackedLocalizer
 from netvlad_ros.training.network.network import PlaceNetwork
 
 SAME_WEIGHTS = 0.99  # least cosine between network and bundle; half precision stays above
-MOST_STRETCH = 50  # images of one are held in memory
+MOST_STRETCH = 50  # images, which are in memory at once
 
-Answers = list[dict[str, list[Match]]]  # of the images of a stretch, by ways of asking
+Answers = list[dict[str, list[Match]]]  # to the images of a stretch, by mode
 
 
 @dataclass(frozen=True, eq=False)
 class Carrier:
-    """An image to attack, uint8 (H, W, 3) RGB, and where it was taken, (4, 4)."""
+    """An image to attack.
+
+    Attributes:
+        frame: of the drive.
+        rgb: uint8 (H, W, 3) RGB.
+        T_true: (4, 4), camera in the map.
+    """
 
     frame: Frame
     rgb: NDArray[np.uint8]
@@ -40,21 +46,25 @@ class Carrier:
 
 
 class AttackRun:
-    """Sends images of a drive to other places of a map, stretch by stretch.
+    """Attacks images of a drive so that they match other places of a map, stretch by stretch.
 
-    The target is drawn among the images of the map farther from the truth than twice the radius of
-    a place, or turned by more than twice its angle, so that no answer is right for both. Only the
-    map's descriptor of it is used. All images of a stretch are sent to one target.
+    A target is drawn among the map images that are farther from the truth than twice the radius of
+    a place, or turned by more than twice its angle. So no answer is right for both. Only the
+    descriptor of the target is used. All images of a stretch have one target.
 
     Args:
-        network: attacked, with the weights of the bundle; on the GPU where the bundle runs there.
-        bundle: what the robot runs.
+        network: to attack, with the weights of the bundle; runs on a GPU if the bundle does.
+        bundle: that the robot runs.
         place_map: built with the bundle.
         config: of the attack.
         seed: of the targets.
-        radius_m, radius_deg: [m] and [deg] within which an answer shows a place; None: as the
-            localizer takes images for one place.
-        stretch: images in succession that share a target, 1..MOST_STRETCH.
+        radius_m: within which an answer shows a place [m]; None: that of the localizer.
+        radius_deg: within which an answer shows a place [deg]; None: that of the localizer.
+        stretch: number of successive images that share a target, 1..MOST_STRETCH.
+
+    Attributes:
+        radius_m: within which an answer shows a place [m].
+        radius_deg: within which an answer shows a place [deg].
     """
 
     def __init__(
@@ -73,7 +83,7 @@ class AttackRun:
         if bundle.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
             network = network.to('cuda')
         self._network, self._bundle, self._map, self._config = network, bundle, place_map, config
-        self._robot = Robot(bundle, place_map)
+        self._localizer = AttackedLocalizer(bundle, place_map)
         self._stretch = stretch
         own_m, own_deg = place_radius(place_map, LocalizerConfig())
         self.radius_m = own_m if radius_m is None else radius_m
@@ -89,22 +99,22 @@ class AttackRun:
         skipped: list[Skip] | None = None,
         progress: Progress = no_progress,
     ) -> Iterator[tuple[Attempt, NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Yield attempt after attempt with the carrier and what was stored, uint8 (H, W, 3) RGB.
+        """Yields attempts with carrier and attacked image, both uint8 (H, W, 3) RGB.
 
-        An attacked image is judged as it is read back; one that the folder holds is taken.
+        An attacked image is evaluated as it is read back. Images that the folder holds are reused.
 
         Args:
-            drive: the carriers; those without a pose are left out, and so are unreadable ones
-                and those with fewer such places.
-            selection: of its images.
+            drive: the carriers. Left out are those without a pose, unreadable ones, and those with
+                too few places to attack towards.
+            selection: of the images of the drive.
             folder: of the attacked images.
-            targets: different places that each stretch is sent to.
+            targets: number of targets of each stretch.
             skipped: gets the carriers that are left out.
-            progress: is told (steps of Adam done, in all).
+            progress: called with (steps of Adam done, steps in all).
 
         Raises:
-            NetvladError: network and bundle are not of the same weights, frames differ, no carrier
-                is left, or a file cannot be written.
+            NetvladError: network and bundle have different weights, frames differ, no carrier is
+                left, or a file cannot be written.
         """
         check_frame(self._map, drive)
         steps = self._config.steps
@@ -123,8 +133,8 @@ class AttackRun:
                 continue
             if not sent:
                 self._check_weights(stretch[0].rgb)
-            before = self._asked(stretch, [carrier.rgb for carrier in stretch], drive)
-            # Drawn anew for every stretch: the choice depends on no other image.
+            before = self._answers(stretch, [carrier.rgb for carrier in stretch], drive)
+            # A new generator for every stretch: the choice depends on no other image.
             rng = np.random.default_rng([self._seed, stretch[0].frame.index])
             for target in rng.choice(rows, targets, replace=False).tolist():
                 names, attacked = [], []
@@ -132,7 +142,7 @@ class AttackRun:
                     names.append(f'{carrier.frame.index:06d}_to_{target:06d}.png')
                     attacked.append(self._attacked(carrier, target, folder, names[-1], stepped))
                     done += steps
-                after = self._asked(stretch, attacked, drive)
+                after = self._answers(stretch, attacked, drive)
                 for i, carrier in enumerate(stretch):
                     attempt = self._attempt(
                         sent, carrier, names[i], attacked[i], target, before[i], after[i]
@@ -164,7 +174,7 @@ class AttackRun:
             yield stretch
 
     def _far(self, stretch: list[Carrier]) -> NDArray[np.int64]:
-        """Rows of the map that show another place than any of these images, beyond doubt."""
+        """Rows of the map that definitely show another place than all of these images."""
         places = self._map.T_map_cam
         near = [
             around(places, carrier.T_true, 2 * self.radius_m, 2 * self.radius_deg)
@@ -184,11 +194,11 @@ class AttackRun:
                 'network that the bundle was exported from'
             )
 
-    def _asked(
+    def _answers(
         self, stretch: list[Carrier], images: list[NDArray[np.uint8]], drive: Drive
     ) -> Answers:
         stamps = [carrier.frame.stamp_ns for carrier in stretch]
-        return self._robot.answers(list(zip(images, stamps, strict=True)), drive.camera)
+        return self._localizer.answers(list(zip(images, stamps, strict=True)), drive.camera)
 
     def _attacked(
         self, carrier: Carrier, target: int, folder: AttackFolder, name: str, progress: Progress
@@ -196,8 +206,8 @@ class AttackRun:
         stored = folder.image(name, carrier.rgb.shape)
         if stored is None:
             descriptor = self._map.descriptors[target]
-            made = attack_image(self._network, carrier.rgb, descriptor, self._config, progress)
-            stored = folder.write(name, made)
+            perturbed = attack_image(self._network, carrier.rgb, descriptor, self._config, progress)
+            stored = folder.write(name, perturbed)
         return stored
 
     def _attempt(
@@ -214,11 +224,11 @@ class AttackRun:
         wanted = self._map.descriptors[target]
         max_change, rms_change = change_of(carrier.rgb, stored)
 
-        def judged(answers: dict[str, list[Match]]) -> dict[str, Answered]:
+        def worst_by_mode(answers: dict[str, list[Match]]) -> dict[str, Answered]:
             bounds = self.radius_m, self.radius_deg
             return {
-                way: worst([Answered.of(match, T_true, T_target, *bounds) for match in matches])
-                for way, matches in answers.items()
+                mode: worst([Answered.of(match, T_true, T_target, *bounds) for match in matches])
+                for mode, matches in answers.items()
             }
 
         return Attempt(
@@ -232,6 +242,6 @@ class AttackRun:
             similarity_after=float(after[RETRIEVAL][0].descriptor @ wanted),
             max_change=max_change,
             rms_change=rms_change,
-            before=judged(before),
-            after=judged(after),
+            before=worst_by_mode(before),
+            after=worst_by_mode(after),
         )

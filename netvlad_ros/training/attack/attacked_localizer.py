@@ -1,4 +1,4 @@
-"""The robot that an attack is shown to."""
+"""AttackedLocalizer: the localizer that attacked images are shown to, in several modes."""
 
 from __future__ import annotations
 
@@ -15,58 +15,73 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 
-RETRIEVAL, UNCALIBRATED, VERIFIED, STANDING, DRIVING = WAYS = (
+RETRIEVAL, UNCALIBRATED, VERIFIED, STANDING, DRIVING = MODES = (
     'retrieval',
     'uncalibrated',
     'verification',
     'standing',
     'driving',
 )
-LOOKS = 10  # of a robot that stands
+LOOKS = 10  # images of a standing robot
 BETWEEN_NS = 500_000_000
 
 
-class Robot:
-    """The localizer as it is shipped, asked in several ways.
+class AttackedLocalizer:
+    """The localizer with its default configuration, in several modes.
 
-    retrieval: an image alone, verification off. verification: alone, verification on.
-    uncalibrated: the same, but nobody knows the camera, so no pose can be asked for. standing:
-    from a cold start, belief on, the image seen LOOKS times while the odometry says that nothing
-    moves. driving: belief on, the images of a stretch in order, from a cold start, without odometry
-    that might contradict them.
+    - `retrieval`: a single image, verification off.
+    - `verification`: a single image, verification on.
+    - `uncalibrated`: as `verification`, but the camera is unknown, so there is no pose.
+    - `standing`: belief on, from a cold start; the image is seen LOOKS times while the odometry
+      reports no motion.
+    - `driving`: belief on, from a cold start; the images of a stretch in order. There is no
+      odometry, which could contradict the images.
+
+    Args:
+        bundle: that the robot runs.
+        place_map: built with the bundle.
     """
 
     def __init__(self, bundle: ModelBundle, place_map: PlaceMap) -> None:
         config = LocalizerConfig()
-        self._plain = Localizer(bundle, place_map, replace(config, verification=False))
-        self._whole = Localizer(bundle, place_map, config)
+        self._without_verification = Localizer(
+            bundle, place_map, replace(config, verification=False)
+        )
+        self._localizer = Localizer(bundle, place_map, config)
 
     def answers(
         self, images: Sequence[tuple[NDArray[np.uint8], int]], camera: CameraModel | None
     ) -> list[dict[str, list[Match]]]:
-        """What it says of each image of a stretch, by WAYS; of many looks in order.
+        """Answers to each image of a stretch, by mode; several answers are in order.
 
-        images: uint8 (H, W, 3) RGB with their stamps [ns]. camera: which took them.
+        Args:
+            images: uint8 (H, W, 3) RGB, with their stamps [ns].
+            camera: of the images; None if unknown.
         """
         answers: list[dict[str, list[Match]]] = []
-        self._whole.reset()
+        self._localizer.reset()
         for rgb, stamp_ns in images:
-            alone, driving = self._whole.both(rgb, stamp_ns, camera=camera)
-            plain = self._plain.recognize(rgb, stamp_ns, camera=camera)
-            blind = self._whole.recognize(rgb, stamp_ns)
+            verified, driving = self._localizer.both(rgb, stamp_ns, camera=camera)
+            retrieval = self._without_verification.recognize(rgb, stamp_ns, camera=camera)
+            uncalibrated = self._localizer.recognize(rgb, stamp_ns)
             answers.append(
-                {RETRIEVAL: [plain], UNCALIBRATED: [blind], VERIFIED: [alone], DRIVING: [driving]}
+                {
+                    RETRIEVAL: [retrieval],
+                    UNCALIBRATED: [uncalibrated],
+                    VERIFIED: [verified],
+                    DRIVING: [driving],
+                }
             )
         for answer, (rgb, stamp_ns) in zip(answers, images, strict=True):
-            self._whole.reset()
+            self._localizer.reset()
             answer[STANDING] = [
-                self._whole.step(
+                self._localizer.step(
                     rgb, stamp_ns + look * BETWEEN_NS, camera=camera, T_odom_cam=np.eye(4)
                 )
                 for look in range(LOOKS)
             ]
-        # Features and matches of a verification are large, and not judged.
+        # Features and matches of a verification are large and not needed.
         return [
-            {way: [replace(each, verification=None) for each in answer[way]] for way in WAYS}
+            {mode: [replace(each, verification=None) for each in answer[mode]] for mode in MODES}
             for answer in answers
         ]

@@ -1,4 +1,4 @@
-"""Settings that check themselves: types, ranges, choices, and no unknown key."""
+"""Settings: base class of configuration sections, which checks types, ranges and choices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field of a Settings class: its default decides its type; low and high are included."""
+    """A field of a Settings class. The default decides the type; low and high are allowed."""
     metadata = {'description': description, 'range': (low, high), 'choices': choices}
     return field(default=default, metadata=metadata)
 
@@ -28,8 +28,8 @@ class Settings:
     """Base of every section of a training configuration.
 
     Raises:
-        NetvladError: a value of another type than its default, outside its range, or none of its
-            choices; the sentence names the setting.
+        NetvladError: a value has another type than its default, is outside its range or is none of
+            its choices; the message names the setting.
     """
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Settings:
 
     @classmethod
     def of(cls: type[Section], mapping: Any, where: str) -> Section:
-        """From a mapping, as YAML gives it; `where` names it in errors, an unknown key is one."""
+        """From a mapping, as YAML gives it; `where` names it in errors; unknown keys are errors."""
         if not isinstance(mapping, dict):
             raise NetvladError(
                 f'{where}: must be a mapping of settings, got {reprlib.repr(mapping)}'
@@ -56,7 +56,7 @@ class Settings:
             raise NetvladError(f'{where}: {error}') from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that YAML and JSON can write and `of` reads back."""
+        """Plain values for YAML and JSON, which `of` reads back."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
@@ -80,5 +80,5 @@ def _checked(item: Any, value: Any) -> Any:
 
 
 def _nests(value: Any) -> bool:
-    """YAML of a kilobyte may hold lists in lists whose text fills the memory."""
+    """Nested lists are refused: a kilobyte of YAML can hold lists whose text fills the memory."""
     return not isinstance(value, (str, int, float))

@@ -1,4 +1,4 @@
-"""One source of training images, as a configuration names it."""
+"""Source: one set of training images, an entry of `sources` in train.yaml."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from netvlad_ros.training.config.settings import Settings, setting
 
 @dataclass(frozen=True)
 class Source(Settings):
-    """Where images come from and what they are called.
+    """Where images are and how they are named.
 
-    Several recordings of one area are several sources with the same `area`: their positions are
-    then compared with each other, so they must be given in one frame.
+    Several recordings of one area are several sources with the same `area`. Their positions are
+    compared with each other, so they must be in one frame.
     """
 
-    path: str = setting('', 'folder, bag or .mat list; relative paths start where you stand')
+    path: str = setting('', 'folder, bag or .mat list; relative to the working directory')
     layout: str = setting('auto', 'how the images and their poses are stored', choices=LAYOUTS)
-    name: str = setting('', 'what the card of the model calls it; else the name of the folder')
+    name: str = setting('', 'in the card of the model; else the name of the folder')
     licence: str = setting('', 'of the images, for the card of the model')
-    area: str = setting('', 'sources of one area share a map frame; else each is its own')
+    area: str = setting('', 'sources of one area share a map frame; else each has its own')
     recording: str = setting('', 'name of the visit, for a source that is one recording')
     validation: bool = setting(False, 'kept for validation as a whole')
     fitted: bool = setting(
@@ -40,10 +40,13 @@ class Source(Settings):
     pose_is_camera: bool = setting(False, 'the pose topic gives the camera, not the robot')
 
     def read(self, *, cache: Path | None = None, max_area_px: int = 0) -> PlaceImages:
-        """Read the source; no pixels, except those of a bag, which are written to `cache` once.
+        """Reads the source without pixels; the images of a bag are extracted to `cache` once.
 
-        Names of recordings and areas are made unique among sources. cache: folder for the images
-        of bags. max_area_px: larger images of a bag are stored with this area [px]; 0 as they are.
+        Names of recordings and areas are made unique among sources.
+
+        Args:
+            cache: folder for the images of bags.
+            max_area_px: larger images of a bag are stored with this area [px]; 0: as they are.
 
         Raises:
             NetvladError: no path, an unknown layout, a broken line, or no image left.

@@ -1,4 +1,4 @@
-"""The settings of a training run, section by section, as one typed object."""
+"""TrainConfig: all settings of a training run, as in train.yaml."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from netvlad_ros.training.config.sections import (
 from netvlad_ros.training.config.settings import Settings, setting
 from netvlad_ros.training.config.source import Source
 
-# What a resumed run may change: it decides where and how far, not what a step does.
+# Settings that a resumed run may change: they do not decide what a step does.
 FREE = {'threads', 'loop.workers', 'loop.patience', 'loop.keep'}
 
 MAX_FILE_BYTES = 2**20
-# What is no YAML: a day that no month has and a number of 5000 digits are a ValueError.
+# Errors of text that is no YAML. Impossible dates and numbers of 5000 digits give a ValueError.
 NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
 class TrainConfig(Settings):
-    """Everything that decides a run; equal settings and images give an equal model.
+    """All settings of a run; equal settings and images give an equal model.
 
     Raises:
-        NetvladError: a value of another type than its default, or outside its range.
+        NetvladError: a value has another type than its default, or is outside its range.
     """
 
     name: str = setting('place_descriptor', 'of the exported bundle')
@@ -59,7 +59,7 @@ class TrainConfig(Settings):
 
     @classmethod
     def of(cls, mapping: Any, where: str) -> TrainConfig:
-        """From nested mappings; `where` names them in errors, an unknown key is one."""
+        """From nested mappings; `where` names them in errors; unknown keys are errors."""
         if not isinstance(mapping, dict):
             raise NetvladError(
                 f'{where}: must be a mapping of training settings, got {reprlib.repr(mapping)}'
@@ -80,10 +80,10 @@ class TrainConfig(Settings):
 
     @classmethod
     def load(cls, path: Path, changes: Iterable[str] = ()) -> TrainConfig:
-        """Reads YAML; changes, each 'section.key=value' with a YAML value, win over the file.
+        """Reads YAML, then applies changes, each 'section.key=value' with a YAML value.
 
         Raises:
-            NetvladError: file unreadable, no mapping, an unknown key, an impossible value.
+            NetvladError: the file is unreadable or no mapping, a key is unknown, a value is wrong.
         """
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
@@ -95,7 +95,7 @@ class TrainConfig(Settings):
         return cls.of(mapping, str(path)).changed(changes)
 
     def changed(self, changes: Iterable[str]) -> TrainConfig:
-        """These settings with changes, each 'section.key=value' with a YAML value, made."""
+        """These settings with changes, each 'section.key=value' with a YAML value."""
         mapping = self.to_dict()
         for change in changes:
             name, equals, text = change.partition('=')
@@ -114,11 +114,11 @@ class TrainConfig(Settings):
         return type(self).of(mapping, '--set') if changes else self
 
     def with_sources(self, paths: Iterable[Path]) -> TrainConfig:
-        """These settings with other drives in place of the sources."""
+        """These settings with other sources, by path."""
         return replace(self, sources=tuple(Source(path=str(path)) for path in paths))
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values that YAML can write and `of` reads back."""
+        """Nested plain values for YAML, which `of` reads back."""
         values: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -129,11 +129,11 @@ class TrainConfig(Settings):
         return values
 
     def to_yaml(self) -> str:
-        """Every setting, as YAML that `load` reads back."""
+        """All settings as YAML, which `load` reads back."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
     def difference(self, other: TrainConfig) -> list[str]:
-        """Names of settings that differ and that a resumed run may not change."""
+        """Names of different settings that a resumed run may not change."""
         free = FREE | ({'loop.steps'} if self.loop.schedule == 'constant' else set())
         ours, theirs = _flat(self.to_dict()), _flat(other.to_dict())
         return sorted(name for name in ours if name not in free and ours[name] != theirs.get(name))

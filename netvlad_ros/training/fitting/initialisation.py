@@ -1,4 +1,4 @@
-"""Backbone weights, k-means clusters, alpha."""
+"""Initialisation of a network: backbone weights, k-means clusters, alpha."""
 
 from __future__ import annotations
 
@@ -29,34 +29,37 @@ def initialise_network(
     seed: int,
     progress: Progress = no_progress,
 ) -> str:
-    """Everything that training starts from, by network.config; returns a sentence about it.
+    """Sets all values that training starts from, as network.config asks for.
 
-    Weights into the backbone; for NetVLAD and CRN k-means centroids over local descriptors of these
-    images, and alpha; for a trained linear layer the principal directions, where images suffice.
-    The other poolings need none.
+    The backbone gets its weights. NetVLAD and CRN get k-means centroids over local descriptors of
+    the images, and alpha. A trained linear layer gets principal directions, if there are enough
+    images. Other poolings need no initialisation.
 
     Args:
         network: is changed in place, and left in evaluation mode.
         images: of training places only.
         seed: decides every draw.
-        progress: is told (images done, images in all).
+        progress: called with (images done, images in all).
+
+    Returns:
+        A sentence about the initial values.
 
     Raises:
         NetvladError: weights unusable or not chosen, images unreadable or too few.
     """
     network.eval()
     torch.manual_seed(seed)
-    story = load_backbone_weights(network.backbone, network.config.weights)
+    summary = load_backbone_weights(network.backbone, network.config.weights)
     if isinstance(network.pooling, NetVLAD):
         sample = sample_local_descriptors(network, images, seed=seed, progress=progress)
         alpha = initialise_clusters(network.pooling, sample, seed)
-        story += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
+        summary += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
         if network.config.ghost_clusters:
-            story += f' and {network.config.ghost_clusters} ghosts'
-        story += f', alpha {alpha:.1f}'
+            summary += f' and {network.config.ghost_clusters} ghosts'
+        summary += f', alpha {alpha:.1f}'
     if network.config.whitening == 'linear':
-        story += f'; {initialise_linear(network, images, seed=seed, progress=progress)}'
-    return story
+        summary += f'; {initialise_linear(network, images, seed=seed, progress=progress)}'
+    return summary
 
 
 @torch.no_grad()
@@ -67,13 +70,13 @@ def sample_local_descriptors(
     seed: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Draws L2-normalised local descriptors, at most 100 of an image.
+    """Draws L2-normalised local descriptors, at most LOCAL_PER_IMAGE of an image.
 
     Args:
-        network: in evaluation mode; its configuration says how many to draw.
-        images: as many of them are drawn as are needed.
-        seed: of both draws.
-        progress: is told (images done, images in all).
+        network: in evaluation mode; its configuration gives the number of descriptors.
+        images: only as many as needed are used, drawn at random.
+        seed: of the draws of images and of descriptors.
+        progress: called with (images done, images in all).
 
     Returns:
         float32 (M, D), unit rows.
@@ -92,12 +95,25 @@ def sample_local_descriptors(
     return np.concatenate(drawn) if drawn else np.empty((0, network.backbone.channels), np.float32)
 
 
+def initialise_clusters(pooling: NetVLAD, descriptors: np.ndarray, seed: int) -> float:
+    """Sets clusters, ghosts and alpha of a layer by k-means; returns alpha.
+
+    The ghosts are the last clusters. k-means numbers its clusters at random, so any other choice is
+    equally good. Training decides what the ghosts absorb.
+    """
+    found = find_centroids(descriptors, pooling.clusters + pooling.ghost_clusters, seed)
+    centroids = torch.from_numpy(found)
+    alpha = find_alpha(descriptors, pooling.anchors(centroids).numpy())
+    pooling.initialise(centroids, alpha)
+    return alpha
+
+
 def find_centroids(descriptors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     """k-means over local descriptors (M, D) -> centroids float32 (clusters, D).
 
     Raises:
-        NetvladError: fewer descriptors than 39 per cluster (below that k-means follows single
-            points), or not finite.
+        NetvladError: fewer than 39 descriptors per cluster (too few for stable centroids), or
+            descriptors that are not finite.
     """
     if len(descriptors) < 39 * clusters:
         raise NetvladError(
@@ -116,10 +132,10 @@ def find_centroids(descriptors: np.ndarray, clusters: int, seed: int) -> np.ndar
 
 
 def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 100.0) -> float:
-    """The softness at which the largest assignment is `ratio` times the second, on average.
+    """The alpha at which the largest assignment is `ratio` times the second, on average.
 
-    With a_k proportional to exp(-alpha |x - c_k|^2) the logarithm of that ratio is alpha * (d2^2 -
-    d1^2), with d1 and d2 the *distances* to the two nearest centroids; alpha = ln(ratio) /
+    With a_k proportional to exp(-alpha |x - c_k|^2), the logarithm of the ratio is alpha * (d2^2 -
+    d1^2). Here d1 and d2 are the distances to the two nearest centroids. So alpha is ln(ratio) /
     mean(d2^2 - d1^2).
 
     Args:
@@ -128,8 +144,8 @@ def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 10
         ratio: wanted ratio of the two assignments.
 
     Raises:
-        NetvladError: fewer than two centroids, or every descriptor lies equally far from two of
-            them.
+        NetvladError: fewer than two centroids, or every descriptor is equally far from its two
+            nearest centroids.
     """
     if len(centroids) < 2:
         raise NetvladError('alpha needs two centroids or more')
@@ -148,25 +164,13 @@ def find_alpha(descriptors: np.ndarray, centroids: np.ndarray, ratio: float = 10
     return float(np.log(ratio) / gap)
 
 
-def initialise_clusters(pooling: NetVLAD, descriptors: np.ndarray, seed: int) -> float:
-    """k-means and alpha into the layer, ghosts included; returns alpha.
-
-    k-means numbers its clusters by chance, so the last of them are as good ghosts as any: what
-    they drop is learned.
-    """
-    found = find_centroids(descriptors, pooling.clusters + pooling.ghost_clusters, seed)
-    centroids = torch.from_numpy(found)
-    alpha = find_alpha(descriptors, pooling.anchors(centroids).numpy())
-    pooling.initialise(centroids, alpha)
-    return alpha
-
-
 def batches(
     images: Sequence[Path], preprocessing: Preprocessing, size: int = 4
 ) -> Iterator[torch.Tensor]:
-    """uint8 (N, h, w, 3) RGB, N <= size, in order; a batch ends where the working size changes.
+    """Yields uint8 (N, h, w, 3) RGB, N <= size, in order.
 
-    Small batches stay in the CPU's cache: 4 images take half the time each that 16 do.
+    A batch ends where the working size changes. Small batches stay in the CPU's cache: in batches
+    of 4, an image takes half the time that it takes in batches of 16.
 
     Raises:
         NetvladError: an image that cannot be read, by name.

@@ -1,4 +1,7 @@
-"""PCA whitening of pooled descriptors (after Jegou and Chum, ECCV 2012)."""
+"""PCA whitening of pooled descriptors.
+
+Source: after Jegou and Chum, ECCV 2012.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ import scipy.linalg
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.network.whitening import Projection
 
-_CHUNK = 1024  # rows or columns that are in float64 at one time
+_CHUNK = 1024  # rows or columns that are in float64 at once
 
 
 class Directions(NamedTuple):
     """Principal directions.
 
-    axes: float64 (r, D), orthonormal rows; variance: float64 (r,), falling; mean: float64 (D,).
+    Attributes:
+        axes: float64 (r, D), orthonormal rows.
+        variance: float64 (r,), falling.
+        mean: float64 (D,).
     """
 
     axes: np.ndarray
@@ -31,11 +37,11 @@ def pca_whitening(descriptors: np.ndarray, dim: int, shrinkage: float = 0.0) -> 
     Args:
         descriptors: float32 or float64, of training images only, N > dim.
         dim: directions that are kept.
-        shrinkage: in [0, 1]: 0 whitens fully, 1 only rotates; a variance v is taken as
-            v^(1 - shrinkage) * (largest variance)^shrinkage, so weak directions are lifted less.
+        shrinkage: in [0, 1]; 0 whitens fully, 1 only rotates. A variance v is replaced by
+            v^(1 - shrinkage) * (largest variance)^shrinkage, so weak directions are amplified less.
 
     Raises:
-        NetvladError: too few descriptors, or they span fewer directions than dim.
+        NetvladError: there are too few descriptors, or they span fewer directions than dim.
     """
     axes, variance, mean = principal_directions(descriptors, dim)
     scale = variance ** (1.0 - shrinkage) * variance[0] ** shrinkage
@@ -45,10 +51,10 @@ def pca_whitening(descriptors: np.ndarray, dim: int, shrinkage: float = 0.0) -> 
 def principal_directions(descriptors: np.ndarray, count: int) -> Directions:
     """The `count` directions of largest variance of descriptors (N, D).
 
-    Beside the descriptors it takes memory for one square float64 matrix, of the smaller of N and D.
+    Besides the descriptors, this needs memory for one square float64 matrix of side min(N, D).
 
     Raises:
-        NetvladError: too few descriptors, not finite, or they span fewer directions.
+        NetvladError: descriptors are too few or not finite, or they span fewer directions.
     """
     if len(descriptors) <= count:
         raise NetvladError(

@@ -1,4 +1,4 @@
-"""How sure a similarity makes: P(right place | cosine) from images held out of training."""
+"""Similarity calibration: P(right place | cosine), from images held out of training."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.training.data.supervision import Supervision
 
-MAX_SLOPE = 200.0  # where both sides separate perfectly the best slope would be infinite
+MAX_SLOPE = 200.0  # of perfectly separable matches the best slope would be infinite
 LOOKALIKE_QUANTILE = 0.95
 BLOCK = 256  # queries whose similarities to the whole database are in memory at once
 
 
 @dataclass(frozen=True)
 class BestMatches:
-    """Cosine similarity of the best match in three kinds of maps.
+    """Cosine similarities of best matches in three kinds of maps.
 
     Attributes:
         right: the map holds the place, and the best match shows it.
-        wrong: the map lacks the place (it holds its sure negatives: of clips, other areas of
-            other floors), or holds it and another place won.
-        lookalike: the map lacks the place but holds all that may look like it (of clips, all
-            other floors of the building, where the same area looks nearly the same).
+        wrong: the map lacks the place and holds its definite negatives (of clips: other areas of
+            other floors); or the map holds the place and the best match shows another one.
+        lookalike: the map lacks the place and holds all similar places (of clips: all other floors
+            of the building, where the same area is similar).
     """
 
     right: NDArray[np.float64]
@@ -35,7 +35,7 @@ class BestMatches:
 
     @classmethod
     def find(cls, descriptors: NDArray[np.float32], supervision: Supervision) -> BestMatches:
-        """Matches every image that may be a query as a robot would, a block of them at a time.
+        """Matches every image that may be a query, as a robot does; one block at a time.
 
         Args:
             descriptors: (N, D) unit rows, one for each image of the supervision.
@@ -56,7 +56,7 @@ class BestMatches:
                     found[row] = similarity[mask].max(initial=-1.0)
         won = revisit > elsewhere
         lost = ~won & (revisit > -1.0)
-        # Where the set holds no other place at all, nothing can be said of wrong matches.
+        # If the set holds no other place, an image gives no wrong match.
         return cls(
             right=revisit[won],
             wrong=np.concatenate([elsewhere[elsewhere > -1.0], elsewhere[lost]]),
@@ -65,15 +65,15 @@ class BestMatches:
 
 
 def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
-    """Logistic regression, right and wrong weighing the same, then moved to the safe side.
+    """Logistic regression, right and wrong matches weighted equally, then a safe midpoint.
 
-    The midpoint is not allowed below the 95 % quantile of look-alikes: a robot where its map has
-    never been always gets some best match, and one such answer believed costs more than a right
-    one refused.
+    The midpoint is at least the 95 % quantile of the matches with similar places. A robot outside
+    its map always gets some best match, and one accepted wrong answer costs more than one refused
+    right answer.
 
     Raises:
-        NetvladError: one kind is empty or not finite, or right matches are not more similar: there
-            is too little to calibrate on. A bundle may then be exported without calibration.
+        NetvladError: one kind is empty or not finite, or right matches are not more similar than
+            wrong ones. A bundle may then be exported without calibration.
     """
     right, wrong = matches.right, matches.wrong
     if not len(right) or not len(wrong):

@@ -1,4 +1,7 @@
-"""Whitening learned from matching pairs (Mikolajczyk, Matas, ICCV 2007; Radenovic et al. 2019)."""
+"""Whitening learned from matching pairs of images.
+
+Source: Mikolajczyk and Matas, ICCV 2007; Radenovic et al., TPAMI 2019.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +12,41 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.fitting.pca_whitening import principal_directions
 from netvlad_ros.training.network.whitening import Projection
 
-MAX_SUBSPACE = 4096  # leading principal directions that are looked at: matrices of 134 MB
-_CHUNK = 4096  # pairs at one time
+MAX_SUBSPACE = 4096  # leading principal directions that are used: matrices of 134 MB
+_CHUNK = 4096  # pairs at once
 
 
 def supervised_whitening(
     descriptors: np.ndarray, pairs: np.ndarray, dim: int, shrinkage: float = 0.0
 ) -> Projection:
-    """What differs between two images of one place is divided out; then PCA of what is left.
+    """Whitens the differences between images of one place, then applies PCA.
 
-    With S the covariance of differences of matching pairs and C that of all descriptors, the rows
-    are the solutions v of C v = lambda S v with v' S v = 1 and the largest lambda: the same as
-    S^(-1/2) followed by PCA ("Lw" of Radenovic et al., TPAMI 2019, section 3.2). It is solved as
-    the eigenvalues w of C^(-1/2) S C^(-1/2), the smallest first; these are drawn towards their mean
-    as far as the oracle approximating shrinkage estimator says (Chen, Wiesel, Eldar and Hero,
-    2010) or `shrinkage`, whichever is more. Towards a sphere among the descriptors themselves would
-    be wrong: one strong nuisance (lighting) would make it so large that places drown in it.
+    S is the covariance of differences of matching pairs, C the covariance of all descriptors. The
+    rows of the projection are the solutions v of C v = lambda S v with v' S v = 1 and the largest
+    lambda. This equals S^(-1/2) followed by PCA. It is solved by the eigenvalues w of
+    C^(-1/2) S C^(-1/2), the smallest first.
 
-    Pairs say nothing about more directions than half their number. So only the leading principal
-    directions take part: half as many as there are pairs, nine tenths of the images, 4096 at most.
+    The eigenvalues w are shrunk towards their mean, by the oracle approximating shrinkage estimator
+    or by `shrinkage`, whichever is more. S itself must not be shrunk towards a multiple of the unit
+    matrix: one strong nuisance, such as lighting, would make that multiple so large that it hides
+    the differences of places.
+
+    Pairs determine no more directions than half their number. So only leading principal directions
+    are used: at most half the number of pairs, nine tenths of the number of images, and 4096.
+
+    Source:
+        Radenovic et al., TPAMI 2019, section 3.2 ("Lw").
+        Chen, Wiesel, Eldar and Hero, 2010 (shrinkage).
 
     Args:
         descriptors: (N, D), of training images only, N > dim.
         pairs: int64 (P, 2), rows of descriptors that show one place.
         dim: directions that are kept.
-        shrinkage: in [0, 1]: 1 leaves every direction the scale of plain PCA whitening.
+        shrinkage: in [0, 1]; with 1 every direction has the scale of PCA whitening.
 
     Raises:
-        NetvladError: no pairs, pairs that are no rows, too few descriptors, or pairs of equal
-            descriptors only.
+        NetvladError: there are no pairs, pairs name no rows, descriptors are too few, or the
+            descriptors of every pair are equal.
     """
     pairs = np.asarray(pairs)
     if pairs.ndim != 2 or pairs.shape[1:] != (2,) or not len(pairs):
@@ -64,9 +73,10 @@ def supervised_whitening(
 
 
 def oracle_shrinkage(covariance: np.ndarray, samples: int) -> float:
-    """How far to draw a covariance (p, p) of so many samples towards a sphere, in [0, 1].
+    """Weight in [0, 1] of the unit matrix in a covariance (p, p) of that many samples.
 
-    Chen et al. 2010, eq. 23.
+    Source:
+        Chen et al. 2010, equation 23.
     """
     p = len(covariance)
     squared = float(np.trace(covariance)) ** 2

@@ -1,4 +1,4 @@
-"""A whitening layer from training images."""
+"""Fits the whitening layer of a network to training images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netvlad_ros.training.network.whitening import Whitening
 
 MAX_POOLED_BYTES = 4 * 2**30  # of pooled descriptors in memory, float32
 MAX_COVARIANCE = 12_288  # side of the largest float64 matrix: 1.2 GB
-MAX_GRAM = 10_000  # images whose pairwise products are taken where that is narrower
+MAX_GRAM = 10_000  # images, if their pairwise products are the smaller matrix
 
 
 def fit_whitening(
@@ -29,23 +29,23 @@ def fit_whitening(
     *,
     progress: Progress = no_progress,
 ) -> None:
-    """Fits the layer as network.config says; a linear layer, and none, are left alone.
+    """Fits the layer as network.config asks for; does nothing for `linear` and `none`.
 
-    PCA is fitted on `config.whitening_views` views of every image: of few places, other scales and
-    mirror images fill directions that the images alone leave to chance.
+    PCA is fitted on `config.whitening_views` views of every image. With few places, other scales
+    and mirror images determine directions that the images alone do not determine.
 
-    Memory is bounded: of more images than fit into 4 GiB of descriptors (174,000 of 6144
-    dimensions), or than 10,000 beyond 12,288 dimensions, an evenly spaced part is used; pairs that
-    lose an image are dropped.
+    Memory is bounded: 4 GiB of descriptors (174,000 of 6144 dimensions), and 10,000 images beyond
+    12,288 dimensions. Of more images an evenly spaced part is used; pairs that lose an image are
+    dropped.
 
     Args:
         network: trained; is changed in place.
         images: of training places only, more than dim.
-        pairs: int64 (P, 2), indices of images that show one place; only 'supervised' needs them.
-        progress: is told (images done, images in all).
+        pairs: int64 (P, 2), indices of images that show one place; only `supervised` needs them.
+        progress: called with (images done, images in all).
 
     Raises:
-        NetvladError: too few images, unreadable ones, or no pairs where they are needed.
+        NetvladError: images are too few or unreadable, or pairs are needed and missing.
     """
     config, layer = network.config, network.whitening
     if config.whitening not in ('pca', 'supervised'):
@@ -67,7 +67,7 @@ def fit_whitening(
 
 
 def fitted_views(network: PlaceNetwork, images: Sequence[Path]) -> list[ImageView]:
-    """What PCA is fitted on: views of images, as many as memory allows, evenly spaced."""
+    """The views that PCA is fitted on: as many as memory allows, evenly spaced."""
     kinds = network.config.whitening_views
     kept = spaced(len(images), row_limit(network.pooling.dim) // kinds)
     return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
@@ -80,13 +80,13 @@ def initialise_linear(
     seed: int,
     progress: Progress = no_progress,
 ) -> str:
-    """Starts a trained layer from PCA whitening, or from a random rotation where images lack.
+    """Starts a trained layer from PCA whitening, or from a random rotation if images are too few.
 
     Args:
         network: its pooling is initialised; its linear layer is changed.
-        images: a few per dimension are drawn.
+        images: some are drawn, 4 views per dimension.
         seed: of the draw.
-        progress: is told (images done, images in all).
+        progress: called with (images done, images in all).
 
     Returns:
         Which of the two, in a few words.
@@ -109,7 +109,7 @@ def initialise_linear(
 
 
 def row_limit(dim: int) -> int:
-    """Most descriptors of that width that a fit keeps."""
+    """Largest number of descriptors of that width in a fit."""
     return MAX_POOLED_BYTES // (4 * dim) if dim <= MAX_COVARIANCE else MAX_GRAM
 
 

@@ -1,4 +1,4 @@
-"""Tensors of a public checkpoint by name: backbone, clusters."""
+"""TensorTable: the tensors of a public checkpoint, and the backbone and clusters in it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,27 @@ from netvlad_ros.training.network.backbone import Backbone
 from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD
 
+# Names of NetVLAD and CRN in our networks -> in the files of public trainers.
+_OWN_TO_FILE = {
+    'assignment.weight': 'conv.weight',
+    'assignment.bias': 'conv.bias',
+    'centroids': 'centroids',
+    'reweighting.context.0.weight': 'crn.filter_3_3.weight',
+    'reweighting.context.0.bias': 'crn.filter_3_3.bias',
+    'reweighting.context.1.weight': 'crn.filter_5_5.weight',
+    'reweighting.context.1.bias': 'crn.filter_5_5.bias',
+    'reweighting.context.2.weight': 'crn.filter_7_7.weight',
+    'reweighting.context.2.bias': 'crn.filter_7_7.bias',
+    'reweighting.accumulate.weight': 'crn.acc_w.weight',
+    'reweighting.accumulate.bias': 'crn.acc_w.bias',
+}
+
 
 class TensorTable:
-    """A state dict that counts what was taken from it.
+    """A state dict from which each tensor is taken once, so that none is forgotten.
 
-    'module.', which DataParallel puts into names, is dropped; so are the step counters of batch
-    norm, which do nothing at inference.
+    'module.', which DataParallel adds to names, is removed. The step counters of batch norm are
+    dropped: they have no effect at inference.
 
     Args:
         state: name -> tensor.
@@ -52,16 +67,16 @@ class TensorTable:
         return list(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor not taken yet; raises NetvladError where it is missing."""
+        """Shape of a tensor not taken yet; raises NetvladError if it is missing."""
         if name not in self._tensors:
             raise NetvladError(f'{self.where}: layer {name} is missing')
         return tuple(self._tensors[name].shape)
 
     def take(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """The tensor of that name, float32, once.
+        """Removes the tensor of that name and returns it as float32.
 
         Raises:
-            NetvladError: it is missing, of another shape, or not finite.
+            NetvladError: the tensor is missing, of another shape, or not finite.
         """
         found = self.shape(name)
         if found != shape:
@@ -72,10 +87,14 @@ class TensorTable:
         return tensor
 
     def fill(self, module: nn.Module, in_file: Callable[[str], str]) -> None:
-        """Takes every parameter and buffer of module; in_file turns its own names into the file's.
+        """Fills every parameter and buffer of a module.
+
+        Args:
+            module: no layer keeps the weights that it had.
+            in_file: turns names of the module into names of the file.
 
         Raises:
-            NetvladError: as `take`; no layer of module keeps the weights that it had.
+            NetvladError: as `take`.
         """
         with torch.no_grad():
             for own, tensor in module.state_dict(keep_vars=True).items():
@@ -85,7 +104,7 @@ class TensorTable:
                     tensor.copy_(self.take(in_file(own), tuple(tensor.shape)))
 
     def finish(self) -> None:
-        """Raises NetvladError if tensors are left: the network is another than it was taken for."""
+        """Raises NetvladError if tensors are left: the file then holds another network."""
         if self._tensors:
             names = self.names
             more = f' and {len(names) - 3} more' if len(names) > 3 else ''
@@ -95,23 +114,8 @@ class TensorTable:
             )
 
 
-_OWN_TO_FILE = {
-    'assignment.weight': 'conv.weight',
-    'assignment.bias': 'conv.bias',
-    'centroids': 'centroids',
-    'reweighting.context.0.weight': 'crn.filter_3_3.weight',
-    'reweighting.context.0.bias': 'crn.filter_3_3.bias',
-    'reweighting.context.1.weight': 'crn.filter_5_5.weight',
-    'reweighting.context.1.bias': 'crn.filter_5_5.bias',
-    'reweighting.context.2.weight': 'crn.filter_7_7.weight',
-    'reweighting.context.2.bias': 'crn.filter_7_7.bias',
-    'reweighting.accumulate.weight': 'crn.acc_w.weight',
-    'reweighting.accumulate.bias': 'crn.acc_w.bias',
-}
-
-
 def take_clusters(table: TensorTable, prefix: str, channels: int) -> NetVLAD:
-    """NetVLAD, or CRN where the file has context filters; a bias only where the file has one.
+    """NetVLAD, or CRN if the file has context filters; with a bias if the file has one.
 
     Raises:
         NetvladError: a tensor is missing or of another shape (as TensorTable.fill).
@@ -126,9 +130,9 @@ def take_clusters(table: TensorTable, prefix: str, channels: int) -> NetVLAD:
 
 
 def take_backbone(table: TensorTable, prefix: str, name: str, layer: str) -> Backbone:
-    """A backbone whose layers lie in a file as prefix + number, counted from 0 in their order.
+    """A backbone whose layers are named prefix + number in the file, from 0 in their order.
 
-    AlexNet and VGG16 count the layers of their convolutional part, ResNets their stages.
+    For AlexNet and VGG16 these are the layers of the convolutional part, for ResNets the stages.
 
     Raises:
         NetvladError: a layer is missing or of another shape (as TensorTable.fill).

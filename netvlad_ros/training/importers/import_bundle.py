@@ -1,4 +1,4 @@
-"""From a public file to a bundle, through the same gate as networks of our own."""
+"""import_bundle: from the file of a public model to a bundle, with the checks of our export."""
 
 from __future__ import annotations
 
@@ -30,18 +30,25 @@ def import_bundle(
     images: Path | None = None,
     licence: str = 'unknown',
 ) -> str:
-    """Writes the bundle of a public model; returns a sentence about it.
+    """Writes the bundle of a public model.
 
     Args:
-        source: the file (see read_public_model for layout, dim, pooling and l2).
+        source: file of the model.
         out: the .onnx file to write.
-        size: height and width [px] that the bundle stretches images to.
-        images: folder for the parity gate; None: smooth noise.
+        layout: of the file (see read_public_model).
+        size: height and width that the bundle stretches images to [px].
+        dim: dimensions to keep (see read_public_model).
+        pooling: of the model (see read_public_model).
+        l2: where the model normalises (see read_public_model).
+        images: folder of images on which torch and onnxruntime are compared; None: smooth noise.
         licence: of the weights, as the user knows it.
 
+    Returns:
+        A sentence about the bundle.
+
     Raises:
-        NetvladError: the file is not sound, or torch and onnxruntime disagree on it; nothing is
-            written in either case.
+        NetvladError: the file is invalid, or torch and onnxruntime disagree; nothing is written in
+            either case.
     """
     if out.suffix != '.onnx':
         raise NetvladError(f'--out {out}: the name of a bundle ends in .onnx')
@@ -61,7 +68,7 @@ def import_bundle(
     compared = stand_in_images(preprocessing) if images is None else images_of_folder(images)
     try:
         model_id = export_bundle(network, compared, metadata, out)
-    except RuntimeError as error:  # of torch: a grid shrank to nothing, layers do not fit
+    except RuntimeError as error:  # of torch: the grid became empty, or layers do not fit
         raise NetvladError(
             f'{source} does not work on images of {size[0]}x{size[1]} px: '
             f'{str(error).splitlines()[0][:200]}'

@@ -1,4 +1,4 @@
-"""A public model as it is exported: pixels in, its own layers, a unit vector out."""
+"""ImportedNetwork: a public model that maps pixels to a unit descriptor."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from netvlad_ros.training.network.normalisation import Normalisation
 class ImportedNetwork(nn.Module):
     """uint8 RGB images -> normalised pixels -> layers -> unit descriptor.
 
-    The layers are those of the file, in its order: public trainers differ in where they normalise,
-    and a normalisation moved is another descriptor.
+    The layers are those of the file, in its order. Public trainers normalise at different places;
+    another place would give another descriptor.
 
     Args:
         layers: maps float32 (N, 3, H, W) to (N, dim).
         dim: width of the descriptor.
         normalisation: of pixels.
-        preprocessing: how images are brought to the size that the layers get.
+        preprocessing: how images are resized for the layers.
         facts: 'backbone', 'pooling' and 'whitening' for the bundle's metadata.
     """
 

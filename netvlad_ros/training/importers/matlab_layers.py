@@ -1,4 +1,4 @@
-"""MatConvNet layers, NetVLAD included, as torch modules."""
+"""MatlabLayers: MatConvNet layers, including NetVLAD, as torch modules."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from netvlad_ros.training.network.poolings.global_poolings import MAC, SPoC
 
 
 class MatlabLayers:
-    """Turns layers into modules one after another, knowing what the last one answers.
+    """Turns layers into modules, one after another; each must fit the output of the last one.
 
     Args:
         where: names the file in errors.
 
     Attributes:
-        modules: so far; the whole maps float32 (N, 3, H, W) to (N, channels).
+        modules: so far; together they map float32 (N, 3, H, W) to (N, channels).
         channels: of the grid before the aggregation, of the vector after it.
-        pooling: netvlad, mac, spoc, or '' before the aggregation.
-        whitened: a PCA has come by.
         last_conv: name of the last convolution.
+        pooling: netvlad, mac, spoc, or '' before the aggregation.
+        whitened: whether there was a PCA.
     """
 
     def __init__(self, where: str) -> None:
@@ -38,10 +38,10 @@ class MatlabLayers:
         self.whitened = False
 
     def add(self, layer: dict[str, Any]) -> None:
-        """The next layer of the file.
+        """Adds the next layer of the file.
 
         Raises:
-            NetvladError: of a kind or shape that does not fit where it stands.
+            NetvladError: kind or shape of the layer do not fit at this place.
         """
         kind, name = str(layer['type']), str(layer['name'])
         try:
@@ -67,16 +67,16 @@ class MatlabLayers:
             raise NetvladError(f'{self._where}: layer {name[:40]}: {error}') from error
 
     def finish(self) -> None:
-        """Raises NetvladError unless the layers end in a vector of an image."""
+        """Raises NetvladError unless the layers give one vector for an image."""
         if not self.pooling or self._clusters:
             missing = 'postL2' if self._clusters else 'vlad:core'
             raise NetvladError(f'{self._where}: it answers no vector of an image: no {missing}')
 
-    def cut(self, dim: int) -> None:
+    def keep_dimensions(self, dim: int) -> None:
         """Keeps the first dim directions of the PCA.
 
         Raises:
-            NetvladError: there is no PCA, or it has fewer.
+            NetvladError: there is no PCA, or it has fewer directions.
         """
         linear = next((m for m in reversed(self.modules) if isinstance(m, nn.Linear)), None)
         if linear is None:
@@ -134,7 +134,7 @@ class MatlabLayers:
         self.channels, self.whitened = len(bias), True
 
     def _normalize(self, layer: dict[str, Any]) -> None:
-        """Division by the root of the squares of all channels, which is L2 with an epsilon."""
+        """Division by the root of the sum of squares of all channels: L2 with an epsilon."""
         width, kappa, alpha, beta = numbers(layer['param']).ravel()
         if width < 2 * self.channels or alpha != 1 or beta != 0.5 or not 0 < kappa < 1e-3:
             raise ValueError('normalises some channels (as AlexNet does), not L2: not understood')
@@ -148,7 +148,7 @@ class MatlabLayers:
             self.modules.append(WithoutL2(pooling(self.channels)))
             self.pooling = 'mac' if name == 'max:core' else 'spoc'
             return
-        # Two weights, or three with a bias between them (layerVLADv2); centres lie there negated.
+        # Two weights, or three with a bias between them (layerVLADv2); centroids are negated there.
         weights = _weights(layer, 2, 3)
         clusters = weights[0].size // self.channels
         matrices = [w.reshape(self.channels, clusters).T.copy() for w in (weights[0], weights[-1])]
@@ -168,37 +168,11 @@ class MatlabLayers:
         self.modules.append(UnitLength())
 
 
-def _weights(layer: dict[str, Any], *counts: int) -> list[np.ndarray]:
-    """The arrays of a layer, vectors without their axis of one."""
-    weights = [numbers(values) for values in np.ravel(layer['weights'])]
-    if len(weights) not in counts:
-        raise ValueError(f'{len(weights)} weights instead of {" or ".join(map(str, counts))}')
-    return [w.ravel() if w.ndim == 2 and 1 in w.shape else w for w in weights]
-
-
-def numbers(values: Any) -> np.ndarray:
-    """Values as float32; raises ValueError unless they are some finite numbers."""
-    array = np.asarray(values)
-    if array.dtype.kind not in 'fiu':
-        raise ValueError('weights that are no numbers')
-    array = array.astype(np.float32, copy=False)
-    if not array.size or not np.isfinite(array).all():
-        raise ValueError('weights that are NaN, infinite or absent')
-    return array
-
-
-def _pair(values: Any) -> tuple[int, int]:
-    first, second = np.broadcast_to(np.asarray(values).ravel(), 2)
-    if not (1 <= first <= 64 and 1 <= second <= 64):
-        raise ValueError(f'a size of {first} x {second}')
-    return int(first), int(second)
-
-
 class MatlabVlad(nn.Module):
     """V(k) = sum_i a_k(x_i) (x_i - c_k), a_k(x) = softmax_k(w_k . x + b_k), nothing normalised.
 
-    Normalisations are layers of their own in those files, with an epsilon that NetVLAD of the
-    training room does without.
+    In these files the normalisations are separate layers, with an epsilon that our NetVLAD does not
+    have.
 
     Args:
         weight: w, (K, D).
@@ -224,8 +198,34 @@ class MatlabVlad(nn.Module):
 
 
 class ClusterFastest(nn.Module):
-    """(N, K, D) -> (N, D * K): MATLAB's order of a vector, and that of its PCA."""
+    """(N, K, D) -> (N, D * K): the order of MATLAB vectors, and of the PCA in the file."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Flattens with clusters running fastest."""
         return x.transpose(1, 2).flatten(1)
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Values as float32; raises ValueError if there are none, or they are not finite numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in 'fiu':
+        raise ValueError('weights that are no numbers')
+    array = array.astype(np.float32, copy=False)
+    if not array.size or not np.isfinite(array).all():
+        raise ValueError('weights that are NaN, infinite or absent')
+    return array
+
+
+def _weights(layer: dict[str, Any], *counts: int) -> list[np.ndarray]:
+    """The arrays of a layer; vectors without their axis of length 1."""
+    weights = [numbers(values) for values in np.ravel(layer['weights'])]
+    if len(weights) not in counts:
+        raise ValueError(f'{len(weights)} weights instead of {" or ".join(map(str, counts))}')
+    return [w.ravel() if w.ndim == 2 and 1 in w.shape else w for w in weights]
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    first, second = np.broadcast_to(np.asarray(values).ravel(), 2)
+    if not (1 <= first <= 64 and 1 <= second <= 64):
+        raise ValueError(f'a size of {first} x {second}')
+    return int(first), int(second)

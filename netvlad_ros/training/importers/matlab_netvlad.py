@@ -1,8 +1,8 @@
-"""The authors' MATLAB release: a MatConvNet SimpleNN, layer by layer as it stands in the file.
+"""Reads the MATLAB networks of the NetVLAD authors: a MatConvNet SimpleNN, layer by layer.
 
-Files are those of Relja/netvlad with class objects turned into structs, as hloc reads them too:
-VGG16 to conv5_3, preL2, vlad:core, vlad:intranorm, postL2 and, in the whitened networks, WPCA and
-finalL2.
+The files are those of Relja/netvlad with class objects turned into structs, as hloc reads them too.
+Their layers are VGG16 to conv5_3, preL2, vlad:core, vlad:intranorm and postL2; whitened networks
+end with WPCA and finalL2.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _BACKBONES = {'vd16': 'vgg16', 'vd19': 'vgg19'}  # the authors' names, in meta.n
 
 
 def read_matlab_netvlad(path: Path, preprocessing: Preprocessing, dim: int = 0) -> ImportedNetwork:
-    """The network of a MAT-file; pixels are RGB minus the file's mean, in 0..255.
+    """The network of a MAT-file; pixels are RGB minus the mean of the file, in 0..255.
 
     Args:
         path: of the file.
-        preprocessing: the authors take images as they are.
-        dim: keep only so many directions of its PCA, the first; 0 keeps all.
+        preprocessing: the authors do not resize images.
+        dim: number of leading directions of the PCA to keep; 0 keeps all.
 
     Raises:
-        NetvladError: the file cannot be read, a layer is of a kind or shape that does not fit
-            where it stands, the aggregation is missing, or dim is more than there is.
+        NetvladError: the file cannot be read; kind or shape of a layer do not fit at their place;
+            the aggregation is missing; dim is larger than the number of directions.
     """
     where = f'MATLAB network {path}'
     layers, meta = _layers_and_meta(path, where)
@@ -49,7 +49,7 @@ def read_matlab_netvlad(path: Path, preprocessing: Preprocessing, dim: int = 0) 
         network.add(layer)
     network.finish()
     if dim:
-        network.cut(dim)
+        network.keep_dimensions(dim)
     backbone = _BACKBONES.get(str(meta.get('netID')), 'MatConvNet to')
     normalisation = Normalisation('caffe')
     normalisation.mean.copy_(torch.from_numpy(_mean(meta, where)))
@@ -86,7 +86,7 @@ def _layers_and_meta(path: Path, where: str) -> tuple[list[dict[str, Any]], dict
 
 
 def _mean(meta: dict[str, Any], where: str) -> np.ndarray:
-    """RGB mean, float32 (3,): of one value a channel, or of an average image, as (1, 1) of it."""
+    """RGB mean, float32 (3,): the first pixel of the average image, which may be one pixel."""
     try:
         image = numbers(meta['normalization']['averageImage'])
     except (KeyError, TypeError, ValueError) as error:

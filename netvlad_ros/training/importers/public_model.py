@@ -1,4 +1,4 @@
-"""A public model of any known layout, by its file."""
+"""read_public_model: a public model of any known layout, from its file."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def read_public_model(
         path: a .mat file, or what torch.save wrote.
         preprocessing: size of the images that the bundle will work on.
         layout: one of LAYOUTS, or auto.
-        pooling, l2: what a PyTorch file cannot tell (see read_pytorch_netvlad, read_vgbench).
-        dim: of a whitened MATLAB network, how many dimensions to keep; 0 keeps all.
+        pooling: if a PyTorch file does not contain it (see read_pytorch_netvlad, read_vgbench).
+        l2: if a PyTorch file does not contain it (see read_vgbench).
+        dim: number of dimensions of a whitened MATLAB network to keep; 0 keeps all.
 
     Raises:
-        NetvladError: unknown layout, or the file is not sound (see the readers).
+        NetvladError: the layout is unknown, or the file is invalid (see the readers).
     """
     for option, value, known in (
         ('layout', layout, ('auto', *LAYOUTS)),

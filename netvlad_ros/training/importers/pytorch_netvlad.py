@@ -1,4 +1,4 @@
-"""Checkpoints of Nanne/pytorch-NetVlad (checkpoint.pth.tar, model_best.pth.tar)."""
+"""Reads checkpoints of Nanne/pytorch-NetVlad (checkpoint.pth.tar, model_best.pth.tar)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read_pytorch_netvlad(
     Args:
         checkpoint: what load_checkpoint read: {'state_dict': {'encoder.0.weight': ...}, ...}.
         where: names the file in errors.
-        preprocessing: that trainer takes images as they are; those of its sets have 480x640 px.
-        pooling: '' is netvlad; mac and spoc leave no trace in the file, so they must be named.
+        preprocessing: that trainer does not resize images; those of its data sets are 480x640 px.
+        pooling: '' is netvlad; mac and spoc are not in the file, so they must be named.
 
     Raises:
-        NetvladError: a layer is missing, unknown or of another shape, or pooling is not that of
-            the file.
+        NetvladError: a layer is missing, unknown or of another shape, or pooling contradicts the
+            file.
     """
     table = TensorTable(checkpoint['state_dict'], where)
     alexnet = table.shape('encoder.0.weight')[-1] == 11

@@ -1,4 +1,4 @@
-"""Checkpoints of gmberton/deep-visual-geo-localization-benchmark (best_model.pth)."""
+"""Reads checkpoints of gmberton/deep-visual-geo-localization-benchmark (best_model.pth)."""
 
 from __future__ import annotations
 
@@ -25,40 +25,47 @@ from netvlad_ros.training.network.normalisation import Normalisation
 from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
 from netvlad_ros.training.network.poolings.global_poolings import MAC, GlobalPooling, SPoC
 
-# Poolings without weights: the file does not say which of them it was trained with.
-_TRACELESS: dict[str, type[GlobalPooling]] = {'mac': MAC, 'spoc': SPoC, 'rmac': BenchmarkRMAC}
+# Poolings without weights: they are not in the file.
+_WITHOUT_WEIGHTS: dict[str, type[GlobalPooling]] = {'mac': MAC, 'spoc': SPoC, 'rmac': BenchmarkRMAC}
 _RESNETS = {(False, 2): 'resnet18', (True, 6): 'resnet50', (True, 23): 'resnet101'}
 
 
 class _Aggregation(NamedTuple):
-    """Layers from local descriptors to (N, dim); pooling and l2 as the benchmark calls them."""
+    """Layers from local descriptors to (N, dim).
+
+    Attributes:
+        layers: the pooling and L2.
+        dim: width of the result.
+        pooling: as the benchmark names it.
+        l2: as the benchmark names it; '' for NetVLAD and CRN, which normalise themselves.
+    """
 
     layers: nn.Module
     dim: int
     pooling: str
-    l2: str  # '' where it is not an option: NetVLAD and CRN normalise by themselves
+    l2: str
 
 
 def read_vgbench(
     checkpoint: Any, where: str, preprocessing: Preprocessing, pooling: str = '', l2: str = ''
 ) -> ImportedNetwork:
-    """The network of a checkpoint, backbone and aggregation read off its layers.
+    """The network of a checkpoint; backbone and aggregation follow from its layers.
 
-    The benchmark leaves descriptors of GeM, SPoC, MAC and R-MAC at whatever length they have,
-    unless l2 is after_pool or a linear layer follows. A bundle answers unit vectors: those
-    descriptors keep their direction and rank by angle.
+    The benchmark does not normalise descriptors of GeM, SPoC, MAC and R-MAC, unless l2 is
+    after_pool or a linear layer follows. A bundle gives unit vectors: these descriptors keep their
+    direction and are ranked by angle.
 
     Args:
         checkpoint: what load_checkpoint read: {'model_state_dict': ...}, or the state dict alone,
             as the benchmark's model zoo gives it.
         where: names the file in errors.
         preprocessing: the benchmark stretches images to 480x640.
-        pooling: '' is what the file tells; mac, spoc and rmac leave no trace and must be named.
-        l2: before_pool, after_pool or none, the benchmark's option --l2; '' is what the file
-            tells.
+        pooling: '' is that of the file; mac, spoc and rmac are not in the file and must be named.
+        l2: before_pool, after_pool or none, the option --l2 of the benchmark; '' is that of the
+            file.
 
     Raises:
-        NetvladError: a layer is missing, unknown or of another shape, or an option is needed or
+        NetvladError: a layer is missing, unknown or of another shape; an option is missing or
             contradicts the file.
     """
     table = TensorTable(checkpoint.get('model_state_dict', checkpoint), where)
@@ -126,9 +133,12 @@ def _aggregation(
                 'layer: say --l2 after_pool or --l2 none, as it was trained'
             )
         pool = GeneralisedMean(table.take(f'{prefix}0.p', (1,)))
-        pooling, l2 = 'gem', l2 if l2 == 'none' else 'after_pool'  # one direction without linear
-    elif pooling in _TRACELESS and l2:
-        pool = WithoutL2(_TRACELESS[pooling](channels))
+        pooling, l2 = (
+            'gem',
+            l2 if l2 == 'none' else 'after_pool',
+        )  # both have one direction without linear
+    elif pooling in _WITHOUT_WEIGHTS and l2:
+        pool = WithoutL2(_WITHOUT_WEIGHTS[pooling](channels))
     else:
         raise NetvladError(
             f'{table.where} holds no aggregation layer that is known (netvlad, crn, gem); if it '

@@ -1,4 +1,4 @@
-"""What a run keeps between rounds: safetensors for numbers, JSON for the rest, never a pickle."""
+"""Checkpoints of a run: safetensors for numbers, JSON for the rest, no pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netvlad_ros.training.network.network import PlaceNetwork
 from netvlad_ros.training.network.network_file import load_state_strict
 
 FORMAT_VERSION = 2
-# What an optimizer keeps of each parameter; Adam and AdamW the same.
+# State of each parameter by optimizer; Adam and AdamW have the same.
 ADAM_STATE: tuple[str, ...] = ('step', 'exp_avg', 'exp_avg_sq')
 STATE: dict[type, tuple[str, ...]] = {torch.optim.SGD: ('momentum_buffer',)}
 MAX_JSON_BYTES = 2**30  # remembered negatives of a hundred thousand queries take some 10 MB
@@ -27,31 +27,37 @@ MAX_JSON_BYTES = 2**30  # remembered negatives of a hundred thousand queries tak
 
 @dataclass(frozen=True)
 class TrainableState:
-    """What changes while a run trains, apart from the bookkeeping."""
+    """What a step changes.
+
+    Attributes:
+        network: its weights.
+        loss: its own parameters, if it has some.
+        optimizer: its state.
+    """
 
     network: PlaceNetwork
     loss: nn.Module
     optimizer: torch.optim.Optimizer
 
 
-def save_checkpoint(folder: Path, training: TrainableState, progress: dict[str, Any]) -> None:
-    """Writes checkpoint_<step>.safetensors, then checkpoint.json that names it.
+def save_checkpoint(folder: Path, trainable: TrainableState, progress: dict[str, Any]) -> None:
+    """Writes checkpoint_<step>.safetensors, then checkpoint.json, which names it.
 
-    Each appears whole or not at all, and on the disk before the next step; the checkpoint before
-    stays until this one is complete.
+    Each file appears whole or not at all, and is on the disk before the next step. The previous
+    checkpoint is kept until this one is complete.
 
     Args:
         folder: of the run.
-        training: as it is after the step.
-        progress: JSON-able; 'step' is required. 'best' names the step of the best network.
+        trainable: state after the step.
+        progress: for JSON; 'step' is required.
 
     Raises:
-        NetvladError: the disk is full or not writable; the checkpoint before is still there.
+        NetvladError: the disk is full or not writable; the previous checkpoint is kept.
     """
     step = int(progress['step'])
     tensors = {
         name: value.detach().to('cpu', copy=True, memory_format=torch.contiguous_format)
-        for name, value in _tensors(training)
+        for name, value in _tensors(trainable)
     }
     text = json.dumps({'format_version': FORMAT_VERSION, **progress}, indent=1)
     try:
@@ -74,7 +80,7 @@ def read_progress(folder: Path) -> dict[str, Any]:
     """The JSON of a run's checkpoint.
 
     Raises:
-        NetvladError: there is none, or it is damaged or of another format.
+        NetvladError: the file is missing, damaged or of another format.
     """
     path = folder / 'checkpoint.json'
     try:
@@ -90,11 +96,11 @@ def read_progress(folder: Path) -> dict[str, Any]:
     return dict(progress)
 
 
-def load_checkpoint(folder: Path, training: TrainableState) -> dict[str, Any]:
-    """Brings a training to the saved step; returns the progress that was saved with it.
+def load_checkpoint(folder: Path, trainable: TrainableState) -> dict[str, Any]:
+    """Sets a state to that of the saved step; returns the progress that was saved with it.
 
     Raises:
-        NetvladError: no checkpoint, a broken one, or one of another architecture.
+        NetvladError: there is no checkpoint, or it is damaged or of another architecture.
     """
     progress = read_progress(folder)
     numbers = folder / f'checkpoint_{progress["step"]}.safetensors'
@@ -103,20 +109,20 @@ def load_checkpoint(folder: Path, training: TrainableState) -> dict[str, Any]:
     except (OSError, SafetensorError) as error:
         raise NetvladError(f'{folder}: holds no usable checkpoint ({error})') from error
     try:
-        _load_optimizer(training.optimizer, _part(tensors, 'optimizer.'))
+        _load_optimizer(trainable.optimizer, _part(tensors, 'optimizer.'))
     except ValueError as error:
         raise NetvladError(f'{numbers}: belongs to another run ({error})') from error
-    load_state_strict(training.network, _part(tensors, 'network.'), f'{numbers}, network')
-    load_state_strict(training.loss, _part(tensors, 'loss.'), f'{numbers}, loss')
+    load_state_strict(trainable.network, _part(tensors, 'network.'), f'{numbers}, network')
+    load_state_strict(trainable.loss, _part(tensors, 'loss.'), f'{numbers}, loss')
     return progress
 
 
-def _tensors(training: TrainableState) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, value in training.network.state_dict().items():
+def _tensors(trainable: TrainableState) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, value in trainable.network.state_dict().items():
         yield f'network.{name}', value
-    for name, value in training.loss.state_dict().items():
+    for name, value in trainable.loss.state_dict().items():
         yield f'loss.{name}', value
-    for index, state in training.optimizer.state_dict()['state'].items():
+    for index, state in trainable.optimizer.state_dict()['state'].items():
         for name, value in state.items():
             if value is not None:  # SGD before its first momentum
                 yield f'optimizer.{index}.{name}', torch.as_tensor(value)
@@ -127,7 +133,7 @@ def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Takes the state of every parameter, or of none: before the first step there is none."""
+    """Sets the state of every parameter, or of none: before the first step there is none."""
     parameters = [p for group in optimizer.param_groups for p in group['params']]
     keys = STATE.get(type(optimizer), ADAM_STATE)
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -140,7 +146,7 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.T
             if not (tensor.is_floating_point() and torch.isfinite(tensor).all()):
                 raise ValueError(f'{key} of parameter {index} is no finite number')
             if key != 'step':
-                # Laid out like the parameter: the same additions in another order round otherwise.
+                # Same memory layout as the parameter: another order of sums rounds differently.
                 tensor = torch.empty_like(like).copy_(tensor)
             state[index][key] = tensor
     if tensors:

@@ -1,7 +1,8 @@
-"""One training run on several processes, as `torchrun` starts them; alone, everything is a no-op.
+"""Processes: one training run on several processes, as `torchrun` starts them.
 
-Every process holds the whole network and makes the same decisions from the same numbers: what is
-split is the describing of images and the passes through the network.
+Every process holds the whole network and makes the same decisions from the same numbers. The
+processes share the description of images and the passes through the network. With a single
+process, no method here does anything.
 """
 
 from __future__ import annotations
@@ -18,25 +19,28 @@ from torch.distributed.rendezvous import rendezvous
 
 from netvlad_ros.core.errors import NetvladError
 
-PATIENCE = timedelta(hours=4)  # k-means and whitening happen on one process, the others wait
+PATIENCE = timedelta(hours=4)  # the others wait while one process does k-means and whitening
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes and talks, by torchrun's environment."""
+    """Whether this process writes files and messages, by torchrun's environment."""
     return int(os.environ.get('RANK', '0')) == 0
 
 
 class Processes:
-    """The processes of a run: who this one is, and what they exchange.
+    """The processes of a run, and what they exchange.
 
-    Attributes: rank, 0 for the one that writes; count; device, this one's.
+    Attributes:
+        rank: of this process; 0 writes files and messages.
+        count: of processes.
+        device: of this process.
     """
 
     def __init__(self) -> None:
-        """Joins the group that torchrun's environment names; without one, stands alone.
+        """Joins the group of torchrun's environment, if there is one.
 
         Raises:
-            NetvladError: the others cannot be reached.
+            NetvladError: the other processes cannot be reached.
         """
         self.rank = int(os.environ.get('RANK', '0'))
         self.count = int(os.environ.get('WORLD_SIZE', '1'))
@@ -63,21 +67,21 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """True on the one process that writes files and talks."""
+        """True on the process that writes files and messages."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """Which of count things in a row this process takes; sizes differ by at most one."""
+        """The part of `count` items of this process; the parts differ by at most one item."""
         bounds = [count * rank // self.count for rank in range(self.count + 1)]
         return slice(bounds[self.rank], bounds[self.rank + 1])
 
     def gather(self, rows: torch.Tensor, count: int) -> torch.Tensor:
-        """The rows of all processes in order, (count, D), where each gave its share(count)."""
+        """The rows of all processes in order, (count, D); each process gives its share(count)."""
         if self.count == 1:
             return rows
         whole = torch.zeros((count, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
         whole[self.share(count)] = rows
-        distributed.all_reduce(whole)  # adding zeros is exact, and needs no equal shares
+        distributed.all_reduce(whole)  # adding zeros is exact; shares may differ in size
         return whole
 
     def gather_rows(self, rows: np.ndarray, count: int) -> np.ndarray:
@@ -87,7 +91,7 @@ class Processes:
         return self.gather(torch.from_numpy(rows).to(self.device), count).cpu().numpy()
 
     def sum(self, tensors: list[torch.Tensor]) -> None:
-        """Adds up each tensor over the processes, in place, in one exchange."""
+        """Sums each tensor over the processes, in place, in one exchange."""
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -104,7 +108,7 @@ class Processes:
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """The first process goes through the block, then the others: for files that one makes."""
+        """The first process runs the block, then the others: for files that the first makes."""
         if self.count > 1 and not self.first:
             distributed.barrier()
         yield
@@ -112,19 +116,19 @@ class Processes:
             distributed.barrier()
 
     def same_text(self, text: str) -> str:
-        """The text that the first process gives, in every process."""
+        """The text of the first process, in every process."""
         if self.count > 1:
-            told = [text]
-            distributed.broadcast_object_list(told, src=0)
-            return told[0]
+            texts = [text]
+            distributed.broadcast_object_list(texts, src=0)
+            return texts[0]
         return text
 
     def may_complain(self) -> bool:
-        """True in the process that asks first: a run that ends in an error says one sentence."""
+        """True in the process that calls first: of an error only one process prints a message."""
         return self.count == 1 or self._store.add('complaints', 1) == 1
 
     def leave(self) -> None:
-        """Takes leave of the others."""
+        """Leaves the group."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
 

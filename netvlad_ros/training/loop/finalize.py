@@ -1,4 +1,4 @@
-"""What a finished run leaves: whitening, calibration, the network's files and its bundle."""
+"""The end of a run: whitening, calibration, the files of the network and its bundle."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def write_outcome(
     path: Path,
     display: ProgressDisplay,
 ) -> None:
-    """Finishes the best network and writes it, and its bundle, into the folder of the run.
+    """Whitens and calibrates the best network; writes it and its bundle to the folder of the run.
 
     Args:
         network: with its best weights; is changed.
         config: of the run.
-        training: whose images the whitening is fitted on.
-        held_out: whose images calibrate it; may be empty.
-        state: where the run ended.
+        training: its images fit the whitening.
+        held_out: its images fit the calibration; may be empty.
+        state: of the run at its end.
         path: of the bundle (.onnx).
-        display: is told.
+        display: shows the progress.
 
     Raises:
-        NetvladError: too few images to whiten on, or the export does not match.
+        NetvladError: too few images for the whitening, or the export does not match.
     """
     folder = path.parent
-    # Part of the way from the initial weights may keep more of ImageNet (Wortsman et al. 2022).
+    # A part of the learned change may keep more of ImageNet (Wortsman et al. 2022).
     if config.loop.keep < 1.0:
         initial, _ = load_network(folder / 'initial')
         keep_share(network, initial, config.loop.keep)
@@ -84,7 +84,7 @@ def keep_share(network: PlaceNetwork, initial: PlaceNetwork, share: float) -> No
 
 
 def matching_pairs(supervision: Supervision, seed: int) -> NDArray[np.int64]:
-    """Every query with one of its potential positives, drawn; (Q, 2) int64."""
+    """Every query with one of its potential positives, drawn at random; (Q, 2) int64."""
     rng = np.random.default_rng(seed)
     queries = supervision.queries.tolist()
     pairs = [(query, rng.choice(supervision.positives(query))) for query in queries]

@@ -1,4 +1,4 @@
-"""The optimizer, with learning rates that are a function of the step."""
+"""Optimizer: Adam, AdamW or SGD, with learning rates that depend on the step."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ _KINDS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 class Optimizer:
-    """Of what trains in network and loss.
+    """The optimizer of network and loss.
 
     Attributes:
-        inner: torch's.
-        rate: the largest learning rate at the moment.
+        inner: the optimizer of torch.
 
     Raises:
-        NetvladError: nothing trains.
+        NetvladError: no parameter trains.
     """
 
     def __init__(self, config: LoopConfig, network: PlaceNetwork, loss: nn.Module) -> None:
@@ -51,12 +50,12 @@ class Optimizer:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """What trains, in a fixed order."""
+        """Parameters that train, in a fixed order."""
         return [p for group in self.inner.param_groups for p in group['params']]
 
     @property
     def rate(self) -> float:
-        """The largest learning rate at the moment."""
+        """The present largest learning rate."""
         return max(float(group['lr']) for group in self.inner.param_groups)
 
     def set_rate(self, step: int) -> None:

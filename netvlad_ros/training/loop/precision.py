@@ -1,4 +1,4 @@
-"""In which precision images pass through the network; weights and losses stay float32."""
+"""Precision of the passes through the network; weights and losses stay float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Precision:
 
     Args:
         amp: 'none', 'bfloat16', or 'float16' with scaled gradients (CUDA only).
-        device: that the network is on.
+        device: of the network.
 
     Raises:
         NetvladError: float16 on the CPU.
@@ -37,13 +37,13 @@ class Precision:
         )
 
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
-        """The loss, so much larger that its gradients do not vanish in float16."""
+        """The loss, scaled so that its gradients do not vanish in float16."""
         return self._scaler.scale(loss)
 
     def step(self, optimizer: torch.optim.Optimizer, gradients: Sequence[torch.Tensor]) -> bool:
-        """Steps the optimizer; False, and no step, if gradients are not finite.
+        """Makes a step of the optimizer; no step and False if gradients are not finite.
 
-        Scaled gradients may overflow: that only skips the step and lowers the scale.
+        If scaled gradients overflow, the step is skipped and the scale is lowered.
         """
         if self._scaler.is_enabled():
             self._scaler.step(optimizer)
@@ -55,7 +55,7 @@ class Precision:
         return True
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs; JSON-able."""
+        """For JSON: what a resumed run needs."""
         return self._scaler.state_dict()
 
     def restore(self, state: dict[str, Any]) -> None:

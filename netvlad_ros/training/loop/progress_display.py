@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar with loss, recall and time left, or plain lines in a file."""
+"""ProgressDisplay: a bar with loss, recall and time left on a terminal, else plain lines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from netvlad_ros.offline.progress import Progress as Told, no_progress
+from netvlad_ros.offline.progress import Progress as ImageProgress, no_progress
 
 PLAIN_EVERY_S = 10.0
 
 
 class ProgressDisplay:
-    """Speaks on stderr; stdout belongs to the result.
+    """Prints to stderr; stdout is for the result.
 
     Args:
-        quiet: say nothing: on all processes but the first.
+        quiet: print nothing; for all processes but the first.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -33,16 +33,16 @@ class ProgressDisplay:
         self._bars = self._console.is_terminal and not quiet
         self._bar: Progress | None = None
         self._recall = ''
-        self._started = self._spoken = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._first = 0
 
     def say(self, sentence: str) -> None:
-        """One line."""
+        """Prints one line."""
         self._console.print(sentence, markup=False)
 
     @contextmanager
     def steps(self, first: int, total: int) -> Iterator[None]:
-        """While steps are made, from first to total."""
+        """Shows a bar while steps are made, from first to total."""
         self._started, self._first = time.monotonic(), first
         if not self._bars:
             yield
@@ -57,25 +57,25 @@ class ProgressDisplay:
         self._bar = None
 
     def step(self, step: int, total: int, loss: float, images_per_s: float) -> None:
-        """After a step."""
+        """Shows the numbers of a step."""
         numbers = f'loss {loss:.4f}  {images_per_s:.1f} images/s{self._recall}'
         if self._bar is not None:
             self._bar.update(self._task, completed=step, description=numbers)
             return
         now = time.monotonic()
-        if now - self._spoken >= PLAIN_EVERY_S or step == total:
-            self._spoken = now
+        if now - self._printed >= PLAIN_EVERY_S or step == total:
+            self._printed = now
             left = (now - self._started) / (step - self._first) * (total - step)
             self.say(f'step {step}/{total}  {numbers}  {left / 60:.1f} min left')
 
     def validated(self, step: int, recall: str, remark: str) -> None:
-        """After a validation."""
+        """Shows the recall of a validation."""
         self._recall = f'  {recall}'
         self.say(f'step {step}: {recall}{remark}')
 
     @contextmanager
-    def working(self, title: str) -> Iterator[Told]:
-        """While something is done that counts its images."""
+    def working(self, title: str) -> Iterator[ImageProgress]:
+        """Shows the progress of work on images; yields its callback."""
         if self._bar is not None:
             task = self._bar.add_task(title, total=None)
             bar = self._bar

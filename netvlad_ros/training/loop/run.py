@@ -1,4 +1,4 @@
-"""The training run, top to bottom: initialise, mine, step, validate, keep, export."""
+"""run_training: initialise, mine, step, validate, keep the best, export."""
 
 from __future__ import annotations
 
@@ -41,20 +41,21 @@ __all__ = ['TrainConfig', 'run_training']
 def run_training(config: TrainConfig, *, out: Path = Path('runs'), resume: bool = False) -> Path:
     """Trains and exports a place descriptor; returns the path of the bundle (.onnx).
 
-    Every run leaves a folder in `out`: config.yaml, environment.json, log.csv, the last checkpoint,
-    the best network, and at the end network.safetensors and the bundle. Ctrl-C and a killed process
-    leave the checkpoint of the last finished round; `resume` goes on from there to the same model.
+    Every run makes a folder in `out`. It holds config.yaml, environment.json, log.csv, the last
+    checkpoint and the best network, and at the end network.safetensors and the bundle. After Ctrl-C
+    or a killed process it holds the checkpoint of the last finished round; `resume` goes on from
+    there to the same model.
 
     Under torchrun every process calls this with the same settings; the first one writes.
 
     Args:
-        config: everything that decides the result.
-        out: folder in which each run leaves a folder of its own.
+        config: all settings that decide the result.
+        out: folder for the folders of runs.
         resume: go on with the latest run in `out`, which was started with the same settings.
 
     Raises:
-        NetvladError: unusable settings, weights or images; a loss that is not finite (the batch is
-            named); a full disk; an export that does not match; interrupted by the user.
+        NetvladError: settings, weights or images are unusable; a loss is not finite (the batch is
+            named); the disk is full; the export does not match; the user interrupted the run.
     """
     _check(config)
     if config.threads:
@@ -129,7 +130,7 @@ class _Run:
         self.out, self.resume, self.folder = out, resume, out
 
     def run(self) -> Path:
-        """All rounds that are left, then the bundle."""
+        """Runs all rounds that are left, then writes the bundle."""
         state = self.state
         try:
             if self.resume:
@@ -178,40 +179,40 @@ class _Run:
     def _read_sources(self, out: Path) -> tuple[Supervision, Supervision]:
         config = self.config
         size = config.network.preprocessing
-        with self.processes.first_before_others():  # who extracts the images of bags
-            everything = Supervision.load(
+        with self.processes.first_before_others():  # the first extracts the images of bags
+            supervision = Supervision.load(
                 config.sources,
                 config.supervision,
                 cache=out / 'cache',
                 max_area_px=2 * size.height * size.width,
             )
-        sides = everything.split(config.supervision)
-        for name, side in zip(('training', 'validation'), sides, strict=True):
-            for sentence in side.summary() if len(side) else ():
+        training, held_out = supervision.split(config.supervision)
+        for name, part in (('training', training), ('validation', held_out)):
+            for sentence in part.summary() if len(part) else ():
                 self.display.say(f'{name}: {sentence}')
-        return sides
+        return training, held_out
 
     def _start(self) -> None:
-        """A new folder, and the weights that training starts from."""
-        made = str(new_run(self.config, self.out)) if self.processes.first else ''
-        self.folder = Path(self.processes.same_text(made))
+        """Makes the folder and the initial weights."""
+        new = str(new_run(self.config, self.out)) if self.processes.first else ''
+        self.folder = Path(self.processes.same_text(new))
         if self.processes.first:
             self.display.say(f'run {self.folder}, {self.processes}')
             with self.display.working('initialising') as progress:
-                story = initialise_network(
+                summary = initialise_network(
                     self.network,
                     self.supervision.fitted.images,
                     seed=self.config.seed,
                     progress=progress,
                 )
-            self.display.say(story)
+            self.display.say(summary)
             save_network(self.folder / 'initial', self.network, {'step': 0})
         self.processes.copy_from_first(self.network)
         self._validate()
         self._save()
 
     def _round(self, scalars: Scalars | None) -> None:
-        """Mines, steps, validates and saves, in this order."""
+        """One round: mines, steps, validates and saves, in this order."""
         state, loop = self.state, self.loop
         count = min(loop.round_steps, loop.steps - state.step)
         mined = self.miner.round(state.round, count * loop.accumulate * loop.batch)
@@ -242,12 +243,12 @@ class _Run:
             scalars.round(state.step, seconds=time.monotonic() - started, **numbers)
 
     def _validate(self) -> dict[str, float]:
-        """Recall on the held-out images; the best network so far is kept."""
+        """Recall on the held-out images; keeps the best network so far."""
         if self.validation is None:
             return {}
         with self.display.working('validating'):
             recall = self.validation(lambda indices: self._describe(self.held_out, indices))
-        better = self.state.judge(recall)
+        better = self.state.record(recall)
         self.display.validated(self.state.step, str(recall), ', the best so far' if better else '')
         if better and self.processes.first:
             self.state.save_best(self.folder, self.network)

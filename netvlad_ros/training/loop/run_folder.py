@@ -1,4 +1,4 @@
-"""The folder that a training run leaves: its settings, where it ran, checkpoints, log, bundle."""
+"""The folder of a training run: settings, environment, checkpoints, log, bundle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = ('torch', 'torchvision', 'onnx', 'onnxruntime', 'numpy', 'faiss-cpu',
 
 
 def new_run(config: TrainConfig, out: Path) -> Path:
-    """Makes out/<UTC time>-<name> with config.yaml and environment.json; `latest` points to it.
+    """Makes out/<UTC time>-<name> with config.yaml and environment.json; links `latest` to it.
 
     Raises:
         NetvladError: the folder cannot be made.
@@ -45,7 +45,7 @@ def latest_run(config: TrainConfig, out: Path) -> Path:
     """The folder that out/latest points to, if it was started with the same settings.
 
     Raises:
-        NetvladError: no such folder, or a setting that decides the result differs.
+        NetvladError: there is no such folder, or a setting that decides the result differs.
     """
     folder = out / 'latest'
     if not (folder / 'config.yaml').is_file():
@@ -60,7 +60,7 @@ def latest_run(config: TrainConfig, out: Path) -> Path:
 
 
 def _environment() -> dict[str, Any]:
-    """What else the numbers of a run may depend on."""
+    """Versions and hardware, on which the numbers of a run may depend."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -79,7 +79,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The git commit of this code, '+' if files differ from it; None outside a repository."""
+    """The git commit of this code, with '+' if files differ; None outside a repository."""
     here = Path(__file__).parent
     try:
         commit = _git(here, 'rev-parse', 'HEAD')

@@ -1,4 +1,4 @@
-"""Where a run stands: its step, its best network, and how to go on from there."""
+"""RunState: step, round and best network of a run, saved and resumed with its checkpoints."""
 
 from __future__ import annotations
 
@@ -21,26 +21,31 @@ from netvlad_ros.training.network.network_file import (
 
 
 class RunState:
-    """The bookkeeping of a run.
+    """Step, round and best network of a run.
+
+    Args:
+        trainable: what the steps change.
+        miner: its state is saved, too.
+        precision: its state is saved, too.
 
     Attributes:
-        step: updates made.
+        step: number of updates made.
         saved: step of the last checkpoint, None before the first.
-        round: mined caches used up.
+        round: number of finished rounds.
         best: recall of the best network so far, None without validation.
-        best_step: its step.
-        stale: validations since then.
+        best_step: step of the best network.
+        stale: number of validations since then.
     """
 
-    def __init__(self, training: TrainableState, miner: Miner, precision: Precision) -> None:
-        self._training = training
+    def __init__(self, trainable: TrainableState, miner: Miner, precision: Precision) -> None:
+        self._trainable = trainable
         self._miner = miner
         self._precision = precision
         self.step = self.round = self.stale = self.best_step = 0
         self.saved: int | None = None
         self.best: Recall | None = None
 
-    def judge(self, recall: Recall) -> bool:
+    def record(self, recall: Recall) -> bool:
         """Counts a validation; True if this network is the best so far, by recall@5."""
         better = self.best is None or recall.order > self.best.order
         if better:
@@ -50,16 +55,16 @@ class RunState:
         return better
 
     def stops(self, patience: int) -> bool:
-        """True when so many validations brought nothing; 0 is never."""
+        """Whether so many validations gave no better network; never with patience 0."""
         return 0 < patience <= self.stale
 
     def save_best(self, folder: Path, network: PlaceNetwork) -> None:
-        """Keeps the network of judge(); the checkpoint that names it comes after."""
+        """Saves the network of the best validation; call it before the checkpoint is saved."""
         extra = {'step': self.step, 'recall': asdict(self.best) if self.best else None}
         save_network(self._best_of(folder), network, extra)
 
     def save(self, folder: Path) -> None:
-        """A checkpoint; what only earlier ones need is removed after it."""
+        """Saves a checkpoint, then removes files that only earlier checkpoints need."""
         progress: dict[str, Any] = {
             'step': self.step,
             'round': self.round,
@@ -70,7 +75,7 @@ class RunState:
             'miner': self._miner.state(),
             'precision': self._precision.state(),
         }
-        save_checkpoint(folder, self._training, progress)
+        save_checkpoint(folder, self._trainable, progress)
         self.saved = self.step
         kept = set(network_files(self._best_of(folder)))
         for old in folder.glob('best_*'):
@@ -81,9 +86,9 @@ class RunState:
         """Goes on from the checkpoint of a folder.
 
         Raises:
-            NetvladError: none there, damaged, or of another network.
+            NetvladError: there is no checkpoint, or it is damaged or of another network.
         """
-        progress = load_checkpoint(folder, self._training)
+        progress = load_checkpoint(folder, self._trainable)
         try:
             best = progress['best']
             self.best = None if best is None else Recall(**best)
@@ -96,10 +101,12 @@ class RunState:
         except (KeyError, TypeError, ValueError) as error:
             raise NetvladError(f'{folder}: its checkpoint is damaged ({error!r})') from error
         if self.best is not None:
-            load_network(self._best_of(folder))  # rather refused now than after the last step
+            load_network(
+                self._best_of(folder)
+            )  # a damaged file is refused now, not after the last step
 
     def take_best(self, folder: Path) -> None:
-        """Puts the best weights into the network; without validation they are the last ones."""
+        """Loads the best weights into the network; without validation it keeps the last ones."""
         if self.best is not None:
             path = self._best_of(folder)
             best, _ = load_network(path)
@@ -110,7 +117,7 @@ class RunState:
 
     @property
     def _network(self) -> PlaceNetwork:
-        return self._training.network
+        return self._trainable.network
 
 
 def _count(progress: dict[str, Any], name: str) -> int:

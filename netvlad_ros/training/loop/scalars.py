@@ -1,4 +1,4 @@
-"""The numbers of a run over its steps: log.csv, and TensorBoard where it is installed."""
+"""Scalars: the numbers of a run over its steps, in log.csv and TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ COLUMNS = (
 
 
 class Scalars:
-    """Writes one line of log.csv each round, and each step's loss and rate to TensorBoard.
+    """Writes a line of log.csv each round, and loss and rate of each step to TensorBoard.
+
+    TensorBoard is used if it is installed.
 
     Args:
         folder: of the run; TensorBoard reads its folder `tensorboard`.
-        step: to start from: lines of later steps, which an interrupted run left, are dropped.
+        step: to start from; lines of later steps, from an interrupted run, are dropped.
 
     Raises:
         NetvladError: the folder cannot be written.
@@ -35,19 +37,19 @@ class Scalars:
             raise NetvladError(f'{self._path}: cannot be continued ({error})') from error
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # the log has all that matters
+        except ImportError:  # log.csv is enough
             self._board = None
         else:
             self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
 
     def step(self, step: int, **values: float) -> None:
-        """Numbers after one step, for TensorBoard alone."""
+        """Numbers after one step, for TensorBoard only."""
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 
     def round(self, step: int, **values: float) -> None:
-        """Numbers after one round; names are those of the columns of log.csv."""
+        """Numbers after one round, by columns of log.csv."""
         row = {'step': step, **{name: f'{value:.6g}' for name, value in values.items()}}
         try:
             with self._path.open('a', newline='', encoding='utf-8') as file:
@@ -61,7 +63,7 @@ class Scalars:
             ) from error
 
     def close(self) -> None:
-        """Everything is on its way to the disk after this."""
+        """Flushes and closes the files of TensorBoard."""
         if self._board is not None:
             self._board.close()
 

@@ -1,4 +1,4 @@
-"""Descriptors that the processes of a run compute together and all of them get."""
+"""SharedDescriber: all processes of a run describe images together, and all get the result."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from netvlad_ros.training.network.network import PlaceNetwork
 
 
 class SharedDescriber:
-    """What the loss compares, for mining and validation; each process describes its share.
+    """The descriptors that the loss compares, for mining and validation.
+
+    Each process describes its share of the images.
 
     Args:
-        network: on the device of processes; read at each call, left in training mode.
+        network: on the device of the processes; its weights are read at each call; it is left in
+            training mode.
         processes: of the run.
     """
 
@@ -27,7 +30,7 @@ class SharedDescriber:
         self._describer = Describer(network)
 
     def forget(self) -> None:
-        """Call when the weights have changed."""
+        """Must be called when the weights have changed."""
         self._describer.forget()
 
     def __call__(self, images: Sequence[Path]) -> np.ndarray:

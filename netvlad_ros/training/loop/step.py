@@ -126,11 +126,11 @@ class TrainingStep:
                 _backward(self._describe(images), part[felt])
         if self._processes.first:
             return value.item()
-        self._loss.zero_grad()  # every process computed the same: it counts once
+        self._loss.zero_grad()  # every process computed the same gradient: it must count once
         return 0.0
 
     def _describe(self, pixels: Pixels) -> list[torch.Tensor]:
-        """Descriptors, float32 (n, D) of each pass through the network."""
+        """Descriptors float32 (n, D) of each pass through the network."""
         passes = []
         for images in self._passes(pixels):
             with self._precision.autocast():
@@ -139,12 +139,12 @@ class TrainingStep:
         return passes
 
     def _passes(self, pixels: Pixels) -> Iterator[np.ndarray]:
-        """uint8 (n, height, width, 3): what goes through the network at once."""
+        """uint8 (n, height, width, 3) images of each pass through the network."""
         if self._one_by_one:
-            # One image stays in the cache: it takes half the time that it takes among seven.
+            # A single image stays in the cache: it takes half the time that it takes among seven.
             yield from (image[None] for image in pixels)
             return
-        for _, same in groupby(pixels, key=np.shape):  # sizes differ where the aspect is kept
+        for _, same in groupby(pixels, key=np.shape):  # sizes differ with keep_aspect
             yield np.stack(list(same))
 
     def _nothing(self) -> torch.Tensor:
@@ -161,9 +161,9 @@ class TrainingStep:
 
 
 def _backward(passes: Sequence[torch.Tensor], gradient: torch.Tensor) -> None:
-    """Through the network from the gradient of its descriptors.
+    """Backward through the network, from the gradient of its descriptors.
 
-    Many have none, such as negatives that are far enough: their pass is spared.
+    Passes without gradient are skipped, for example of negatives that are far enough.
     """
     for rows, part in zip(passes, gradient.split([len(rows) for rows in passes]), strict=True):
         if part.any():
@@ -171,7 +171,7 @@ def _backward(passes: Sequence[torch.Tensor], gradient: torch.Tensor) -> None:
 
 
 def _gradient(tensor: torch.Tensor) -> torch.Tensor:
-    """Its gradient; zeros where this process met none, so that all processes add up the same."""
+    """The gradient of a tensor; zeros if there is none, so that all processes can add up."""
     if tensor.grad is None:
         tensor.grad = torch.zeros_like(tensor)
     return tensor.grad

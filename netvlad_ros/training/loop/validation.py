@@ -1,4 +1,4 @@
-"""How well places that training never saw are found again."""
+"""Recall and Validation: recall@1, 5 and 10 on images that are held out of training."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ class Recall:
     """Share of queries with a positive among the N most similar images.
 
     Attributes:
-        at_1, at_5, at_10: in [0, 1].
-        queries: how many have a positive and were counted.
+        at_1: recall@1, in [0, 1].
+        at_5: recall@5, in [0, 1].
+        at_10: recall@10, in [0, 1].
+        queries: number of queries, each with a positive.
 
     Raises:
-        ValueError: a share that is none.
+        ValueError: a recall is outside [0, 1], or queries is no whole number.
     """
 
     at_1: float
@@ -41,7 +43,7 @@ class Recall:
 
     @property
     def order(self) -> tuple[float, float]:
-        """The larger, the better: recall@5, and recall@1 where that is equal."""
+        """Larger is better: recall@5, then recall@1."""
         return self.at_5, self.at_1
 
     def __str__(self) -> str:
@@ -51,11 +53,11 @@ class Recall:
 class Validation:
     """Recall of validation queries in the validation database.
 
-    What is no revisit of a query (Supervision.is_same_visit) is never an answer to it.
+    Images of the same visit as the query (Supervision.is_same_visit) are left out of its ranking.
 
     Args:
         supervision: of the held-out images; has queries.
-        cache_mb: memory for descriptors [MiB]; more go to a file.
+        cache_mb: memory for descriptors [MiB]; beyond it they go to a file.
     """
 
     def __init__(self, supervision: Supervision, cache_mb: int) -> None:
@@ -71,7 +73,7 @@ class Validation:
         queries, database = self._supervision.queries, self._supervision.database
         images = np.union1d(queries, database)
         cache = DescriptorCache(describe, images, self._cache_mb)
-        before = []  # of each query: images of other places that come before the best positive
+        before = []  # of each query: number of images ranked before its best positive
         for start in range(0, len(queries), BLOCK):
             block = queries[start : start + BLOCK]
             similarity = cache.similarities(block, database)

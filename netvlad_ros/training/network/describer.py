@@ -1,4 +1,4 @@
-"""Descriptors of many images by the network as it stands: for mining, validation, whitening."""
+"""Describer: descriptors of many images with the present weights of a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netvlad_ros.training.network.graph_session import GraphSession
 from netvlad_ros.training.network.image_view import ImageView
 from netvlad_ros.training.network.network import PlaceNetwork
 
-EXPORT_FROM = 200  # images; exporting to onnxruntime takes as long as some hundred of them save
+EXPORT_FROM = 200  # images; onnxruntime saves less time on fewer than its export takes
 GPU_BATCH = 32
 READERS = 8  # threads that decode for a GPU
 
@@ -26,15 +26,20 @@ Result = TypeVar('Result')
 
 
 class Describer:
-    """What one method of the network answers, for any number of images, in bounded memory.
+    """Applies one method of the network to any number of images, in bounded memory.
 
-    On the CPU many images go through onnxruntime, one image on each thread: the fastest way that
-    was measured, and one whose numbers depend neither on the threads nor on the neighbours in a
-    batch. Elsewhere torch describes batches, and threads decode ahead.
+    On the CPU many images go through onnxruntime, one image on each thread. This was the fastest
+    way that was measured. Its numbers depend neither on the threads nor on the other images. On a
+    GPU torch describes batches, and threads decode ahead.
+
+    Used for mining, validation and whitening.
 
     Args:
-        network: read at each call, left in evaluation mode.
-        method: 'rank', what the loss compares, or 'pool', what the whitening takes.
+        network: its weights are read at each call; it is left in evaluation mode.
+        method: 'rank', the descriptors that the loss compares, or 'pool', those before whitening.
+
+    Attributes:
+        dim: width of the descriptors.
     """
 
     def __init__(self, network: PlaceNetwork, method: str = 'rank') -> None:
@@ -44,7 +49,7 @@ class Describer:
         self.dim = network.rank_dim if method == 'rank' else network.pooling.dim
 
     def forget(self) -> None:
-        """Call when the weights have changed."""
+        """Must be called when the weights have changed."""
         self._session = None
 
     def __call__(
@@ -58,8 +63,9 @@ class Describer:
 
         Args:
             images: N paths, or views of images.
-            progress: is told (images done, N).
-            expected: of how many in all these are a share; decides the way they are described.
+            progress: called with (images done, N).
+            expected: number of all images, if these are a share of them. It decides between torch
+                and onnxruntime.
 
         Raises:
             NetvladError: an image that cannot be read, by name.

@@ -1,4 +1,4 @@
-"""From the trained network to the file that the robot runs: nothing leaves unless both agree."""
+"""Export of a network to an ONNX bundle, written only if both give the same descriptors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.bundles.half_precision import half_graph
 from netvlad_ros.offline.bundles.parity import check_parity, graph_describer
 
-OPSET = 17  # the newest that onnxruntime of ROS 2 Humble's time reads
+OPSET = 17  # the newest that the onnxruntime of ROS 2 Humble reads
 
 
 class Exportable(Protocol):
@@ -30,11 +30,11 @@ class Exportable(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Of its input; becomes part of the metadata."""
+        """Of the images; becomes part of the metadata."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Entries of the metadata that it knows: 'backbone', 'pooling', 'whitening'."""
+        """Entries of the metadata that the module knows: 'backbone', 'pooling', 'whitening'."""
 
 
 def export_bundle(
@@ -45,23 +45,23 @@ def export_bundle(
     *,
     half: bool = False,
 ) -> str:
-    """Writes a bundle whose answers on real images are those of the network.
+    """Writes a bundle that describes real images as the network does.
 
     Args:
         network: trained, whitening fitted; a copy of it is exported.
-        images: uint8 (H, W, 3) RGB, real ones, two or more, to compare on (batch 1 and all).
-        metadata: 'name', 'licence', 'training', 'calibration' and the like (see ModelMetadata);
-            backbone, pooling and whitening are named by the network unless given here.
+        images: uint8 (H, W, 3) RGB, two or more real images to compare on (batch 1 and all).
+        metadata: 'name', 'licence', 'training', 'calibration' and others (see ModelMetadata).
+            Backbone, pooling and whitening come from the network unless they are given here.
         path: of the .onnx file.
-        half: weights and convolutions in float16, input and output as ever. The comparison is with
-            the network in float32.
+        half: weights and convolutions in float16, input and output unchanged. The comparison is
+            with the network in float32.
 
     Returns:
         The model id.
 
     Raises:
-        NetvladError: torch and onnxruntime disagree (cosine <= 0.9999 on any image), or an answer
-            is not finite; no file is left in either case.
+        NetvladError: torch and onnxruntime disagree (cosine <= 0.9999 on any image), or a
+            descriptor is not finite; no file is left in either case.
     """
     preprocessing = network.preprocessing
     resized = [preprocessing(image) for image in images]
@@ -108,9 +108,9 @@ def trace(module: torch.nn.Module, preprocessing: Preprocessing) -> onnx.ModelPr
     example = torch.zeros((2, preprocessing.height, preprocessing.width, 3), dtype=torch.uint8)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter that replaces this one needs onnxscript and opset 18; the graph is the same.
+        # The newer exporter needs onnxscript and opset 18; its graph is the same.
         warnings.simplefilter('ignore', DeprecationWarning)
-        # R-MAC lays out its regions in Python, for the one size that it is traced at.
+        # R-MAC lays out its regions in Python, for the size that it is traced at.
         warnings.simplefilter('ignore', torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,

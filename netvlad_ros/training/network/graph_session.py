@@ -1,4 +1,7 @@
-"""The network of this moment in onnxruntime: on a CPU it describes twice as fast as torch."""
+"""GraphSession: the present weights of a network in onnxruntime.
+
+On a CPU onnxruntime describes twice as fast as torch.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class _Method(nn.Module):
 
 
 class GraphSession:
-    """One method of the network, frozen; call it from as many threads as there are cores.
+    """One method of a network with its present weights; may be called from many threads.
 
     Args:
         network: on the CPU; is not changed.

@@ -1,4 +1,4 @@
-"""Other views of one image: what a whitening may learn of places that were seen only once."""
+"""ImageView: mirrored and zoomed views of an image, to fit a whitening on few images."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.image import read_image
 
-PLACES = 3  # along each side, where the zoomed window may lie
+PLACES = 3  # along each side, for the zoomed window
 
 
 @dataclass(frozen=True)
 class ImageView:
     """An image as it is, mirrored, zoomed to half its sides, or both.
 
-    No chance is in it, so a fit on views is as repeatable as one on images.
+    Nothing is random, so a fit on views is repeatable.
 
-    Args:
+    Attributes:
         path: of the image.
         kind: 0 whole, 1 mirrored, 2 zoomed, 3 zoomed and mirrored.
-        number: of the image among many; the window of the zoom goes round with it.
+        number: of the image among many; decides where the zoomed window lies.
     """
 
     path: Path

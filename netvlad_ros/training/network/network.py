@@ -1,4 +1,4 @@
-"""The whole descriptor, from pixels to a unit vector: what is trained and what is exported."""
+"""PlaceNetwork: from pixels to a unit descriptor; it is trained and exported."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from netvlad_ros.training.network.whitening import NoWhitening, Whitening, make_
 class PlaceNetwork(nn.Module):
     """uint8 RGB images -> backbone -> pooling -> whitening -> unit descriptor.
 
-    Normalisation to the range that the backbone expects happens inside, so the exported graph
-    takes plain pixels. Weights are random until `initialise_network` or `load_network`.
+    The network normalises pixels itself, so the exported graph takes plain pixels. Weights are
+    random until `initialise_network` or `load_network`.
 
     Args:
-        config: what it is made of.
+        config: which backbone, pooling and whitening.
 
     Attributes:
-        config: that.
+        config: which backbone, pooling and whitening.
         backbone: has .channels and .stride [px].
         pooling: has .dim.
         whitening: has .dim, which is config.dim.
 
     Raises:
-        NetvladError: settings that do not go together.
+        NetvladError: settings do not go together.
     """
 
     backbone: Backbone
@@ -55,12 +55,12 @@ class PlaceNetwork(nn.Module):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What is done to an image before it is shown to the network."""
+        """What is done to an image before the network."""
         return self.config.preprocessing
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a bundle says it is made of: 'backbone', 'pooling', 'whitening'."""
+        """Entries of the bundle's metadata: 'backbone', 'pooling', 'whitening'."""
         config = self.config
         pooling = config.pooling
         if pooling in ('netvlad', 'crn'):
@@ -80,7 +80,7 @@ class PlaceNetwork(nn.Module):
     def local_descriptors(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> float32 (N, channels, H / stride, W / stride), not normalised.
 
-        This is what the pooling pools.
+        The input of the pooling.
         """
         return self.backbone(self.normalisation(images))
 
@@ -89,15 +89,15 @@ class PlaceNetwork(nn.Module):
         return self.pooling(self.local_descriptors(images))
 
     def rank(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, rank_dim): what a loss compares.
+        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, rank_dim), which a loss compares.
 
-        A whitening that is fitted afterwards takes no part in training; one that is trained does.
+        A trained whitening is applied; one that is fitted after training is not.
         """
         return self(images) if self.config.whitening == 'linear' else self.pool(images)
 
     @property
     def rank_dim(self) -> int:
-        """Width of what `rank` answers."""
+        """Width of the descriptors of `rank`."""
         return self.whitening.dim if self.config.whitening == 'linear' else self.pooling.dim
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -105,14 +105,14 @@ class PlaceNetwork(nn.Module):
         return self.whitening(self.pool(images))
 
     def parameter_groups(self, lr_backbone: float, lr_pooling: float) -> list[dict[str, Any]]:
-        """What trains, for an optimizer: backbone, then pooling with a trained whitening.
+        """Parameters that train, for an optimizer: backbone, then pooling with trained whitening.
 
         Args:
             lr_backbone: learning rate of the backbone.
-            lr_pooling: of the rest.
+            lr_pooling: learning rate of the rest.
 
         Returns:
-            Groups with 'params' and 'lr'; a part without anything to train has none.
+            Groups with 'params' and 'lr'; a part without trained parameters has no group.
         """
         parts = (
             ([self.backbone], lr_backbone),

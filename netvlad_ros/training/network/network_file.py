@@ -1,4 +1,4 @@
-"""A network on disk; loading every layer or none."""
+"""Files of a network: saving, and loading with every layer or none."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from netvlad_ros.training.network.network import PlaceNetwork
 FORMAT_VERSION = 1
 MAX_TENSOR_BYTES = 2 * 2**30  # VGG16-NetVLAD with its 4096-D whitening is 0.6 GB
 MAX_TEXT_BYTES = 16 * 2**20
-_KEYS = {'format_version', 'network', 'fingerprint', 'extra'}
-# Settings whose default would make another descriptor of the same layers, silently.
+# Settings that must be in the file: their defaults might give other descriptors of the same layers.
 DECIDING = ('layer', 'normalise', 'intra_normalise', 'height', 'width', 'resize', 'multiple')
+_KEYS = {'format_version', 'network', 'fingerprint', 'extra'}
 
 
 def save_network(path: Path, network: PlaceNetwork, extra: dict[str, Any]) -> None:
     """Writes <path>.safetensors, then <path>.json, each whole or not at all.
 
-    The JSON holds the network's configuration, which builds it again, and names the numbers that
-    it belongs to: a crash between the two files is noticed on load.
+    The JSON holds the configuration, from which the network is built again, and a fingerprint of
+    the weights. So a crash between the two files is noticed on load.
 
     Args:
         path: without suffix.
-        network: every parameter and buffer of it is written.
-        extra: JSON-able, whatever the writer wants to find again; `metadata` in it is what
-            `netvlad export` writes into the bundle (name, licence, training, calibration).
+        network: all its parameters and buffers are written.
+        extra: for JSON, free for the caller. Its entry `metadata` is what `netvlad export` writes
+            into the bundle (name, licence, training, calibration).
 
     Raises:
         NetvladError: the files cannot be written.
@@ -66,14 +66,14 @@ def load_network(path: Path) -> tuple[PlaceNetwork, dict[str, Any]]:
     """Builds the network that save_network wrote, in evaluation mode, on the CPU.
 
     Args:
-        path: as given to save_network; one of the two files is as good.
+        path: as given to save_network, or one of the two files.
 
     Returns:
         The network and `extra`.
 
     Raises:
-        NetvladError: a file is missing, damaged, too large, of another format, or the two are not
-            of one network; a layer is missing, of another shape or not finite.
+        NetvladError: a file is missing, damaged, too large or of another format; the two files are
+            of different networks; a layer is missing, of another shape or not finite.
     """
     numbers, description = network_files(path)
     where = f'network {description}'
@@ -94,6 +94,30 @@ def network_files(path: Path) -> tuple[Path, Path]:
     """The safetensors and the JSON file of a network, from its path or from one of the two."""
     stem = path.with_suffix('') if path.suffix in ('.safetensors', '.json') else path
     return stem.with_name(f'{stem.name}.safetensors'), stem.with_name(f'{stem.name}.json')
+
+
+def load_state_strict(module: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Fills every layer of a module; `where` names their origin in errors.
+
+    Raises:
+        NetvladError: a layer is missing, unknown, of another shape or type, or not finite; the
+            module is unchanged.
+    """
+    own = module.state_dict()
+    for name, tensor in own.items():
+        if name not in state:
+            raise NetvladError(f'{where}: layer {name} is missing')
+        if state[name].shape != tensor.shape or state[name].dtype != tensor.dtype:
+            raise NetvladError(
+                f'{where}: layer {name} is {state[name].dtype} {tuple(state[name].shape)}, its '
+                f'configuration needs {tensor.dtype} {tuple(tensor.shape)}'
+            )
+        if tensor.is_floating_point() and not torch.isfinite(state[name]).all():
+            raise NetvladError(f'{where}: layer {name} is not finite')
+    for name in state:
+        if name not in own:
+            raise NetvladError(f'{where}: layer {name} has no place in its configuration')
+    module.load_state_dict(state)
 
 
 def _read_description(path: Path, where: str) -> dict[str, Any]:
@@ -141,33 +165,9 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _fingerprint(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over names and numbers."""
+    """SHA-256 over names and values."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
-
-
-def load_state_strict(module: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Fills a module with all of its layers; `where` names their origin in errors.
-
-    Raises:
-        NetvladError: a layer is missing, left over, of another shape or type, or not finite; the
-            module is unchanged.
-    """
-    own = module.state_dict()
-    for name, tensor in own.items():
-        if name not in state:
-            raise NetvladError(f'{where}: layer {name} is missing')
-        if state[name].shape != tensor.shape or state[name].dtype != tensor.dtype:
-            raise NetvladError(
-                f'{where}: layer {name} is {state[name].dtype} {tuple(state[name].shape)}, its '
-                f'configuration needs {tensor.dtype} {tuple(tensor.shape)}'
-            )
-        if tensor.is_floating_point() and not torch.isfinite(state[name]).all():
-            raise NetvladError(f'{where}: layer {name} is not finite')
-    for name in state:
-        if name not in own:
-            raise NetvladError(f'{where}: layer {name} has no place in its configuration')
-    module.load_state_dict(state)

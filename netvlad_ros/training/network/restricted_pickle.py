@@ -1,4 +1,4 @@
-"""Pickled checkpoints from elsewhere: tensors come out, code never runs."""
+"""load_checkpoint: tensors of pickled checkpoints from elsewhere, without running their code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_CHECKPOINT_BYTES = 4 * 2**30  # VGG16-NetVLAD with the state of its optimise
 
 
 class _Ignored:
-    """Stands in for a NumPy value of a checkpoint (its recalls), which nothing here needs.
+    """Replaces a NumPy value of a checkpoint (such as its recalls), which is not needed here.
 
-    So no function of NumPy can be reached from the file, not even the harmless ones.
+    So the file cannot call any function of NumPy.
     """
 
     def __init__(self, *_: Any) -> None:
@@ -29,7 +29,7 @@ class _Ignored:
         pass
 
 
-# What the trainers of the public layouts really leave in their files beside tensors.
+# What the trainers of the public layouts write to their files beside tensors.
 _IGNORED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Ignored, f'numpy{name}')
     for name in (
@@ -44,23 +44,24 @@ _IGNORED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 
 
 def load_checkpoint(path: Path) -> Any:
-    """What torch.save wrote to path, tensors on the CPU; values of NumPy are left out.
+    """What torch.save wrote to path, tensors on the CPU; NumPy values are left out.
 
-    Both of torch's formats are read, the zip archive and the one before torch 1.6.
+    Both formats of torch are read: the zip archive, and the format before torch 1.6.
 
     Raises:
-        NetvladError: path is absent, too large, damaged, compressed (torch writes plain archives;
-            a small file could grow without end), or a pickle that asks for code, which is not run.
+        NetvladError: the file is missing, too large, damaged or compressed, or its pickle asks for
+            code, which is not run. (torch writes no compressed archives; a small compressed file
+            could unpack to any size.)
     """
     where = f'checkpoint {path}'
     _check_size(path, where)
     try:
         with torch.serialization.safe_globals(_IGNORED), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # about pickles of another protocol: refused anyway
+            warnings.simplefilter('ignore')  # about other pickle protocols, which are refused
             return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # a hostile file makes torch stumble over a dozen types
+    except Exception as error:  # a hostile file can cause errors of many types
         text = str(error)
-        # torch's own words advise to load with weights_only=False, which would run the code.
+        # torch's own message recommends weights_only=False, which would run the code.
         asked = re.search(r'GLOBAL ([\w.]+)|blocked module (\w+)|function (<[^>]+>)', text)
         if asked:
             name = next(group for group in asked.groups() if group)

@@ -1,4 +1,4 @@
-"""From the pooled descriptor to the one that is stored: one linear layer and L2."""
+"""Whitening: the last layers of a network, a linear layer and L2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from netvlad_ros.training.config.network import NetworkConfig
 class Projection(NamedTuple):
     """y = matrix (x - mean).
 
-    matrix: float64 (dim, dim_in), the most telling direction first; mean: float64 (dim_in,).
+    Attributes:
+        matrix: float64 (dim, dim_in), the most informative direction first.
+        mean: float64 (dim_in,).
     """
 
     matrix: np.ndarray
@@ -29,7 +31,10 @@ class Whitening(nn.Module):
     Args:
         dim_in: width of the pooled descriptors.
         dim: width that is kept.
-        trained: the layer trains with the network; else it is fitted after training.
+        trained: whether the layer trains with the network; else it is fitted after training.
+
+    Attributes:
+        dim: width that is kept.
 
     Raises:
         NetvladError: dim is larger than dim_in.
@@ -44,13 +49,13 @@ class Whitening(nn.Module):
         self.dim = dim
         self.linear = nn.Linear(dim_in, dim)
         self.linear.requires_grad_(trained)
-        with torch.no_grad():  # nothing rather than chance, until it is fitted or loaded
+        with torch.no_grad():  # zero, not random, until it is fitted or loaded
             self.linear.weight.zero_()
             self.linear.bias.zero_()
 
     @property
     def fitted(self) -> bool:
-        """Whether it holds anything yet."""
+        """Whether the layer was fitted or loaded."""
         return bool(self.linear.weight.any())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -59,7 +64,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def set(self, projection: Projection) -> None:
-        """Takes W and b from a projection to dim directions."""
+        """Sets W and b by a projection to dim directions."""
         self.linear.weight.copy_(torch.from_numpy(projection.matrix))
         self.linear.bias.copy_(torch.from_numpy(-projection.matrix @ projection.mean))
 
@@ -85,7 +90,7 @@ def make_whitening(config: NetworkConfig, dim_in: int) -> Whitening | NoWhitenin
     """The layer that a configuration asks for, zero until it is fitted or loaded.
 
     Raises:
-        NetvladError: dim does not go with dim_in; without whitening the two must be equal.
+        NetvladError: dim does not fit dim_in; without whitening the two must be equal.
     """
     if config.whitening != 'none':
         return Whitening(dim_in, config.dim, trained=config.whitening == 'linear')

@@ -1,4 +1,7 @@
-"""NetVLAD whose local descriptors count by their context (Kim, Dunn and Frahm, CVPR 2017)."""
+"""CRN: NetVLAD whose local descriptors are weighted by their context.
+
+Source: Kim, Dunn and Frahm, CVPR 2017.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ _FILTERS = ((3, 32), (5, 32), (7, 20))  # side of the context, number of filters
 
 
 class ContextualReweighting(nn.Module):
-    """A weight m >= 0 for every local descriptor, from what surrounds it.
+    """A weight m >= 0 for every local descriptor, from its surroundings.
 
-    Context filters of three sizes look at the local descriptors on a grid of half the resolution; a
-    1x1 convolution of their answers gives m, brought back to full resolution.
+    Context filters of three sizes are applied to the local descriptors at half the resolution. A
+    1x1 convolution of their output gives m, which is interpolated to full resolution.
 
     Args:
         channels: D, width of the local descriptors.
@@ -30,7 +33,7 @@ class ContextualReweighting(nn.Module):
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Random filters, and m near 1 everywhere: it starts as NetVLAD, and no ReLU is dead."""
+        """Random filters, and m near 1: the layer starts as NetVLAD, with all ReLUs active."""
         for layer in self.context:
             assert isinstance(layer, nn.Conv2d) and layer.bias is not None
             nn.init.xavier_normal_(layer.weight)
@@ -50,7 +53,10 @@ class ContextualReweighting(nn.Module):
 class CRN(NetVLAD):
     """V(k) = sum_i m(x_i) a_k(x_i) (x_i - c_k), with m from the context of x_i.
 
-    Arguments and attributes are those of NetVLAD, with `reweighting` beside them.
+    Arguments and attributes are those of NetVLAD.
+
+    Attributes:
+        reweighting: gives m.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""NetVLAD: soft-assigned, aggregated local descriptors (Arandjelovic et al., CVPR 2016)."""
+"""NetVLAD: residuals of local descriptors, summed under a soft assignment to clusters."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from netvlad_ros.training.network.poolings.base import Pooling
 
 
 class NetVLAD(Pooling):
-    """Residuals to K centroids, summed under a soft assignment (paper, section 3.1, eq. 4).
+    """Residuals to K centroids, summed under a soft assignment.
 
     V(k) = sum_i a_k(x_i) (x_i - c_k),  a_k(x) = softmax_k(w_k . x + b_k)
 
-    w, b and c are trained separately, starting from w_k = 2 alpha c_k and b_k = -alpha |c_k|^2
-    (eq. 3). The sum is one matrix product, A X - C * rowsum(A): no loop over clusters, no (N, K,
-    D, H, W) tensor, and a small graph.
+    w, b and c are trained separately. They start from w_k = 2 alpha c_k and b_k = -alpha |c_k|^2
+    (equation 3). The sum is one matrix product, A X - C * rowsum(A). It needs no loop over clusters
+    and no (N, K, D, H, W) tensor, and its graph is small.
+
+    Source:
+        Arandjelovic et al., CVPR 2016, section 3.1, equation 4.
+        Zhong et al., GhostVLAD, ACCV 2018 (ghost clusters).
+        Arandjelovic and Zisserman, CVPR 2013 (intra-normalisation).
 
     Args:
         channels: D, width of the local descriptors.
         clusters: K.
-        ghost_clusters: further clusters that take part in the softmax and are then dropped, for
-            what shows no place (Zhong et al., GhostVLAD, ACCV 2018).
-        decoupled_bias: with b; without it, a_k(x) = softmax_k(w_k . x), as in the authors' released
-            networks: with centroids of unit length b would start the same for all k.
-        intra_normalise: L2 of each V(k), then of the whole (Arandjelovic, Zisserman 2013).
+        ghost_clusters: further clusters in the softmax, which are then dropped. They absorb local
+            descriptors that show no place.
+        decoupled_bias: whether there is a bias b. The released networks of the authors have none,
+            a_k(x) = softmax_k(w_k . x): with centroids of unit length b starts equal for all k.
+        intra_normalise: L2 of each V(k), then of the whole.
 
     Attributes:
         dim: K * D.
@@ -53,7 +58,7 @@ class NetVLAD(Pooling):
 
     @classmethod
     def of(cls, config: NetworkConfig, channels: int) -> NetVLAD:
-        """As a configuration wants it."""
+        """The layer of a configuration."""
         return cls(
             channels,
             config.clusters,
@@ -66,7 +71,7 @@ class NetVLAD(Pooling):
     def initialise(self, centroids: torch.Tensor, alpha: float) -> None:
         """Sets c, w, b so that a_k(x) is proportional to exp(-alpha |x - c_k|^2).
 
-        Without a bias that holds for centroids scaled to unit length, and w takes those.
+        Without a bias this holds for centroids of unit length; then w is set by these.
 
         Args:
             centroids: (K + ghosts, D), of L2-normalised local descriptors; ghosts come last.
@@ -79,13 +84,13 @@ class NetVLAD(Pooling):
             self.assignment.bias.copy_(-alpha * anchors.square().sum(dim=1))
 
     def anchors(self, centroids: torch.Tensor) -> torch.Tensor:
-        """The points (K + ghosts, D) whose distances decide the assignment at the start."""
+        """The points (K + ghosts, D) whose distances decide the initial assignment."""
         if self.assignment.bias is not None:
             return centroids
         return functional.normalize(centroids, dim=1)
 
     def soft_assignment(self, features: torch.Tensor) -> torch.Tensor:
-        """a_k(x_i) for (N, D, H, W): (N, K + ghosts, H, W), sums to one over clusters."""
+        """a_k(x_i) of features (N, D, H, W): (N, K + ghosts, H, W), one if summed over clusters."""
         return self.assignment(functional.normalize(features, dim=1)).softmax(dim=1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

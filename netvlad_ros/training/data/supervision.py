@@ -1,4 +1,4 @@
-"""Supervision: which images show the same place and which do not, by their positions."""
+"""Supervision: which images show the same place, and which definitely do not."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class TrainingStep:
             NetvladError: loss or gradient are not finite; the weights are those before the step.
         """
         batches = plan.batches
-        tuples = sum(len(batch.parts()) for batch in batches)
+        parts = sum(max(len(batch.tuples), 1) for batch in batches)  # over all processes
         self._optimizer.set_rate(plan.step)
         self._optimizer.inner.zero_grad()
         total = torch.zeros((), dtype=torch.float64, device=self._processes.device)
@@ -83,7 +83,7 @@ class TrainingStep:
             if micro_batch.whole:
                 total += self._whole(micro_batch, chunks, len(batches))
             else:
-                total += self._parts(micro_batch, chunks, 1.0 / tuples)
+                total += self._parts(micro_batch, chunks, 1.0 / parts)
         gradients = [_gradient(parameter) for parameter in self._optimizer.parameters]
         self._processes.sum([total])
         self._processes.sum(gradients)
@@ -121,9 +121,9 @@ class TrainingStep:
             _backward(passes, gradient)
         else:
             for chunk, part in zip(chunks, gradient.split([len(c) for c in chunks]), strict=True):
-                felt = part.any(dim=1)
-                images = [image for image, feels in zip(chunk, felt.tolist(), strict=True) if feels]
-                _backward(self._describe(images), part[felt])
+                used = part.any(dim=1)  # images without gradient are not described again
+                images = [image for image, use in zip(chunk, used.tolist(), strict=True) if use]
+                _backward(self._describe(images), part[used])
         if self._processes.first:
             return value.item()
         self._loss.zero_grad()  # every process computed the same gradient: it must count once

@@ -539,14 +539,10 @@ def test_the_command_tells_of_one_in_full():
         for words in (info.title, info.protocol, info.layout, info.obtained):
             assert words in one.output
     assert 'recall@1 6.39' in details('vp_air').output
-    assert (
-        'no figure' in details('sped').output and 'eval --benchmark sped' in details('sped').output
-    )
+    sped, unknown = details('sped').output, details('spd')
+    assert 'no figure' in sped and 'eval --benchmark sped' in sped
     assert json.loads(details('vp_air', '--json').output)['published_recall_at_1'] == 6.39
-    assert (
-        message('spd').exit_code != 0
-        and "'spd' is no benchmark; known are" in message('spd').output
-    )
+    assert unknown.exit_code != 0 and "'spd' is no benchmark; known are" in unknown.output
 
 
 @pytest.mark.parametrize('name', MINIATURES)

@@ -75,7 +75,11 @@ def _draw_errors(modes: Mapping[str, DriveMetrics], path: Path) -> None:
         cumulate(normalised, metrics.nees, look)
     expected = np.geomspace(0.05, 50, 200)
     normalised.plot(
-        expected, chi2(DEGREES_OF_FREEDOM).cdf(expected), color='0.4', linewidth=1, label='honest'
+        expected,
+        chi2(DEGREES_OF_FREEDOM).cdf(expected),
+        color='0.4',
+        linewidth=1,
+        label='consistent',
     )
     normalised.axvline(bound(), color='0.4', linewidth=1, linestyle=':')
     error_axis(metres, 'position error [m]')

@@ -296,7 +296,7 @@ def test_best_matches_of_clips_are_those_of_the_matrix_of_all_pairs():
     lost = (revisit <= elsewhere) & (revisit > -1)
     np.testing.assert_allclose(found.wrong, np.r_[elsewhere, elsewhere[lost]], atol=1e-6)
     np.testing.assert_allclose(
-        found.similar, np.where(other_floor, similarity, -1).max(1), atol=1e-6
+        found.lookalike, np.where(other_floor, similarity, -1).max(1), atol=1e-6
     )
 
 

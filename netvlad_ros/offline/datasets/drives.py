@@ -78,7 +78,7 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
     recordings: list[str] = []
     times_s: list[float] = []
     skipped: list[Skip] = []
-    for name, folder in drives.items():
+    for recording, folder in drives.items():
         finder = ImageFinder(folder)
         drive = FolderDrive(folder, BagOptions())
         first = None
@@ -89,7 +89,7 @@ def _one_area(name: str, area: str, drives: dict[str, Path]) -> PlaceImages:
             first = frame.stamp_ns if first is None else first
             images.append(image)
             poses.append(frame.T_map_cam)
-            recordings.append(f'{area}/{name}' if area else name)
+            recordings.append(f'{area}/{recording}' if area else recording)
             # Relative to the first image: a double cannot hold nanoseconds since 1970.
             times_s.append((frame.stamp_ns - first) / 1e9)
         skipped += (*finder.skipped, *drive.skipped)

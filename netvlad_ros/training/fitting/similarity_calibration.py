@@ -13,7 +13,7 @@ from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.training.data.supervision import Supervision
 
 MAX_SLOPE = 200.0  # of perfectly separable matches the best slope would be infinite
-SIMILAR_QUANTILE = 0.95
+LOOKALIKE_QUANTILE = 0.95
 BLOCK = 256  # queries whose similarities to the whole database are in memory at once
 
 
@@ -25,13 +25,13 @@ class BestMatches:
         right: the map holds the place, and the best match shows it.
         wrong: the map lacks the place and holds its definite negatives (of clips: other areas of
             other floors); or the map holds the place and the best match shows another one.
-        similar: the map lacks the place and holds all similar places (of clips: all other floors
+        lookalike: the map lacks the place and holds all similar places (of clips: all other floors
             of the building, where the same area is similar).
     """
 
     right: NDArray[np.float64]
     wrong: NDArray[np.float64]
-    similar: NDArray[np.float64]
+    lookalike: NDArray[np.float64]
 
     @classmethod
     def find(cls, descriptors: NDArray[np.float32], supervision: Supervision) -> BestMatches:
@@ -43,14 +43,14 @@ class BestMatches:
         """
         database = supervision.database
         asked = np.flatnonzero(supervision.is_query)
-        elsewhere, similar, revisit = (np.full(len(asked), -1.0) for _ in range(3))
+        elsewhere, lookalike, revisit = (np.full(len(asked), -1.0) for _ in range(3))
         for start in range(0, len(asked), BLOCK):
             block = descriptors[asked[start : start + BLOCK]] @ descriptors[database].T
             for row, similarity in enumerate(block, start=start):
                 query = int(asked[row])
                 for found, mask in (
                     (elsewhere, supervision.is_negative(query, database)),
-                    (similar, supervision.may_be_similar(query, database)),
+                    (lookalike, supervision.may_be_similar(query, database)),
                     (revisit, np.isin(database, supervision.positives(query))),
                 ):
                     found[row] = similarity[mask].max(initial=-1.0)
@@ -60,7 +60,7 @@ class BestMatches:
         return cls(
             right=revisit[won],
             wrong=np.concatenate([elsewhere[elsewhere > -1.0], elsewhere[lost]]),
-            similar=similar[similar > -1.0],
+            lookalike=lookalike[lookalike > -1.0],
         )
 
 
@@ -80,7 +80,7 @@ def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
         raise NetvladError(
             'calibration needs held-out images with a revisit and with others of another place'
         )
-    if not np.isfinite(np.concatenate([right, wrong, matches.similar])).all():
+    if not np.isfinite(np.concatenate([right, wrong, matches.lookalike])).all():
         raise NetvladError('calibration met similarities that are not finite')
     if np.median(right) <= np.median(wrong):
         raise NetvladError(
@@ -96,7 +96,7 @@ def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
 
     start = [(np.median(right) + np.median(wrong)) / 2, np.log(20.0)]
     midpoint, log_slope = minimize(cost, start, method='Nelder-Mead').x
-    safe = np.quantile(matches.similar, SIMILAR_QUANTILE)
+    safe = np.quantile(matches.lookalike, LOOKALIKE_QUANTILE)
     return SimilarityCalibration(
         midpoint=float(np.clip(max(midpoint, safe), -1.0, 1.0)),
         slope=float(min(np.exp(log_slope), MAX_SLOPE)),

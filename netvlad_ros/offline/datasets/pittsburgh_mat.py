@@ -13,7 +13,6 @@ from netvlad_ros.offline.files.image_files import ImageFinder, existing_folder
 from netvlad_ros.offline.files.matlab_file import read_matlab
 
 FIELDS = ('dbImageFns', 'utmDb', 'qImageFns', 'utmQ')
-STAMPS = ('dbTimeStamp', 'qTimeStamp')
 # Where people unpack the images, from the folder of the dataset.
 DATABASE_FOLDERS = ('', 'images', 'tokyo247', 'tokyoTimeMachine')
 QUERY_FOLDERS = (

@@ -16,15 +16,21 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.place_map.feature_store import FeatureStore
 
+THUMBNAIL_WIDTH_PX = 160
+THUMBNAIL_QUALITY = 80
+
 
 class FeatureWriter:
     """Appends features to temporary files without a name; a killed process leaves nothing behind.
 
     A keyframe costs one number of memory, so that drives of any length fit.
+
+    Args:
+        extractor: finds the features.
+        folder: where the files are. On the disk of the map, which needs the space anyway.
     """
 
     def __init__(self, extractor: FeatureExtractor, folder: Path) -> None:
-        """folder: where the files lie, on the disk of the map, which needs room for it anyway."""
         self._extractor = extractor
         self._folder = folder
         self._offsets = [0]
@@ -66,17 +72,6 @@ class FeatureWriter:
         )
 
 
-def _mapped(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    if not shape[0]:  # nothing to map
-        return np.empty(shape, dtype)
-    file.flush()
-    return np.asarray(np.memmap(file, dtype=dtype, mode='r', shape=shape))
-
-
-WIDTH_PX = 160
-JPEG_QUALITY = 80
-
-
 class ThumbnailStore(Mapping[int, bytes]):
     """Place index -> JPEG, in a temporary file without a name, as in FeatureWriter."""
 
@@ -98,9 +93,9 @@ class ThumbnailStore(Mapping[int, bytes]):
     def add(self, index: int, rgb: NDArray[np.uint8]) -> None:
         """Keep a small copy of rgb, uint8 (H, W, 3) RGB."""
         height, width = rgb.shape[:2]
-        scale = min(1.0, WIDTH_PX / width)
+        scale = min(1.0, THUMBNAIL_WIDTH_PX / width)
         size = (round(width * scale), max(round(height * scale), 1))
-        jpeg = to_jpeg(rgb, JPEG_QUALITY, size)
+        jpeg = to_jpeg(rgb, THUMBNAIL_QUALITY, size)
         self._spans[index] = (self._file.seek(0, 2), self._file.write(jpeg))
 
     def __getitem__(self, index: int) -> bytes:
@@ -113,3 +108,10 @@ class ThumbnailStore(Mapping[int, bytes]):
 
     def __len__(self) -> int:
         return len(self._spans)
+
+
+def _mapped(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    if not shape[0]:  # nothing to map
+        return np.empty(shape, dtype)
+    file.flush()
+    return np.asarray(np.memmap(file, dtype=dtype, mode='r', shape=shape))

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.fingerprint import model_fingerprint
-from netvlad_ros.core.model.graph_check import check_graph
+from netvlad_ros.core.model.graph_check import (
+    ALLOWED_OPERATORS,
+    KEYPOINT_OPERATORS,
+    check_graph,
+)
+from netvlad_ros.core.model.image_analysis import ImageAnalysis
 from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
 from netvlad_ros.core.model.onnx_file import (
     error_line,
@@ -26,7 +31,7 @@ from netvlad_ros.core.model.onnx_file import (
 
 
 class ModelBundle:
-    """A network that turns images into place descriptors, unit vectors.
+    """A network that turns images into place descriptors, unit vectors, and local features.
 
     Attributes:
         path: the ONNX file.
@@ -51,7 +56,7 @@ class ModelBundle:
 
         Raises:
             NetvladError: the file is no valid bundle or was changed since its model id was written,
-                the model does not answer finite vectors of the stated length, or the device fails.
+                the model does not answer what its metadata promises, or the device fails.
         """
         path = Path(path)
         where = f'model {path}'
@@ -74,8 +79,23 @@ class ModelBundle:
         Raises:
             NetvladError: rgb is no such image, or the descriptor is not finite.
         """
-        image = self.metadata.preprocessing(rgb)
-        return self._run([image])[0]
+        return self._descriptors([self.metadata.preprocessing(rgb)])[0]
+
+    def analyse(self, rgb: NDArray[np.uint8]) -> ImageAnalysis:
+        """Describe rgb, uint8 (H, W, 3) RGB, and find its local features, in one pass.
+
+        Raises:
+            NetvladError: rgb is no such image, or the answer is not what the metadata promises.
+        """
+        metadata = self.metadata
+        image = metadata.preprocessing(rgb)
+        size = image.shape[0], image.shape[1]
+        if metadata.local is None:
+            return ImageAnalysis(self._descriptors([image])[0], None, size)
+        descriptors, *answers = self._run([image], [metadata.output_name, *metadata.local.names])
+        keypoints, scores, rows = answers
+        features = metadata.local.features(keypoints, scores, rows, size, metadata.name)
+        return ImageAnalysis(self._checked(descriptors, 1)[0], features, size)
 
     def describe_batch(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Describe images, each uint8 (H, W, 3) RGB: float32 (N, D), rows of unit length."""
@@ -84,20 +104,28 @@ class ModelBundle:
         resized = [self.metadata.preprocessing(rgb) for rgb in images]
         together = len({image.shape for image in resized}) == 1 and self._takes_batches
         batches = [resized] if together else [[image] for image in resized]
-        return np.concatenate([self._run(batch) for batch in batches])
+        return np.concatenate([self._descriptors(batch) for batch in batches])
 
     @property
     def _takes_batches(self) -> bool:
         return not isinstance(self._session.get_inputs()[0].shape[0], int)
 
-    def _run(self, resized: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def _descriptors(self, resized: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        (output,) = self._run(resized, [self.metadata.output_name])
+        return self._checked(output, len(resized))
+
+    def _run(self, resized: list[NDArray[np.uint8]], outputs: list[str]) -> list[NDArray[Any]]:
         metadata = self.metadata
         feed = {metadata.input_name: metadata.preprocessing.to_input(resized)}
         try:
-            output = self._session.run([metadata.output_name], feed)[0]
+            return list(self._session.run(outputs, feed))
         except Exception as error:  # onnxruntime raises a dozen unrelated types
             raise NetvladError(f'{metadata.name}: inference failed: {error_line(error)}') from error
-        expected = (len(resized), metadata.dim)
+
+    def _checked(self, output: NDArray[Any], images: int) -> NDArray[np.float32]:
+        """Descriptors of so many images, of unit length."""
+        metadata = self.metadata
+        expected = (images, metadata.dim)
         if output.shape != expected:
             raise NetvladError(f'{metadata.name} answered {output.shape} instead of {expected}')
         descriptors = output.astype(np.float64)
@@ -115,7 +143,7 @@ class ModelBundle:
         )
         try:
             for _ in range(2):
-                self.describe(noise)
+                self.analyse(noise)
         except NetvladError as error:
             raise NetvladError(f'{where} does not work: {error}') from error
 
@@ -139,8 +167,8 @@ def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | 
     complete = onnx.ModelProto()
     complete.CopyFrom(model)
     del complete.metadata_props[:]
-    check_graph(complete, where)
-    model_id = model_fingerprint(complete, metadata['input'])
+    check_graph(complete, where, _allowed_operators(metadata))
+    model_id = model_fingerprint(complete, metadata['input'], metadata.get('local'))
     text = json.dumps({**metadata, 'model_id': model_id}, sort_keys=True)
     ModelMetadata.from_json(text, where)
     complete.metadata_props.add(key=METADATA_KEY, value=text)
@@ -151,7 +179,6 @@ def write_bundle(model: onnx.ModelProto, metadata: dict[str, Any], path: Path | 
 def _inspect(data: bytes, where: str) -> ModelMetadata:
     """Check graph, metadata and identity; the parsed model, as large as its file, is freed."""
     model = parse_model(data, where)
-    check_graph(model, where)
     properties = {prop.key: prop.value for prop in model.metadata_props}
     if METADATA_KEY not in properties:
         raise NetvladError(
@@ -159,12 +186,17 @@ def _inspect(data: bytes, where: str) -> ModelMetadata:
             'add it with netvlad_ros.core.model.bundle.write_bundle'
         )
     metadata = ModelMetadata.from_json(properties[METADATA_KEY], where)
-    input_metadata = json.loads(properties[METADATA_KEY])['input']
-    if model_fingerprint(model, input_metadata) != metadata.model_id:
+    raw = json.loads(properties[METADATA_KEY])
+    check_graph(model, where, _allowed_operators(raw))
+    if model_fingerprint(model, raw['input'], raw.get('local')) != metadata.model_id:
         raise NetvladError(
             f'{where} is not what its model id says: it was changed or damaged after export'
         )
     return metadata
+
+
+def _allowed_operators(metadata: dict[str, Any]) -> frozenset[str]:
+    return ALLOWED_OPERATORS if metadata.get('local') is None else KEYPOINT_OPERATORS
 
 
 def _check_ports(session: ort.InferenceSession, metadata: ModelMetadata, where: str) -> None:
@@ -179,6 +211,13 @@ def _check_ports(session: ort.InferenceSession, metadata: ModelMetadata, where: 
         raise NetvladError(
             f"{where}: its metadata names the output '{metadata.output_name}', "
             f'its graph has {sorted(outputs)}'
+        )
+    local = [] if metadata.local is None else metadata.local.names
+    missing = sorted(set(local) - set(outputs))
+    if missing:
+        raise NetvladError(
+            f'{where}: its metadata names the local outputs {missing}, its graph has '
+            f'{sorted(outputs)}'
         )
     wanted = {'uint8': 'tensor(uint8)', 'float32': 'tensor(float)'}[metadata.preprocessing.dtype]
     port = inputs[metadata.input_name]

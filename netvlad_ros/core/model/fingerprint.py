@@ -1,4 +1,4 @@
-"""Identity of a model: a hash of everything that determines its descriptors."""
+"""Identity of a model: a hash of everything that determines its answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import onnx
 from onnx import numpy_helper
 
 
-def model_fingerprint(model: onnx.ModelProto, input_metadata: dict[str, Any]) -> str:
+def model_fingerprint(
+    model: onnx.ModelProto,
+    input_metadata: dict[str, Any],
+    local_metadata: dict[str, Any] | None = None,
+) -> str:
     """SHA-256 (hex) over weights, graph and preprocessing of a model.
 
     The graph is hashed, not the file: another release of protobuf may write the same graph as
@@ -20,9 +24,12 @@ def model_fingerprint(model: onnx.ModelProto, input_metadata: dict[str, Any]) ->
     Args:
         model: the graph.
         input_metadata: the JSON entry `input` of its metadata.
+        local_metadata: the JSON entry `local` of its metadata; None without local outputs.
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(input_metadata, sort_keys=True).encode())
+    if local_metadata is not None:
+        digest.update(json.dumps({'local': local_metadata}, sort_keys=True).encode())
     for opset in sorted(model.opset_import, key=lambda entry: entry.domain):
         _text(digest, opset.domain, str(opset.version))
     for tensor in sorted(model.graph.initializer, key=lambda entry: entry.name):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.local_outputs import LocalOutputs
 from netvlad_ros.core.model.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
@@ -77,6 +78,7 @@ class ModelMetadata:
         licence: of the weights.
         training: how the model was trained, free form.
         calibration: probabilities of its similarities; None if they were not measured.
+        local: outputs that answer local features; None if the model has none.
         format_version: of this JSON.
     """
 
@@ -92,6 +94,7 @@ class ModelMetadata:
     licence: str
     training: dict[str, Any] = field(default_factory=dict)
     calibration: SimilarityCalibration | None = None
+    local: LocalOutputs | None = None
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -152,6 +155,7 @@ class ModelMetadata:
             licence=str(raw.get('licence', 'unknown')),
             training=dict(raw.get('training') or {}),
             calibration=calibration,
+            local=None if raw.get('local') is None else LocalOutputs.from_dict(raw['local']),
         )
 
 

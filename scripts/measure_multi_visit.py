@@ -50,6 +50,7 @@ from netvlad_ros.offline.datasets.open_dataset import read_place_images
 from netvlad_ros.offline.datasets.place_images import PlaceImages
 from netvlad_ros.training.config.train_config import TrainConfig
 from netvlad_ros.training.loop.run import run_training
+from netvlad_ros.world.scenes.visited_town import VisitedTown
 from netvlad_ros.world.visited_place import render_place
 
 HEIGHT, WIDTH = 192, 256  # [px]
@@ -136,7 +137,8 @@ def render(out: Path, seeds: range, visits: int, spacing_m: float) -> list[Path]
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             size = (WIDTH, HEIGHT)
-            render_place('town', seed, folder, visits=visits, size=size, spacing_m=spacing_m)
+            place = VisitedTown(seed, None)
+            render_place(place, seed, folder, visits=visits, size=size, spacing_m=spacing_m)
     return towns
 
 

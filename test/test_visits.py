@@ -8,12 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from netvlad_ros.cli import main
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.datasets.drives import read_visits
 from netvlad_ros.offline.drives.camera_file import read_camera
 from netvlad_ros.offline.drives.open_drive import open_drive
+from netvlad_ros.world.rendering.camera import R_BODY_OPTICAL, Camera
+from netvlad_ros.world.rendering.panorama import Panorama
 from netvlad_ros.world.rendering.photo_shelf import MaterialShelf, PhotoShelf
 from netvlad_ros.world.rendering.quad import Box, upright
 from netvlad_ros.world.scenes.rooms import build_floor
@@ -38,10 +42,20 @@ def photographs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
+def panoramas(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('panoramas')
+    for number, name in enumerate(('hall', 'street')):
+        noise = np.random.default_rng(number).integers(0, 255, (24, 48, 3), dtype=np.uint8)
+        picture = cv2.resize(noise, (256, 128), interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(folder / f'{name}.png'), picture)
+    return folder
+
+
+@pytest.fixture(scope='module')
 def rooms(tmp_path_factory, photographs) -> Path:
     folder = tmp_path_factory.mktemp('visits') / 'rooms3'
     shelf = PhotoShelf(photographs)
-    render_place('rooms', 3, folder, visits=3, size=SIZE, spacing_m=1.5, shelf=shelf)
+    render_place(VisitedRooms(3, shelf), 3, folder, visits=3, size=SIZE, spacing_m=1.5)
     return folder
 
 
@@ -76,7 +90,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_seed_another_place(
 ):
     again = tmp_path / 'again'
     shelf = PhotoShelf(photographs)
-    render_place('rooms', 3, again, visits=1, size=SIZE, spacing_m=1.5, shelf=shelf)
+    render_place(VisitedRooms(3, shelf), 3, again, visits=1, size=SIZE, spacing_m=1.5)
     for path in sorted((again / 'visit0').rglob('*.*')):
         if path.is_file():
             assert path.read_bytes() == (rooms / path.relative_to(again)).read_bytes()
@@ -118,7 +132,7 @@ def test_leaves_turn_and_fall_and_walls_do_not():
 
 def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, capsys):
     with pytest.raises(NetvladError, match='exists already'):
-        render_place('rooms', 3, rooms, visits=1, size=SIZE, spacing_m=2.0)
+        render_place(VisitedRooms(3, None), 3, rooms, visits=1, size=SIZE, spacing_m=2.0)
     (tmp_path / 'town4').mkdir()
     (tmp_path / 'empty').mkdir()
     wrong = {
@@ -134,6 +148,43 @@ def test_what_is_there_is_kept_and_bad_input_is_one_sentence(tmp_path, rooms, ca
         sentence = capsys.readouterr().err
         assert expected in sentence
         assert sentence.count('\n') == 1
+
+
+def test_a_panorama_is_seen_where_its_pixels_are(panoramas):
+    camera = Camera(*SIZE, focal_px=70.0)
+    image = np.zeros((256, 512, 3), np.uint8)
+    image[100:104, 60:64] = 255  # azimuth 136.4 degrees, elevation 18.3 degrees
+    panorama = Panorama(image, camera)
+    azimuth, elevation = (0.5 - 62 / 512) * 2 * np.pi, (0.5 - 102 / 256) * np.pi
+    towards = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)]
+    direction = np.array([*towards, np.sin(elevation)])
+    for yaw, pitch, roll in ((136, -10, 0), (150, 5, 4), (110, -15, -3), (170, 0, 0)):
+        turned = Rotation.from_euler('ZYX', [yaw, pitch, roll], degrees=True).as_matrix()
+        R_map_cam = turned @ R_BODY_OPTICAL
+        seen = panorama.view(R_map_cam)[..., 0].astype(float)
+        y, x = np.indices(seen.shape)
+        found = np.array([(seen * x).sum(), (seen * y).sum()]) / seen.sum()
+        np.testing.assert_allclose(
+            found, camera.project((R_map_cam.T @ direction)[None])[0], atol=0.6
+        )
+
+
+def test_views_of_a_panorama_are_visits_of_one_point(tmp_path, panoramas, capsys):
+    options = ['--kind', 'panoramas', '--panoramas', str(panoramas), '--out', str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main(['render', *options, '--seeds', '0:2', '--visits', '2', '--size', '112x80'])
+    assert ended.value.code == 0
+    images = read_visits(tmp_path)
+    assert set(images.areas) == {'hall', 'street'}
+    assert set(images.recordings) == {
+        f'{place}/visit{n}' for place in ('hall', 'street') for n in (0, 1)
+    }
+    assert not images.positions_m.any() and np.ptp(images.headings_deg) > 180
+    for wrong in (['--seeds', '0:3'], ['--seeds', '0:1', '--panoramas', str(tmp_path / 'none')]):
+        with pytest.raises(SystemExit):
+            main(['render', *options, *wrong])
+    sentences = capsys.readouterr().err
+    assert 'holds 2 panoramas' in sentences and 'is no folder' in sentences
 
 
 def _clearance(at: np.ndarray, boxes: list[Box]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,68 +17,64 @@ from netvlad_ros.offline.drives.poses_file import HEADER
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.world.rendering.camera import Camera
 from netvlad_ros.world.rendering.photo_shelf import PhotoShelf
-from netvlad_ros.world.rendering.quad import Quad
-from netvlad_ros.world.rendering.renderer import Renderer
 from netvlad_ros.world.scenes.visited_rooms import VisitedRooms
 from netvlad_ros.world.scenes.visited_town import VisitedTown
 from netvlad_ros.world.visit import Visit, plan_visits
 
-_SUPERSAMPLING = 1.5  # a third faster than 2 of the demo; as smooth after the sensor's noise
-_EDGE = 0.35  # gradient of an edge pixel, as a share of the mean brightness
-_STRUCTURED = 0.15  # share of edge pixels in a view that can be recognised
 _JPEG_QUALITY = 92
 _PERIOD_NS = 500_000_000
 
 
 class Place(Protocol):
-    """A world that is visited several times.
+    """A place that is visited several times."""
 
-    Attributes:
-        view_deg: horizontal field of view of the camera.
-    """
-
-    view_deg: float
-
-    def quads(self, visit: Visit) -> list[Quad]:
-        """The surfaces of a visit, with its light."""
+    def camera(self, visit: Visit, size: tuple[int, int]) -> Camera:
+        """The camera of a visit, for images of size (width, height) [px]."""
         ...
 
     def poses(self, visit: Visit, spacing_m: float) -> list[NDArray[np.float64]]:
         """Camera poses T_map_cam, (4, 4), of a visit."""
         ...
 
+    def images(
+        self, visit: Visit, poses: list[NDArray[np.float64]], camera: Camera
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint8]]]:
+        """The images uint8 (H, W, 3) RGB at poses, each with its pose.
 
-KINDS: dict[str, Callable[[int, PhotoShelf | None], Place]] = {
+        A view that cannot be recognised is left out.
+        """
+        ...
+
+
+BUILT: dict[str, Callable[[int, PhotoShelf | None], Place]] = {
     'town': VisitedTown,
     'rooms': VisitedRooms,
 }
 
 
 def render_place(
-    kind: str,
+    place: Place,
     seed: int,
     folder: Path,
     *,
     visits: int,
     size: tuple[int, int],
     spacing_m: float,
-    shelf: PhotoShelf | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> int:
     """Render one place into folder/visit0, folder/visit1, ...
 
-    Views of a bare wall are left out. The same arguments and photographs give the same pixels. The
-    folder is written completely or not at all.
+    The same place and arguments give the same pixels. The folder is written completely or not at
+    all.
 
     Args:
-        kind: town or rooms.
-        seed: of the place and its visits.
+        place: what is visited.
+        seed: of the visits.
         folder: where the visits are written.
         visits: how many there are.
         size: width, height [px].
         spacing_m: between two images.
-        shelf: photographs for the walls; None = painted walls.
         overwrite: whether an existing folder is replaced.
         progress: called with the number of images done and the total.
 
@@ -91,15 +86,12 @@ def render_place(
             photograph is unreadable.
     """
     with atomic_directory(folder, overwrite=overwrite) as temporary:
-        place = KINDS[kind](seed, shelf)
         planned = plan_visits(seed, visits)
         trajectories = [place.poses(visit, spacing_m) for visit in planned]
         total, before, written = sum(map(len, trajectories)), 0, 0
         for visit, poses in zip(planned, trajectories, strict=True):
-            focal = visit.zoom * size[0] / 2 / math.tan(math.radians(place.view_deg) / 2)
-            camera = Camera(*size, focal_px=focal)
-            images = _images(place, visit, poses, camera)
-            frames = _counted(images, before, total, progress)
+            camera = place.camera(visit, size)
+            frames = _counted(place.images(visit, poses, camera), before, total, progress)
             written += write_visit(
                 temporary / f'visit{visit.number}', camera, visit.start_ns, frames
             )
@@ -138,25 +130,6 @@ def write_visit(
     (folder / 'poses.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
     (folder / 'camera.yaml').write_text(_calibration(camera), encoding='utf-8')
     return len(rows) - 1
-
-
-def _images(
-    place: Place, visit: Visit, poses: list[NDArray[np.float64]], camera: Camera
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.uint8]]]:
-    light, rng = visit.daylight, visit.rng(4)
-    renderer = Renderer(place.quads(visit), light.sky(), camera, _SUPERSAMPLING)
-    for T_map_cam in poses:
-        image = renderer.render(T_map_cam)
-        if _structured(image):
-            yield T_map_cam, light.develop(image, rng)
-
-
-def _structured(image: NDArray[np.uint8]) -> bool:
-    """Whether a view shows more than a bare wall, which cannot be recognised."""
-    small = cv2.resize(image, (116, 88), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    slope = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
-    return bool((slope > _EDGE * max(float(grey.mean()), 1.0)).mean() > _STRUCTURED)
 
 
 def _counted(

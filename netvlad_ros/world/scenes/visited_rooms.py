@@ -13,6 +13,7 @@ from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 from netvlad_ros.world.rendering.camera import R_BODY_OPTICAL
 from netvlad_ros.world.rendering.photo_shelf import MaterialShelf, Shelf
 from netvlad_ros.world.rendering.quad import Point, Quad
+from netvlad_ros.world.scenes.built_place import BuiltPlace
 from netvlad_ros.world.scenes.rooms import CEILING_M, Zone, build_floor, clutter
 from netvlad_ros.world.visit import Visit
 
@@ -20,7 +21,7 @@ _STEP_M, _STEP_DEG = 0.05, 3.0
 _SPACING_DEG = 24.0  # turning on the spot gives images too
 
 
-class VisitedRooms:
+class VisitedRooms(BuiltPlace):
     """The floor of a seed, the path through it, and the height of the camera."""
 
     def __init__(self, seed: int, shelf: Shelf | None) -> None:

@@ -12,6 +12,7 @@ from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 from netvlad_ros.world.rendering.camera import R_BODY_OPTICAL
 from netvlad_ros.world.rendering.photo_shelf import PhotoShelf, hang
 from netvlad_ros.world.rendering.quad import Quad
+from netvlad_ros.world.scenes.built_place import BuiltPlace
 from netvlad_ros.world.scenes.season import dress
 from netvlad_ros.world.scenes.town import Town
 from netvlad_ros.world.trajectory import DriveStyle, Route, Trajectory
@@ -23,7 +24,7 @@ _ROUTE = [
 ]  # fmt: skip
 
 
-class VisitedTown:
+class VisitedTown(BuiltPlace):
     """The town of a seed, the route through it, and the mounting of the camera."""
 
     def __init__(self, seed: int, shelf: PhotoShelf | None) -> None:

@@ -118,6 +118,8 @@ def test_an_image_of_a_kitchen_has_about_a_thousand(shared_data):
         (('sift', 128, 1000, 8), 'max_side_px 8'),
         (('sift', 128, 1000, 640, 'abc'), 'model id'),
         (('onnx', 128), 'model id'),
+        (('model', 64, 500, 640), 'model id'),
+        (('model', 64, 500, 640, 'ab', 'int4'), "precision 'int4'"),
     ],
 )
 def test_impossible_specs(values, complaint):
@@ -128,7 +130,7 @@ def test_impossible_specs(values, complaint):
 def test_specs_come_back_as_written():
     spec = FeatureSpec('onnx', 64, 500, 800, 'ab' * 32)
     assert FeatureSpec.from_dict({**spec.to_dict(), 'keypoints': 7}) == spec
-    for bad in (None, [], {}, {'kind': 'sift'}, {**spec.to_dict(), 'dim': '64'}):
+    for bad in (None, [], {}, {'kind': 'sift'}, {**spec.to_dict(), 'precision': 8}):
         with pytest.raises(NetvladError, match='malformed'):
             FeatureSpec.from_dict(bad)
 
@@ -144,10 +146,17 @@ def test_a_feature_bundle(tmp_path):
     assert extractor.spec == FeatureSpec('onnx', DIM, 5, 480, model_id)
     rgb = scene(SIDE * 4, SIDE * 2)
     features = extractor.extract(rgb)
-    assert (features.descriptors.dtype, features.descriptors.shape) == (np.float16, (5, DIM))
-    np.testing.assert_allclose(
-        np.linalg.norm(features.descriptors.astype(float), axis=1), 1, atol=2e-3
-    )
+    assert (features.descriptors.dtype, features.descriptors.shape) == (np.int8, (5, DIM))
+    lengths = np.linalg.norm(features.descriptors.astype(float), axis=1)
+    np.testing.assert_allclose(lengths, 256, atol=2)
+    # A map of an earlier version has the rows in half precision, and gets them from the bundle.
+    earlier = extractor.spec.to_dict()
+    assert earlier.pop('precision') == 'int8'
+    spec = FeatureSpec.from_dict(earlier)
+    assert spec.to_dict() == earlier
+    half = open_extractor(spec, model=path).extract(rgb).descriptors
+    assert half.dtype == np.float16
+    np.testing.assert_allclose(half.astype(float) * 256, features.descriptors, atol=0.7)
     small = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(float)
     averages = small.reshape(8, 8, 8, 8, 3).mean(axis=(1, 3))
     strongest = averages.reshape(4, 2, 4, 2, 3).max(axis=(1, 3, 4)).ravel().argsort()[::-1][:5]
@@ -170,7 +179,7 @@ def test_a_bundle_for_images_of_any_size(tmp_path):
     assert 0 < len(features) <= 9
     assert np.abs(features.keypoints.mean(axis=0) - [319.5, 119.5]).max() < 8
     bright = features.descriptors.astype(float).max(axis=1)
-    np.testing.assert_allclose(bright.min(), 1 / 8, atol=0.05)
+    np.testing.assert_allclose(bright.min(), 256 / 8, atol=13)
     rgb[100:140, 300:340] = [255, 0, 0]  # red has 30 % of the brightness
     assert len(extractor.extract(rgb)) == 0
 

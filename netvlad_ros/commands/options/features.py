@@ -10,10 +10,10 @@ import typer
 from netvlad_ros.core.features.local_features import (
     DIMS,
     LEAST_MAX_SIDE_PX,
-    MAX_KEYPOINTS,
     MOST_MAX_SIDE_PX,
     FeatureSpec,
 )
+from netvlad_ros.core.model.local_outputs import MAX_KEYPOINTS
 
 PANEL = 'Local features'
 Features = Annotated[

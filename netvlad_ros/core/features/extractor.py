@@ -1,4 +1,4 @@
-"""FeatureExtractor: SIFT, ORB, or an ONNX bundle."""
+"""FeatureExtractor: SIFT, ORB, an ONNX bundle, or the model bundle itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.local_features import FeatureSpec, LocalFeatures
+from netvlad_ros.core.features.model_extractor import ModelExtractor
 from netvlad_ros.core.features.sift_orb import OrbExtractor, SiftExtractor
+from netvlad_ros.core.model.bundle import ModelBundle
 
 
 class FeatureExtractor(Protocol):
@@ -24,14 +26,19 @@ class FeatureExtractor(Protocol):
 
 
 def open_extractor(
-    spec: FeatureSpec, *, model: Path | None = None, device: str = 'cpu'
+    spec: FeatureSpec,
+    *,
+    bundle: ModelBundle | None = None,
+    model: Path | None = None,
+    device: str = 'cpu',
 ) -> FeatureExtractor:
     """Open the extractor of a kind of features.
 
     Args:
         spec: the features.
-        model: the feature bundle that the spec names; None for sift and orb.
-        device: of the bundle; sift and orb run on the CPU.
+        bundle: the model whose own features kind 'model' are; not used otherwise.
+        model: the feature bundle of kind 'onnx'; not used otherwise.
+        device: of the feature bundle; sift and orb run on the CPU.
 
     Raises:
         NetvladError: the bundle is missing, is not the one of the spec, or does not work.
@@ -40,6 +47,12 @@ def open_extractor(
         return SiftExtractor(spec)
     if spec.kind == 'orb':
         return OrbExtractor(spec)
+    if spec.kind == 'model':
+        if bundle is None:
+            raise NetvladError(
+                f'the local features are those of the model {spec.model_id[:12]} itself; name it'
+            )
+        return ModelExtractor(spec, bundle)
     from netvlad_ros.core.features.onnx_extractor import OnnxExtractor
 
     if model is None:

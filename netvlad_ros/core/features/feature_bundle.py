@@ -98,10 +98,13 @@ class FeatureMetadata:
         return metadata
 
     def spec(
-        self, max_keypoints: int = DEFAULT_KEYPOINTS, max_side_px: int = DEFAULT_MAX_SIDE_PX
+        self,
+        max_keypoints: int = DEFAULT_KEYPOINTS,
+        max_side_px: int = DEFAULT_MAX_SIDE_PX,
+        precision: str = 'int8',
     ) -> FeatureSpec:
         """The spec of this model's features, as a map keeps it. Raises NetvladError."""
-        return FeatureSpec('onnx', self.dim, max_keypoints, max_side_px, self.model_id)
+        return FeatureSpec('onnx', self.dim, max_keypoints, max_side_px, self.model_id, precision)
 
     def _check(self) -> None:
         if self.layout not in ('NHWC', 'NCHW') or self.channels not in (1, 3):

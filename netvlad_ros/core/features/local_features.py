@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.local_outputs import MAX_KEYPOINTS, MAX_LOCAL_DIM
+from netvlad_ros.core.model.metadata import ModelMetadata
 
+OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
 DEFAULT_KEYPOINTS = 1000
+# With 64 columns a feature takes 76 bytes: descriptor, position, landmark. So many, with the
+# descriptor of the place, its thumbnail and its landmarks, take about 60 kB a keyframe.
+MODEL_KEYPOINTS = 650
+INT8_SCALE = 256  # a component of 64 columns is 1/8 on average; those above 0.5 are clipped
 # 480 takes a third less time than 640. With a VGA camera it gives as many inliers.
 DEFAULT_MAX_SIDE_PX = 480
-MAX_DIM = 1024
-MAX_KEYPOINTS = 8_000  # two images with so many need half a gigabyte for matching
 LEAST_MAX_SIDE_PX, MOST_MAX_SIDE_PX = 64, 4096  # range of FeatureSpec.max_side_px
 
 
@@ -27,7 +32,7 @@ class LocalFeatures:
     Attributes:
         keypoints: float32 (n, 2), x and y [px of the full image].
         descriptors: (n, D). sift: uint8, 512 times RootSIFT, clipped. orb: uint8, 8 bits each.
-            onnx: float16, rows of unit length.
+            onnx, model: int8, INT8_SCALE times a unit row, clipped; see stored_rows.
 
     Source:
         Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval",
@@ -46,11 +51,13 @@ class FeatureSpec:
     """How features are made: a map stores it, and extractors are opened from it.
 
     Attributes:
-        kind: 'sift', 'orb' or 'onnx'.
+        kind: 'sift', 'orb', 'onnx' (of a feature bundle), or 'model' (of the model bundle itself).
         dim: columns of the descriptors.
         max_keypoints: number of keypoints that an image keeps at most, the strongest.
-        max_side_px: images are shrunk for the search so that the longer side is at most this [px].
-        model_id: of the feature bundle, SHA-256 in hex; '' for sift and orb.
+        max_side_px: images are shrunk for the search so that the longer side is at most this [px];
+            model: the longer side of the working size.
+        model_id: of the bundle, SHA-256 in hex; '' for sift and orb.
+        precision: of the rows of onnx and model: 'int8', or 'float16' in maps of earlier versions.
     """
 
     kind: str
@@ -58,20 +65,23 @@ class FeatureSpec:
     max_keypoints: int = DEFAULT_KEYPOINTS
     max_side_px: int = DEFAULT_MAX_SIDE_PX
     model_id: str = ''
+    precision: str = 'int8'
 
     def __post_init__(self) -> None:
         problem = None
-        if self.kind not in (*DIMS, 'onnx'):
-            problem = f"the kind '{self.kind}' is none of sift, orb, onnx"
-        elif not 1 <= self.dim <= MAX_DIM or self.dim != DIMS.get(self.kind, self.dim):
+        if self.kind not in (*DIMS, *OF_NETWORKS):
+            problem = f"the kind '{self.kind}' is none of sift, orb, onnx, model"
+        elif not 1 <= self.dim <= MAX_LOCAL_DIM or self.dim != DIMS.get(self.kind, self.dim):
             problem = f'{self.dim} columns are not what {self.kind} features have'
         elif not 1 <= self.max_keypoints <= MAX_KEYPOINTS:
             problem = f'max_keypoints {self.max_keypoints} is outside 1..{MAX_KEYPOINTS}'
         elif not LEAST_MAX_SIDE_PX <= self.max_side_px <= MOST_MAX_SIDE_PX:
             allowed = f'{LEAST_MAX_SIDE_PX}..{MOST_MAX_SIDE_PX}'
             problem = f'max_side_px {self.max_side_px} is outside {allowed}'
-        elif (self.kind == 'onnx') != bool(self.model_id):
+        elif (self.kind in OF_NETWORKS) != bool(self.model_id):
             problem = 'features of an ONNX bundle, and only they, have a model id'
+        elif self.precision not in ('int8', 'float16'):
+            problem = f"the precision '{self.precision}' is neither int8 nor float16"
         if problem:
             raise NetvladError(f'impossible local features: {problem}')
 
@@ -88,6 +98,19 @@ class FeatureSpec:
             raise NetvladError(f"'{kind}' is none of the built-in features: {', '.join(DIMS)}")
         return cls(kind, DIMS[kind], max_keypoints, max_side_px)
 
+    @classmethod
+    def of_model(cls, metadata: ModelMetadata, max_keypoints: int = MODEL_KEYPOINTS) -> FeatureSpec:
+        """Features that a model answers itself. Raises NetvladError if it answers none."""
+        local = metadata.local
+        if local is None:
+            raise NetvladError(
+                f'the model {metadata.name} answers no local features; choose sift, orb or a '
+                'feature bundle (.onnx), or a model that answers some'
+            )
+        longer = max(metadata.preprocessing.height, metadata.preprocessing.width)
+        count = min(max_keypoints, local.max_keypoints)
+        return cls('model', local.dim, count, longer, metadata.model_id)
+
     @property
     def metric(self) -> str:
         """How descriptors are compared: cosine (normalised dot product) or hamming (bits)."""
@@ -96,11 +119,16 @@ class FeatureSpec:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the descriptors."""
-        return np.dtype('<f2') if self.kind == 'onnx' else np.dtype('u1')
+        if self.kind in DIMS:
+            return np.dtype('u1')
+        return np.dtype('<f2') if self.precision == 'float16' else np.dtype('i1')
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in `map.yaml`."""
-        return asdict(self)
+        values = asdict(self)
+        if self.kind in DIMS or self.precision == 'float16':
+            del values['precision']  # maps of earlier versions keep their text and their id
+        return values
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> FeatureSpec:
@@ -109,12 +137,21 @@ class FeatureSpec:
             dim, keypoints, side = numbers = [
                 raw[name] for name in ('dim', 'max_keypoints', 'max_side_px')
             ]
-            kind, model_id = texts = [raw['kind'], raw.get('model_id', '')]
+            kind, model_id = raw['kind'], raw.get('model_id', '')
+            precision = raw.get('precision', 'float16' if kind in OF_NETWORKS else 'int8')
+            texts = [kind, model_id, precision]
         except (KeyError, TypeError, AttributeError) as error:
             raise NetvladError(f'the entry on local features is malformed: {error}') from error
         if not all(type(n) is int for n in numbers) or not all(isinstance(t, str) for t in texts):
             raise NetvladError('the entry on local features is malformed: a value is of no use')
-        return cls(kind, dim, keypoints, side, model_id)
+        return cls(kind, dim, keypoints, side, model_id, precision)
+
+
+def stored_rows(unit_rows: NDArray[np.float64], spec: FeatureSpec) -> NDArray[Any]:
+    """Descriptors of a network, float64 (n, D) of unit rows, as a map stores them."""
+    if spec.precision == 'float16':
+        return unit_rows.astype(spec.dtype)
+    return np.clip(np.rint(INT8_SCALE * unit_rows), -127, 127).astype(spec.dtype)
 
 
 def no_features(spec: FeatureSpec) -> LocalFeatures:

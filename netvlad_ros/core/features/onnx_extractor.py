@@ -16,9 +16,9 @@ from netvlad_ros.core.features.feature_bundle import read_feature_bundle
 from netvlad_ros.core.features.local_features import (
     FeatureSpec,
     LocalFeatures,
-    full_image_positions,
-    no_features,
 )
+from netvlad_ros.core.features.model_extractor import full_image_features
+from netvlad_ros.core.model.image_analysis import RawFeatures
 from netvlad_ros.core.model.onnx_file import error_line, open_session
 from netvlad_ros.core.model.preprocessing import in_layout, round_side
 
@@ -42,7 +42,7 @@ class OnnxExtractor:
         self.spec = spec
         self._where = f'model {path}'
         data, self.metadata = read_feature_bundle(path)
-        made = self.metadata.spec(spec.max_keypoints, spec.max_side_px)
+        made = self.metadata.spec(spec.max_keypoints, spec.max_side_px, spec.precision)
         if made != spec:
             raise NetvladError(
                 f'the local features are those of the model {spec.model_id[:12]} with {spec.dim} '
@@ -65,12 +65,9 @@ class OnnxExtractor:
         lengths = np.linalg.norm(rows, axis=1)
         # Graphs with a fixed number of keypoints pad with empty rows.
         real = np.flatnonzero(lengths > 1e-12)
-        kept = real[np.argsort(-scores[real], kind='stable')[: self.spec.max_keypoints]]
-        if not len(kept):
-            return no_features(self.spec)
-        positions = full_image_positions(keypoints[kept], (height, width), rgb.shape)
-        unit = rows[kept] / lengths[kept, None]
-        return LocalFeatures(positions, unit.astype(self.spec.dtype))
+        order = real[np.argsort(-scores[real], kind='stable')]
+        found = RawFeatures(keypoints[order], rows[order] / lengths[order, None], scores[order])
+        return full_image_features(found, self.spec, (height, width), rgb.shape)
 
     def _working_size(self, height: int, width: int) -> tuple[int, int]:
         scale = min(1.0, self.spec.max_side_px / max(height, width))

@@ -19,6 +19,7 @@ from netvlad_ros.training.mining import descriptor_cache
 from netvlad_ros.training.mining.descriptor_cache import DescriptorCache
 from netvlad_ros.training.mining.hard_miner import hardest_negatives
 from netvlad_ros.training.mining.make_miner import make_miner
+from netvlad_ros.training.mining.miner_memory import QueryOrder
 from netvlad_ros.training.mining.positives import GeometricPositive
 
 
@@ -88,6 +89,46 @@ def test_pairs_and_labels_of_a_batch():
         (p, q) for q, p in chosen
     }
     np.testing.assert_array_equal(batch.labels, world.cells()[0][batch.images])
+
+
+def domains_of(sizes, gap=100):
+    """Places of two images each; every domain is an area of its own."""
+    sources = [
+        place_images(
+            name, positions_m=[[gap * (i // 2), i % 2] for i in range(2 * size)],
+            recordings=range(2 * size), areas=[name] * (2 * size),
+        )
+        for name, size in sizes.items()
+    ]  # fmt: skip
+    return Supervision(sources, SupervisionConfig())
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('hard_places', [False, True])
+def test_a_round_has_as_many_queries_of_a_small_domain_as_of_a_large_one(mode, hard_places):
+    world = domains_of({'large': 60, 'medium': 20, 'small': 8})
+    config = MiningConfig(
+        mode=mode, pool=30, negatives=2, choice=2, images_per_place=2, hard_places=hard_places
+    )
+    miner = make_miner(config, world, random_rows(len(world)), batch=3, seed=0)
+    for number in range(3):
+        images = np.concatenate(
+            [
+                batch.images[batch.tuples[:, 0]] if len(batch.tuples) else batch.images[::2]
+                for batch in miner.round(number, 18)
+            ]
+        )
+        assert np.bincount(world.domains[images]).tolist() == [6, 6, 6]
+
+
+def test_a_small_domain_repeats_its_queries_in_epochs_of_its_own():
+    order = QueryOrder(np.arange(12), 3, np.repeat([0, 1], [9, 3]))
+    taken = np.concatenate([order.take(count) for count in (5, 0, 8, 5)])
+    assert sorted(taken[::2]) == list(range(9))
+    assert [sorted(taken[1::2][i : i + 3]) for i in (0, 3, 6)] == [[9, 10, 11]] * 3
+    again = QueryOrder(np.arange(12), 3, np.repeat([0, 1], [9, 3]))
+    again.restore({'drawn': 5})
+    np.testing.assert_array_equal(again.take(13), taken[5:])
 
 
 def test_only_database_images_are_negatives():

@@ -12,6 +12,13 @@ from tiny_network import make_network  # noqa: E402
 
 from netvlad_ros.core.camera.image import read_image  # noqa: E402
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
+from netvlad_ros.training.fitting import initialisation  # noqa: E402
+from netvlad_ros.training.fitting.domain_balance import (  # noqa: E402
+    balanced_draw,
+    balanced_part,
+    balanced_weights,
+)
+from netvlad_ros.training.fitting.initialisation import sample_local_descriptors  # noqa: E402
 from netvlad_ros.training.fitting.pca_whitening import pca_whitening  # noqa: E402
 from netvlad_ros.training.fitting.supervised_whitening import supervised_whitening  # noqa: E402
 from netvlad_ros.training.fitting.whitening_fit import fit_whitening  # noqa: E402
@@ -36,6 +43,43 @@ def test_whitening_makes_the_kept_directions_orthonormal(rng, count):
     rotated = pca_whitening(x, 8, shrinkage=1.0).matrix
     rotated /= np.linalg.norm(rotated[0])
     np.testing.assert_allclose(rotated @ rotated.T, np.eye(8), atol=1e-8)
+
+
+@pytest.mark.parametrize('width', [5, 60])  # fewer and more dimensions than images
+def test_whitening_uses_the_mean_of_the_covariances_of_the_domains(rng, width):
+    small = rng.normal(size=(6, width)) + 2.0
+    large = rng.normal(size=(34, width)) @ rng.normal(size=(width, width))
+    x = np.concatenate([large, small])
+    weights = balanced_weights(np.repeat([1, 0], [34, 6]))
+    matrix, mean = pca_whitening(x, 4, weights=weights)
+    expected = (small.mean(0) + large.mean(0)) / 2
+    np.testing.assert_allclose(mean, expected, atol=1e-12)
+    covariance = sum((part - expected).T @ (part - expected) / len(part) for part in (small, large))
+    whitened = matrix @ (covariance / 2) @ matrix.T
+    np.testing.assert_allclose(whitened, np.eye(4) * 39 / 40, atol=1e-8)
+    total = np.linalg.eigvalsh(covariance / 2)[::-1][:4]
+    np.testing.assert_allclose(1.0 / (matrix**2).sum(1), total * 40 / 39, rtol=1e-8)
+    assert balanced_weights(np.zeros(9, dtype=np.int64)) is None
+
+
+def test_draws_and_parts_are_balanced_over_domains(rng):
+    domains = np.repeat([0, 1, 2], [50, 4, 20])
+    assert [len(part) for part in balanced_draw(rng, domains, 30)] == [10, 4, 10]
+    part = balanced_part(domains, 30)
+    assert np.bincount(domains[part]).tolist() == [13, 4, 13]
+    np.testing.assert_array_equal(balanced_part(domains, 99), np.arange(74))
+    one = np.zeros(10, dtype=np.int64)
+    np.testing.assert_array_equal(balanced_part(one, 4), [0, 2, 5, 7])
+
+
+def test_every_domain_gives_k_means_as_many_local_descriptors(image_files, monkeypatch):
+    monkeypatch.setattr(initialisation, 'LOCAL_PER_IMAGE', 10)
+    network = make_network(local_descriptors=100).eval()
+    alone = sample_local_descriptors(network, image_files[-3:], seed=0)
+    assert len(alone) == 30  # 10 an image
+    domains = np.repeat([0, 1], [len(image_files) - 3, 3])
+    both = sample_local_descriptors(network, image_files, seed=0, domains=domains)
+    assert len(both) == 50 + 51  # of five images, and 17 of each of the three
 
 
 def test_supervised_whitening_solves_the_generalised_eigenproblem(rng):

@@ -38,6 +38,7 @@ class PlaceImages:
         skipped: images that were left out, and why.
         validation: the whole source is kept for validation.
         fitted: clusters and whitening may be fitted on it; not on rendered images.
+        domain: fits, mining and validation give every domain the same weight; the name if empty.
 
     Raises:
         NetvladError: no image, or a field of another length.
@@ -57,6 +58,7 @@ class PlaceImages:
     skipped: tuple[Skip, ...] = ()
     validation: bool = False
     fitted: bool = True
+    domain: str = ''
 
     def __post_init__(self) -> None:
         for item in fields(self):

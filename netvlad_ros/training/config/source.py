@@ -25,6 +25,9 @@ class Source(Settings):
     path: str = setting('', 'folder, bag or .mat list; relative to the working directory')
     layout: str = setting('auto', 'how the images and their poses are stored', choices=LAYOUTS)
     name: str = setting('', 'in the card of the model; else the name of the folder')
+    domain: str = setting(
+        '', 'sources of one domain count as one in fits, mining and validation; else the name'
+    )
     licence: str = setting('', 'of the images, for the card of the model')
     area: str = setting('', 'sources of one area share a map frame; else each has its own')
     recording: str = setting('', 'name of the visit, for a source that is one recording')
@@ -70,6 +73,7 @@ class Source(Settings):
         return replace(
             found,
             name=name,
+            domain=self.domain or name,
             recordings=recordings,
             areas=_joined(self.area or name, found.areas),
             validation=self.validation,

@@ -42,6 +42,7 @@ class Supervision:
         areas: (N,) str, as the sources name them.
         is_query: (N,) bool.
         is_database: (N,) bool.
+        domains: (N,) int64, codes of the domains of the sources.
         database: (D,) int64, the images that a query may be matched with; negatives are drawn here.
 
     Raises:
@@ -59,6 +60,7 @@ class Supervision:
         self.images = table.images
         self.recordings, self.areas = table.recordings, table.areas
         self.is_query, self.is_database = table.is_query, table.is_database
+        self.domains = table.domain
         self.database: Indices = np.flatnonzero(table.is_database)
 
     @classmethod

@@ -32,6 +32,7 @@ class SupervisionTable:
         times: (N,) float64 [s]; NaN if unknown.
         places: (N,) int64, codes of the labels, unique among sources; -1 if unknown.
         apart: (N, C) int64, C >= 1, codes of the columns `apart`; -1 if a source has none.
+        domain: (N,) int64, codes of the domains of the sources.
         is_query: (N,) bool.
         is_database: (N,) bool.
     """
@@ -47,6 +48,7 @@ class SupervisionTable:
     times: Floats
     places: Ints
     apart: Ints
+    domain: Ints
     is_query: NDArray[np.bool_]
     is_database: NDArray[np.bool_]
 
@@ -96,6 +98,12 @@ class SupervisionTable:
             times=times,
             places=places,
             apart=apart,
+            domain=_codes(
+                np.repeat(
+                    np.array([source.domain or source.name for source in sources], dtype=str),
+                    list(map(len, sources)),
+                )
+            ),
             is_query=_flags([source.is_query for source in sources]),
             is_database=_flags([source.is_database for source in sources]),
         )

@@ -14,6 +14,7 @@ from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.training.fitting.domain_balance import balanced_draw
 from netvlad_ros.training.fitting.whitening_fit import initialise_linear
 from netvlad_ros.training.network.backbone_weights import load_backbone_weights
 from netvlad_ros.training.network.network import PlaceNetwork
@@ -27,6 +28,7 @@ def initialise_network(
     images: Sequence[Path],
     *,
     seed: int,
+    domains: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> str:
     """Sets all values that training starts from, as network.config asks for.
@@ -39,6 +41,7 @@ def initialise_network(
         network: is changed in place, and left in evaluation mode.
         images: of training places only.
         seed: decides every draw.
+        domains: int64 (N,), domain of each image; None: one.
         progress: called with (images done, images in all).
 
     Returns:
@@ -51,14 +54,17 @@ def initialise_network(
     torch.manual_seed(seed)
     summary = load_backbone_weights(network.backbone, network.config.weights)
     if isinstance(network.pooling, NetVLAD):
-        sample = sample_local_descriptors(network, images, seed=seed, progress=progress)
+        sample = sample_local_descriptors(
+            network, images, seed=seed, domains=domains, progress=progress
+        )
         alpha = initialise_clusters(network.pooling, sample, seed)
         summary += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
         if network.config.ghost_clusters:
             summary += f' and {network.config.ghost_clusters} ghosts'
         summary += f', alpha {alpha:.1f}'
     if network.config.whitening == 'linear':
-        summary += f'; {initialise_linear(network, images, seed=seed, progress=progress)}'
+        linear = initialise_linear(network, images, seed=seed, domains=domains, progress=progress)
+        summary += f'; {linear}'
     return summary
 
 
@@ -68,28 +74,38 @@ def sample_local_descriptors(
     images: Sequence[Path],
     *,
     seed: int,
+    domains: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Draws L2-normalised local descriptors, at most LOCAL_PER_IMAGE of an image.
+    """Draws L2-normalised local descriptors, LOCAL_PER_IMAGE of an image, as many of each domain.
+
+    A domain with few images gives more of each image, as far as its images have more. With a
+    single domain no image gives more than LOCAL_PER_IMAGE.
 
     Args:
         network: in evaluation mode; its configuration gives the number of descriptors.
         images: only as many as needed are used, drawn at random.
         seed: of the draws of images and of descriptors.
+        domains: int64 (N,), domain of each image; None: one.
         progress: called with (images done, images in all).
 
     Returns:
         float32 (M, D), unit rows.
     """
+    known = np.zeros(len(images), np.int64) if domains is None else domains
     wanted = -(-network.config.local_descriptors // LOCAL_PER_IMAGE)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:wanted])
+    parts = balanced_draw(np.random.default_rng(seed), known, wanted)
+    # Of every image: the number of descriptors that its domain needs of it.
+    share = -(-wanted // max(len(parts), 1)) * LOCAL_PER_IMAGE if len(parts) > 1 else 0
+    counts = [max(-(-share // len(p)), LOCAL_PER_IMAGE) for p in parts for _ in p]
+    chosen = [index for part in parts for index in part]
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     drawn: list[np.ndarray] = []
     for batch in batches([images[i] for i in chosen], network.config.preprocessing):
         local = functional.normalize(network.local_descriptors(batch.to(device)), dim=1)
         for features in local.flatten(2):  # (D, P)
-            columns = torch.randperm(features.shape[1], generator=generator)[:LOCAL_PER_IMAGE]
+            columns = torch.randperm(features.shape[1], generator=generator)[: counts[len(drawn)]]
             drawn.append(features[:, columns.to(device)].T.cpu().numpy())
         progress(len(drawn), len(chosen))
     return np.concatenate(drawn) if drawn else np.empty((0, network.backbone.channels), np.float32)

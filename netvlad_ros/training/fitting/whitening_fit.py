@@ -10,12 +10,17 @@ import torch
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.progress import Progress, no_progress
+from netvlad_ros.training.fitting.domain_balance import (
+    balanced_draw,
+    balanced_part,
+    balanced_weights,
+)
 from netvlad_ros.training.fitting.pca_whitening import pca_whitening
 from netvlad_ros.training.fitting.supervised_whitening import supervised_whitening
 from netvlad_ros.training.network.describer import pooled_descriptors
 from netvlad_ros.training.network.image_view import ImageView
 from netvlad_ros.training.network.network import PlaceNetwork
-from netvlad_ros.training.network.whitening import Whitening
+from netvlad_ros.training.network.whitening import Projection, Whitening
 
 MAX_POOLED_BYTES = 4 * 2**30  # of pooled descriptors in memory, float32
 MAX_COVARIANCE = 12_288  # side of the largest float64 matrix: 1.2 GB
@@ -27,12 +32,14 @@ def fit_whitening(
     images: Sequence[Path],
     pairs: np.ndarray | None = None,
     *,
+    domains: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> None:
     """Fits the layer as network.config asks for; does nothing for `linear` and `none`.
 
     PCA is fitted on `config.whitening_views` views of every image. With few places, other scales
-    and mirror images determine directions that the images alone do not determine.
+    and mirror images determine directions that the images alone do not determine. Every domain has
+    the same weight: the fit uses the mean of the domains' covariances about the common mean.
 
     Memory is bounded: 4 GiB of descriptors (174,000 of 6144 dimensions), and 10,000 images beyond
     12,288 dimensions. Of more images an evenly spaced part is used; pairs that lose an image are
@@ -42,6 +49,7 @@ def fit_whitening(
         network: trained; is changed in place.
         images: of training places only, more than dim.
         pairs: int64 (P, 2), indices of images that show one place; only `supervised` needs them.
+        domains: int64 (N,), domain of each image; None: one. `supervised` does not balance.
         progress: called with (images done, images in all).
 
     Raises:
@@ -54,10 +62,9 @@ def fit_whitening(
     if config.whitening == 'supervised' and (pairs is None or not len(pairs)):
         raise NetvladError('supervised whitening needs pairs of images that show one place: none')
     if config.whitening == 'pca':
-        pooled = pooled_descriptors(network, fitted_views(network, images), progress=progress)
-        layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
+        layer.set(_pca_of_views(network, images, _known(domains, images), progress))
         return
-    kept = spaced(len(images), row_limit(network.pooling.dim))
+    kept = balanced_part(np.zeros(len(images), np.int64), row_limit(network.pooling.dim))
     pooled = pooled_descriptors(network, [images[i] for i in kept], progress=progress)
     row = np.full(len(images), -1, np.int64)
     row[kept] = np.arange(len(kept))
@@ -66,10 +73,12 @@ def fit_whitening(
     layer.set(supervised_whitening(pooled, known, config.dim, config.shrinkage))
 
 
-def fitted_views(network: PlaceNetwork, images: Sequence[Path]) -> list[ImageView]:
-    """The views that PCA is fitted on: as many as memory allows, evenly spaced."""
+def fitted_views(
+    network: PlaceNetwork, images: Sequence[Path], domains: np.ndarray | None = None
+) -> list[ImageView]:
+    """The views that PCA is fitted on: as many as memory allows, evenly spaced in a domain."""
     kinds = network.config.whitening_views
-    kept = spaced(len(images), row_limit(network.pooling.dim) // kinds)
+    kept = balanced_part(_known(domains, images), row_limit(network.pooling.dim) // kinds)
     return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
 
 
@@ -78,6 +87,7 @@ def initialise_linear(
     images: Sequence[Path],
     *,
     seed: int,
+    domains: np.ndarray | None = None,
     progress: Progress = no_progress,
 ) -> str:
     """Starts a trained layer from PCA whitening, or from a random rotation if images are too few.
@@ -86,6 +96,7 @@ def initialise_linear(
         network: its pooling is initialised; its linear layer is changed.
         images: some are drawn, 4 views per dimension.
         seed: of the draw.
+        domains: int64 (N,), domain of each image; None: one.
         progress: called with (images done, images in all).
 
     Returns:
@@ -96,10 +107,10 @@ def initialise_linear(
     generator = np.random.default_rng(seed)
     if len(images) > config.dim:
         count = -(-4 * config.dim // config.whitening_views)
-        drawn = np.sort(generator.permutation(len(images))[:count])
-        views = fitted_views(network, [images[i] for i in drawn])
-        pooled = pooled_descriptors(network, views, progress=progress)
-        layer.set(pca_whitening(pooled, config.dim, config.shrinkage))
+        known = _known(domains, images)
+        drawn = np.concatenate(balanced_draw(generator, known, count))
+        some = [images[i] for i in drawn]
+        layer.set(_pca_of_views(network, some, known[drawn], progress))
         return 'linear layer from PCA'
     noise = generator.normal(size=(network.pooling.dim, config.dim))
     with torch.no_grad():
@@ -108,13 +119,19 @@ def initialise_linear(
     return f'linear layer from a random rotation ({len(images)} images are too few for PCA)'
 
 
+def _pca_of_views(
+    network: PlaceNetwork, images: Sequence[Path], domains: np.ndarray, progress: Progress
+) -> Projection:
+    views = fitted_views(network, images, domains)
+    pooled = pooled_descriptors(network, views, progress=progress)
+    weights = balanced_weights(domains[[view.number for view in views]])
+    return pca_whitening(pooled, network.config.dim, network.config.shrinkage, weights)
+
+
 def row_limit(dim: int) -> int:
     """Largest number of descriptors of that width in a fit."""
     return MAX_POOLED_BYTES // (4 * dim) if dim <= MAX_COVARIANCE else MAX_GRAM
 
 
-def spaced(count: int, limit: int) -> np.ndarray:
-    """At most `limit` of the indices 0..count-1, evenly spaced, int64."""
-    if count <= limit:
-        return np.arange(count)
-    return np.arange(limit, dtype=np.int64) * count // limit
+def _known(domains: np.ndarray | None, images: Sequence[Path]) -> np.ndarray:
+    return np.zeros(len(images), np.int64) if domains is None else domains

@@ -61,7 +61,7 @@ def write_outcome(
     if config.network.whitening == 'supervised':
         pairs = matching_pairs(fitted, config.seed)
     with display.working('whitening on the training images') as progress:
-        fit_whitening(network, fitted.images, pairs, progress=progress)
+        fit_whitening(network, fitted.images, pairs, domains=fitted.domains, progress=progress)
     with display.working('calibrating on the held-out images') as progress:
         pooled = pooled_descriptors(network, held_out.images, progress=progress)
     calibration = _calibration(_whitened(network, pooled), held_out, display)

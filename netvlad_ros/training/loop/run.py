@@ -198,11 +198,13 @@ class _Run:
         self.folder = Path(self.processes.same_text(new))
         if self.processes.first:
             self.display.say(f'run {self.folder}, {self.processes}')
+            fitted = self.supervision.fitted
             with self.display.working('initialising') as progress:
                 summary = initialise_network(
                     self.network,
-                    self.supervision.fitted.images,
+                    fitted.images,
                     seed=self.config.seed,
+                    domains=fitted.domains,
                     progress=progress,
                 )
             self.display.say(summary)

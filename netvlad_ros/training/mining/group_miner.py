@@ -21,7 +21,8 @@ class GroupMiner:
 
     A place is an image and K - 1 of its potential positives, drawn at random. If there are fewer,
     the image itself fills the place and is augmented anew each time. The places of a batch are
-    definite negatives of each other, as far as such places are left.
+    definite negatives of each other, as far as such places are left. A round has the same number
+    of places of each domain.
 
     Args:
         supervision: which images are positives and negatives of which.
@@ -58,7 +59,7 @@ class GroupMiner:
         self._choice = max(choice, SPARE)
         self._cache_mb = cache_mb
         places = np.arange(len(supervision.images)) if everything else supervision.queries
-        self._order = QueryOrder(places, seed)
+        self._order = QueryOrder(places, seed, supervision.domains[places])
         self._batches = BatchMaker(supervision)
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:
@@ -69,8 +70,11 @@ class GroupMiner:
         if self._hard:
             cache = DescriptorCache(self._describe, np.unique(left), self._cache_mb)
         batches = []
+        domains = self._supervision.domains[left]
+        share = -(-count // len(np.unique(domains)))
+        quota = {int(domain): share for domain in np.unique(domains)}  # places still to be taken
         for start in range(0, count, self._batch):
-            taken = self._places(left, min(self._batch, count - start), cache)
+            taken = self._places(left, min(self._batch, count - start), quota, cache)
             groups = [self._group(int(place), rng) for place in left[taken]]
             batches.append(self._batches.of_groups(np.concatenate(groups)))
             left = np.delete(left, taken)
@@ -85,21 +89,29 @@ class GroupMiner:
         self._order.restore(state)
 
     def _places(
-        self, left: NDArray[np.int64], count: int, cache: DescriptorCache | None
+        self,
+        left: NDArray[np.int64],
+        count: int,
+        quota: dict[int, int],
+        cache: DescriptorCache | None,
     ) -> list[int]:
         """Positions in `left` of a batch's places: the first, then by similarity or in order."""
-        order = np.arange(len(left))
+        domains = self._supervision.domains[left]
+        free = np.array([quota[int(domain)] > 0 for domain in domains])
+        order = np.flatnonzero(free)
         if cache:
-            similar = cache.similarities(left[:1], left[1:])[0]
-            order[1:] = 1 + np.argsort(-similar, kind='stable')
+            similar = cache.similarities(left[order[:1]], left[order[1:]])[0]
+            order[1:] = order[1:][np.argsort(-similar, kind='stable')]
         apart = np.ones(len(left), dtype=bool)  # definite negatives of all places taken so far
-        free = np.ones(len(left), dtype=bool)
         taken: list[int] = []
         while len(taken) < count:
             open_ = order[(free & apart)[order]]
             # A pair that is neither positive nor negative is better than a smaller batch.
             taken.append(int(open_[0] if len(open_) else order[free[order]][0]))
             free[taken[-1]] = False
+            domain = int(domains[taken[-1]])
+            quota[domain] -= 1
+            free &= (domains != domain) | (quota[domain] > 0)
             apart &= self._supervision.is_negative(int(left[taken[-1]]), left)
         return taken
 

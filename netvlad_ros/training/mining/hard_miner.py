@@ -24,7 +24,8 @@ class HardMiner:
 
     Descriptors are computed once for all images that a round may need. Candidates for negatives
     are `pool` database images, drawn at random, and the negatives that the query had in the last
-    epoch.
+    epoch. A round has the same number of queries, candidates and tuples of each domain, as far as
+    the domain has so many.
 
     Source:
         Arandjelovic et al., CVPR 2016, section 4 and appendix A.
@@ -70,7 +71,9 @@ class HardMiner:
         self._negatives = negatives
         self._choice = choice
         self._cache_mb = cache_mb
-        self._order = QueryOrder(supervision.queries, seed)
+        self._order = QueryOrder(
+            supervision.queries, seed, supervision.domains[supervision.queries]
+        )
         self._batches = BatchMaker(supervision)
         self._memory: NegativeMemory | None = None
         if remember and pool is not None:  # with all images as candidates, no memory is needed
@@ -121,7 +124,9 @@ class HardMiner:
                 'images that mining looked at: enlarge pool, or give images of more places'
             )
         self._remember(tuples)
-        kept = np.argsort(-np.array(hardness), kind='stable')[:count]
+        order = np.argsort(-np.array(hardness), kind='stable')
+        asked = self._supervision.domains[[tuples[i].query for i in order]]
+        kept = order[np.argsort(_occurrence(asked), kind='stable')][:count]
         order = rng.permutation(np.resize(kept, count))
         return [
             self._batches.of_tuples([tuples[i] for i in order[start : start + self._batch]])
@@ -153,7 +158,15 @@ class HardMiner:
         database = self._supervision.database
         if self._pool is None or self._pool >= len(database):
             return database
-        return np.sort(rng.choice(database, self._pool, replace=False))
+        domains = self._supervision.domains[database]
+        parts, left = [database[domains == domain] for domain in np.unique(domains)], self._pool
+        drawn = []
+        parts.sort(key=len)  # what a small domain lacks, the larger ones give
+        for position, part in enumerate(parts):
+            share = min(len(part), left // (len(parts) - position))
+            drawn.append(rng.choice(part, share, replace=False))
+            left -= share
+        return np.sort(np.concatenate(drawn))
 
     def _remembered(self, query: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
         """The remembered negatives of a query that are not in the pool, which is sorted."""
@@ -170,6 +183,14 @@ class HardMiner:
 
     def _is_negative(self, query: int) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
         return lambda candidates: self._supervision.is_negative(query, candidates)
+
+
+def _occurrence(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each entry: how many entries before it have the same code."""
+    occurrence = np.empty(len(codes), dtype=np.int64)
+    for code in np.unique(codes):
+        occurrence[codes == code] = np.arange(np.count_nonzero(codes == code))
+    return occurrence
 
 
 def hardest_negatives(

@@ -11,29 +11,42 @@ from netvlad_ros.core.errors import NetvladError
 
 
 class QueryOrder:
-    """Queries in random order, epoch after epoch without end.
+    """Queries in random order, epoch after epoch without end; the domains take turns.
+
+    Each domain has epochs of its own: a small one begins its next epoch before the others.
 
     Args:
         queries: (Q,) int64, at least one.
         seed: decides the order of an epoch, with the number of the epoch.
+        domains: (Q,) int64, domain of each query.
 
     Attributes:
         drawn: number of queries taken so far. A resumed run needs nothing else.
     """
 
-    def __init__(self, queries: NDArray[np.int64], seed: int) -> None:
-        self._queries = queries
+    def __init__(self, queries: NDArray[np.int64], seed: int, domains: NDArray[np.int64]) -> None:
+        self._parts = [queries[domains == domain] for domain in np.unique(domains)]
         self._seed = seed
         self.drawn = 0
 
     def take(self, count: int) -> NDArray[np.int64]:
         """The next queries, (count,) int64."""
-        first, size = self.drawn, len(self._queries)
+        turns = np.arange(self.drawn, self.drawn + count)
         self.drawn += count
-        epochs = range(first // size, -(-self.drawn // size))
-        order = np.concatenate([self._epoch(number) for number in epochs] or [self._queries[:0]])
-        start = first - epochs.start * size
-        return order[start : start + count]
+        taken = np.empty(count, dtype=np.int64)
+        for domain in range(len(self._parts)):
+            mine = turns % len(self._parts) == domain
+            taken[mine] = self._of(domain, turns[mine] // len(self._parts))
+        return taken
+
+    def _of(self, domain: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The queries at consecutive places in the endless order of a domain."""
+        if not len(places):
+            return places
+        size = len(self._parts[domain])
+        epochs = range(int(places[0]) // size, int(places[-1]) // size + 1)
+        order = np.concatenate([self._epoch(domain, number) for number in epochs])
+        return order[places - epochs.start * size]
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from the `drawn` of a miner's state; raises NetvladError if there is none."""
@@ -42,9 +55,10 @@ class QueryOrder:
             raise NetvladError(f'the mining state says {drawn!r} queries were drawn: it is damaged')
         self.drawn = drawn
 
-    def _epoch(self, number: int) -> NDArray[np.int64]:
+    def _epoch(self, domain: int, number: int) -> NDArray[np.int64]:
         # The third number makes this stream differ from those of the rounds.
-        return np.random.default_rng((self._seed, number, 1)).permutation(self._queries)
+        rng = np.random.default_rng((self._seed, number, 1 + domain))
+        return rng.permutation(self._parts[domain])
 
 
 class NegativeMemory:

@@ -18,6 +18,8 @@ TRIES = 8  # draws of candidates for one query's negatives
 class RandomMiner:
     """Each query with a random potential positive and random definite negatives.
 
+    A round has the same number of queries of each domain.
+
     Args:
         supervision: which images are positives and negatives of which.
         batch: tuples in one batch.
@@ -30,7 +32,9 @@ class RandomMiner:
         self._batch = batch
         self._seed = seed
         self._negatives = negatives
-        self._order = QueryOrder(supervision.queries, seed)
+        self._order = QueryOrder(
+            supervision.queries, seed, supervision.domains[supervision.queries]
+        )
         self._batches = BatchMaker(supervision)
 
     def round(self, number: int, count: int) -> list[TrainingBatch]:

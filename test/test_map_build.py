@@ -27,6 +27,7 @@ from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.map_files import read_index
 from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
 from netvlad_ros.offline.drives.open_drive import open_drive
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 
 NETVLAD = [sys.executable, '-c', 'from netvlad_ros.cli import main; main()']
@@ -174,7 +175,9 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
     drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(4)]))
     drive.camera = CAMERA.resized(640, 480)
     spec = FeatureSpec.built_in(kind, max_keypoints=100)
-    MapBuilder(tmp_path / 'map', feature_spec=spec).build(drive, bundle, selection=slice(1, None))
+    MapBuilder(tmp_path / 'map', features=FeatureChoice(kind, 100)).build(
+        drive, bundle, selection=slice(1, None)
+    )
     place_map = load_map(tmp_path / 'map')
     assert place_map.features.spec == spec
     assert not place_map.features.has_landmarks
@@ -189,9 +192,8 @@ def test_a_map_keeps_the_features_of_its_places(tmp_path, bundle, kind):
 
 def test_features_leave_the_rest_of_a_map_alone(tmp_path, bundle):
     drive = open_drive(textured_drive(tmp_path / 'drive', [pose(x=i) for i in range(3)]))
-    spec = FeatureSpec.built_in('orb')
     bare = MapBuilder(tmp_path / 'bare').build(drive, bundle)
-    rich = MapBuilder(tmp_path / 'rich', feature_spec=spec).build(drive, bundle)
+    rich = MapBuilder(tmp_path / 'rich', features=FeatureChoice('orb')).build(drive, bundle)
     np.testing.assert_array_equal(bare.descriptors, rich.descriptors)
     assert bare.features is None
     assert 'features' not in read_index(tmp_path / 'bare', 'it')
@@ -224,7 +226,7 @@ def test_landmarks_need_a_camera_that_fits(tmp_path, bundle):
     with pytest.raises(NetvladError, match='need the calibration of the camera'):
         MapBuilder(tmp_path / 'map', landmarks=True).build(drive, bundle)
     drive.camera = CameraModel.create(300, 300, CAMERA.K, '', [])
-    for wanted in ({'landmarks': True}, {'feature_spec': FeatureSpec.built_in('orb')}):
+    for wanted in ({'landmarks': True}, {'features': FeatureChoice('orb')}):
         with pytest.raises(NetvladError, match='320x240 px is not one of the camera'):
             MapBuilder(tmp_path / 'map', **wanted).build(drive, bundle)
     assert not (tmp_path / 'map').exists()
@@ -238,9 +240,8 @@ def test_images_of_another_size_have_no_place_among_features(tmp_path, bundle):
     write_image(folder / 'images' / '002.png', picture(2))
     drive = open_drive(folder)
     assert len(MapBuilder(tmp_path / 'bare').build(drive, bundle)) == 4
-    spec = FeatureSpec.built_in('sift')
     skipped = []
-    place_map = MapBuilder(tmp_path / 'map', feature_spec=spec).build(
+    place_map = MapBuilder(tmp_path / 'map', features=FeatureChoice('sift')).build(
         drive, bundle, skipped=skipped
     )
     assert place_map.images == tuple(f'images/00{i}.png' for i in (0, 1, 3))

@@ -24,10 +24,11 @@ from tiny_drive import HEIGHT, WIDTH, picture, pose, write_drive, write_image
 from tiny_feature_model import METADATA, cells
 from visualization_msgs.msg import MarkerArray
 
-from netvlad_ros.core.features.feature_bundle import read_feature_metadata, write_feature_bundle
+from netvlad_ros.core.features.feature_bundle import write_feature_bundle
 from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.drives.open_drive import open_drive
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros_msgs.msg import PlaceMatch
 
@@ -176,8 +177,7 @@ def test_features_of_a_bundle_need_the_bundle(bench, tiny_world, tmp_path):  # n
     drive = write_drive(tmp_path / 'drive', [pose(x=float(i)) for i in range(4)])
     MapBuilder(
         tmp_path / 'map',
-        feature_spec=read_feature_metadata(features).spec(50, 64),
-        feature_model=features,
+        features=FeatureChoice('onnx', 50, 64, features),
     ).build(open_drive(drive), ModelBundle.load(tiny_world / 'model.onnx', threads=1))
     _, client = bench(map=tmp_path / 'map', pose_of='camera')
     client.wait(lambda: 'feature_model' in client.diagnostics.get('message', ''))

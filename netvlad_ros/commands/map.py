@@ -26,7 +26,6 @@ from netvlad_ros.commands.options.shared import (
     not_negative,
     with_drive_options,
 )
-from netvlad_ros.core.features.local_features import DEFAULT_KEYPOINTS, DEFAULT_MAX_SIDE_PX
 
 app = typer.Typer(
     help='Build maps from drives, look at them, check them.',
@@ -65,8 +64,8 @@ def build(
     ] = True,
     features: Features = None,
     landmarks: WithLandmarks = False,
-    max_keypoints: MaxKeypoints = DEFAULT_KEYPOINTS,
-    max_side: MaxSide = DEFAULT_MAX_SIDE_PX,
+    max_keypoints: MaxKeypoints = None,
+    max_side: MaxSide = None,
     device: Device = 'auto',
     as_json: AsJson = False,
     *,
@@ -84,15 +83,13 @@ def build(
     from netvlad_ros.offline.mapping.map_facts import camera_words, map_facts
     from netvlad_ros.offline.progress import Skip, skip_sentences
 
-    spec, feature_model = chosen_features(features, landmarks, max_keypoints, max_side)
     builder = MapBuilder(
         out,
         overwrite=overwrite,
         spacing_m=spacing,
         spacing_deg=spacing_angle,
         thumbnails=thumbnails,
-        feature_spec=spec,
-        feature_model=feature_model,
+        features=chosen_features(features, landmarks, max_keypoints, max_side),
         landmarks=landmarks,
     )
     drive = drive_options.open(source)
@@ -161,7 +158,6 @@ def verify(
 
 
 def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
-    from netvlad_ros.core.errors import NetvladError
     from netvlad_ros.core.model.bundle import ModelBundle
     from netvlad_ros.core.place_map.storage import load_map, read_thumbnail
     from netvlad_ros.offline.mapping.map_facts import map_facts
@@ -170,10 +166,5 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
     for index in range(len(place_map)):
         read_thumbnail(place_map, index)
     if model is not None:
-        model_id = ModelBundle.load(model, device='cpu').metadata.model_id
-        if model_id != place_map.model_id:
-            raise NetvladError(
-                f'map {directory} was built with the model {place_map.model_id[:12]}, '
-                f'{model} is {model_id[:12]}'
-            )
+        place_map.check_model(ModelBundle.load(model, device='cpu').metadata.model_id, model)
     return map_facts(place_map, directory)

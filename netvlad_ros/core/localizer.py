@@ -16,8 +16,9 @@ from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.decision.measurement_model import MeasurementModel, calibration_of
 from netvlad_ros.core.decision.observation import Observation
 from netvlad_ros.core.decision.sequence import Sequence
-from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.features.extractor import FeatureExtractor, open_extractor
+from netvlad_ros.core.features.local_features import LocalFeatures
+from netvlad_ros.core.features.model_extractor import ModelExtractor
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -57,18 +58,13 @@ class Localizer:
         *,
         extractor: FeatureExtractor | None = None,
     ) -> None:
-        if place_map.model_id != bundle.metadata.model_id:
-            raise NetvladError(
-                f'map {place_map.directory or place_map.map_id[:12]} was built with the model '
-                f'{place_map.model_id[:12]}, {bundle.path} is {bundle.metadata.model_id[:12]}; '
-                'load that model or build the map again with this one'
-            )
+        place_map.check_model(bundle.metadata.model_id, bundle.path)
         self.bundle = bundle
         self.place_map = place_map
         self._search = ExactSearch(place_map.descriptors)
         self._extractor = extractor
         if extractor is None and place_map.features is not None:
-            self._extractor = open_extractor(place_map.features.spec)
+            self._extractor = open_extractor(place_map.features.spec, bundle=bundle)
         self._motion: tuple[float, ...] = ()
         self.config = config or LocalizerConfig()
 
@@ -127,8 +123,8 @@ class Localizer:
             NetvladError: rgb is no such image, or the model fails on it.
         """
         watch = Stopwatch()
-        candidates = self._retrieve(rgb, watch)  # NetVLAD, similar map images, grouped by place
-        observation = self._verify(candidates, rgb, camera, time_left_ms, watch)  # local features
+        candidates, found = self._retrieve(rgb, watch)  # NetVLAD, map images, grouped by place
+        observation = self._verify(candidates, rgb, found, camera, time_left_ms, watch)
         single = self._model.hypotheses(observation)  # this image by itself
         if not self._config.belief:
             return self._decide(stamp_ns, observation, single, watch)
@@ -147,8 +143,8 @@ class Localizer:
     ) -> Match:
         """Localize an image by itself; for arguments and errors see step()."""
         watch = Stopwatch()
-        candidates = self._retrieve(rgb, watch)
-        observation = self._verify(candidates, rgb, camera, time_left_ms, watch)
+        candidates, found = self._retrieve(rgb, watch)
+        observation = self._verify(candidates, rgb, found, camera, time_left_ms, watch)
         return self._decide(stamp_ns, observation, self._model.hypotheses(observation), watch)
 
     def both(
@@ -156,8 +152,8 @@ class Localizer:
     ) -> tuple[Match, Match]:
         """The answers of recognize() and step(), for the price of one."""
         watch = Stopwatch()
-        candidates = self._retrieve(rgb, watch)
-        observation = self._verify(candidates, rgb, camera, math.inf, watch)
+        candidates, found = self._retrieve(rgb, watch)
+        observation = self._verify(candidates, rgb, found, camera, math.inf, watch)
         single = self._model.hypotheses(observation)
         alone = self._decide(stamp_ns, observation, single, watch)
         if not self._config.belief:
@@ -169,10 +165,19 @@ class Localizer:
         """Forget all images so far: the next one is the first."""
         self._sequence.reset()
 
-    def _retrieve(self, rgb: NDArray[np.uint8], watch: Stopwatch) -> Candidates:
-        """Describe the image, find the similar map images, and group them by place."""
+    def _retrieve(
+        self, rgb: NDArray[np.uint8], watch: Stopwatch
+    ) -> tuple[Candidates, LocalFeatures | None]:
+        """Describe the image, find the similar map images, and group them by place.
+
+        Where the map has the model's own local features, the same pass finds them.
+        """
         config, model = self._config, self._model
-        descriptor = self.bundle.describe(rgb)
+        found: LocalFeatures | None = None
+        if isinstance(self._extractor, ModelExtractor):
+            descriptor, found = self._extractor.analyse(rgb)
+        else:
+            descriptor = self.bundle.describe(rgb)
         watch.lap('describe')
         indices, similarity = self._search.search(
             descriptor, max(config.search_depth, config.top_k)
@@ -184,12 +189,13 @@ class Localizer:
         watch.lap('search')
         T_map_cam = self.place_map.T_map_cam[indices]
         place_of = group(T_map_cam, model.radius_m, model.radius_deg)
-        return Candidates(descriptor, indices, similarity, T_map_cam, place_of)
+        return Candidates(descriptor, indices, similarity, T_map_cam, place_of), found
 
     def _verify(
         self,
         candidates: Candidates,
         rgb: NDArray[np.uint8],
+        found: LocalFeatures | None,
         camera: CameraModel | None,
         time_left_ms: float,
         watch: Stopwatch,
@@ -208,6 +214,7 @@ class Localizer:
                 camera,
                 candidates.indices,
                 candidates.place_of,
+                features=found,
                 time_left_ms=time_left_ms - watch.elapsed_ms(),
             )
             note = verification.note

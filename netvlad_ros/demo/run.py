@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.demo.collector import Collector
@@ -30,6 +29,7 @@ from netvlad_ros.demo.table import table
 from netvlad_ros.offline.drives.bags.bag_writer import CAMERA_INFO_TOPIC, IMAGE_TOPIC
 from netvlad_ros.offline.drives.drive import Drive
 from netvlad_ros.offline.drives.open_drive import open_drive
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.world.rendered_drive import DRIVE_ONE, DRIVE_TWO, SEED, record
 from netvlad_ros.world.scenes.town import Town
@@ -103,7 +103,7 @@ class Demo:
             return MapBuilder(
                 out,
                 overwrite=True,
-                feature_spec=FeatureSpec.built_in('sift'),
+                features=FeatureChoice('default'),
                 landmarks=drive.camera is not None,
             ).build(drive, self._bundle, progress=progress, landmark_progress=progress)
 

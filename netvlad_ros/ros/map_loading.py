@@ -60,12 +60,10 @@ def localizer_on_map(
 
 
 def _extractor(place_map: PlaceMap, node: NodeConfig) -> FeatureExtractor | None:
-    if place_map.features is None:
-        return None
-    spec = place_map.features.spec
-    of_bundle = spec.kind == 'onnx' and node.feature_model
-    model = path_of_url(node.feature_model) if of_bundle else None
+    if place_map.features is None or place_map.features.spec.kind != 'onnx':
+        return None  # the localizer opens its own
+    model = path_of_url(node.feature_model) if node.feature_model else None
     try:
-        return open_extractor(spec, model=model, device=node.device)
+        return open_extractor(place_map.features.spec, model=model, device=node.device)
     except NetvladError as error:
         raise NetvladError(f'{error} (parameter feature_model)') from error

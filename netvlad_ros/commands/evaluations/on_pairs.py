@@ -47,8 +47,9 @@ Decide = Annotated[
     bool,
     typer.Option(
         '--decide',
-        help='Also accept or refuse, with SIFT features, on a temporary map of the database: '
-        'its images are taken to stand a metre apart, the queries to come every half second.',
+        help="Also accept or refuse, with the model's own local features where it answers some, "
+        'else SIFT, on a temporary map of the database: its images are taken to stand a metre '
+        'apart, the queries to come every half second.',
         rich_help_panel=PAIRS_PANEL,
     ),
 ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.local_outputs import MAX_KEYPOINTS, MAX_LOCAL_DIM
-from netvlad_ros.core.model.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    from netvlad_ros.core.model.metadata import ModelMetadata
 
 OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors

@@ -134,6 +134,20 @@ class PlaceMap:
     def __len__(self) -> int:
         return len(self.place_ids)
 
+    def check_model(self, model_id: str, path: Path) -> None:
+        """Raise NetvladError, saying how to build it again, if another model built the map.
+
+        Args:
+            model_id: of the model that is to be used.
+            path: its file.
+        """
+        if self.model_id != model_id:
+            raise NetvladError(
+                f'map {self.directory or self.map_id[:12]} was built with the model '
+                f'{self.model_id[:12]}, {path} is {model_id[:12]}; load that model, or build the '
+                f'map again with this one: netvlad map build DRIVE --out DIR --model {path}'
+            )
+
     def calibration_of(self, camera: CameraModel) -> CameraModel:
         """Calibration to use for a camera that states the calibration `camera`.
 

@@ -43,13 +43,25 @@ class VerificationBudget:
             if cost > LEAST_SHARE * START_MS[stage]:
                 self.cost_ms[stage] = FORGET_FACTOR * cost
 
-    def expected_ms(self, candidates: int, places: int) -> float:
-        """Expected time [ms] for verifying so many candidates of so many places."""
+    def expected_ms(self, candidates: int, places: int, *, extracted: bool = False) -> float:
+        """Expected time [ms] for verifying so many candidates of so many places.
+
+        Args:
+            candidates: map images to match.
+            places: places to solve.
+            extracted: whether the features of the image are known already.
+        """
         cost = self.cost_ms
-        return cost['extract'] + candidates * cost['match'] + places * cost['solve']
+        extract = 0.0 if extracted else cost['extract']
+        return extract + candidates * cost['match'] + places * cost['solve']
 
     def affordable(
-        self, ranks: NDArray[np.int64], place_of: NDArray[np.int64], time_left_ms: float
+        self,
+        ranks: NDArray[np.int64],
+        place_of: NDArray[np.int64],
+        time_left_ms: float,
+        *,
+        extracted: bool = False,
     ) -> NDArray[np.int64]:
         """Select the first ranks for which the time suffices.
 
@@ -57,13 +69,14 @@ class VerificationBudget:
             ranks: int64 (n,), ranks of the candidates to verify, in order.
             place_of: int64 (k,), place of each candidate.
             time_left_ms: time that verification may take [ms].
+            extracted: whether the features of the image are known already.
 
         Returns:
             int64 (m,), m <= n.
         """
         for count in range(len(ranks), 0, -1):
             places = len(np.unique(place_of[ranks[:count]]))
-            if self.expected_ms(count, places) <= time_left_ms:
+            if self.expected_ms(count, places, extracted=extracted) <= time_left_ms:
                 return ranks[:count]
         return ranks[:0]
 

@@ -58,6 +58,7 @@ class Verifier:
         indices: NDArray[np.int64],
         place_of: NDArray[np.int64],
         *,
+        features: LocalFeatures | None = None,
         time_left_ms: float = math.inf,
     ) -> Verification:
         """Verify the most informative candidates of an image, as far as the time allows.
@@ -67,6 +68,7 @@ class Verifier:
             camera: calibration of the image; None if unknown.
             indices: int64 (k,), rows of the map, most similar first.
             place_of: int64 (k,), place of each candidate, see retrieval.Candidates.
+            features: those of the image, where they are known already; None: they are extracted.
             time_left_ms: time that verification may take [ms]; the last candidates or all are
                 skipped if they would take longer.
 
@@ -79,14 +81,15 @@ class Verifier:
             self._config.verify_candidates,
             self._near_duplicates(indices, place_of),
         )
-        ranks = self._budget.affordable(wanted, place_of, time_left_ms)
+        known = features is not None
+        ranks = self._budget.affordable(wanted, place_of, time_left_ms, extracted=known)
         if not len(ranks):
-            needed = self._budget.expected_ms(1, 1)
+            needed = self._budget.expected_ms(1, 1, extracted=known)
             self._budget.forget()
             note = f'skipped: verification takes {needed:.0f} ms, {time_left_ms:.0f} ms are left'
             return Verification((), (), note, no_features(self._store.spec))
         started = time.perf_counter()
-        query = self._extractor.extract(rgb)
+        query = self._extractor.extract(rgb) if features is None else features
         extracted = time.perf_counter()
         candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
         matched = time.perf_counter()
@@ -104,7 +107,8 @@ class Verifier:
             'match': 1e3 * (matched - extracted),
             'solve': 1e3 * (solved - matched),
         }
-        self._budget.measured('extract', timings_ms['extract'])
+        if not known:
+            self._budget.measured('extract', timings_ms['extract'])
         self._budget.measured('match', timings_ms['match'] / len(ranks))
         self._budget.measured('solve', timings_ms['solve'] / len(places))
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.features.local_features import FeatureSpec
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -25,6 +24,7 @@ from netvlad_ros.offline.evaluation.localized_drive import (
 )
 from netvlad_ros.offline.evaluation.pairs_ranking import chosen_pairs
 from netvlad_ros.offline.evaluation.verdict_counts import VerdictCounts, mean_timings_ms
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.offline.metrics.acceptance import (
     Acceptance,
@@ -122,7 +122,9 @@ def decide_pairs(
     config: LocalizerConfig | None = None,
     progress: Progress = no_progress,
 ) -> DecidedPairs:
-    """Localize the queries on a temporary map of the database, with SIFT features.
+    """Localize the queries on a temporary map of the database, with local features.
+
+    The features are those that the model answers itself; SIFT, where it answers none.
 
     The poses of the map are pretended: the database images stand on a line, one metre apart, in
     the order of their names. The time stamps are pretended too, half a second apart. No intrinsics
@@ -154,7 +156,7 @@ def decide_pairs(
         mapped = ImageDrive(folder, database_names, T_map_cam=line_poses(len(database_names)))
         skipped: list[Skip] = []
         place_map = MapBuilder(
-            Path(scratch) / 'map', thumbnails=False, feature_spec=FeatureSpec.built_in('sift')
+            Path(scratch) / 'map', thumbnails=False, features=FeatureChoice('default')
         ).build(mapped, bundle, skipped=skipped)
         for verification, word in ((True, 'verification'), (False, 'no verification')):
             asked = ImageDrive(folder, query_names)

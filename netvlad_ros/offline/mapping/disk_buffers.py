@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.image import to_jpeg
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.features.extractor import FeatureExtractor
+from netvlad_ros.core.features.local_features import FeatureSpec, LocalFeatures
 from netvlad_ros.core.place_map.feature_store import FeatureStore
 
 THUMBNAIL_WIDTH_PX = 160
@@ -26,12 +26,12 @@ class FeatureWriter:
     A keyframe costs one number of memory, so that drives of any length fit.
 
     Args:
-        extractor: finds the features.
+        spec: of the features.
         folder: where the files are. On the disk of the map, which needs the space anyway.
     """
 
-    def __init__(self, extractor: FeatureExtractor, folder: Path) -> None:
-        self._extractor = extractor
+    def __init__(self, spec: FeatureSpec, folder: Path) -> None:
+        self._spec = spec
         self._folder = folder
         self._offsets = [0]
         self._keypoints: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, see __exit__
@@ -49,9 +49,8 @@ class FeatureWriter:
         self._keypoints.close()
         self._descriptors.close()
 
-    def add(self, rgb: NDArray[np.uint8]) -> None:
-        """Keep the features of the next keyframe, uint8 (H, W, 3) RGB. Raises NetvladError."""
-        features = self._extractor.extract(rgb)
+    def add(self, features: LocalFeatures) -> None:
+        """Keep the features of the next keyframe. Raises NetvladError."""
         try:
             self._keypoints.write(features.keypoints.tobytes())
             self._descriptors.write(features.descriptors.tobytes())
@@ -63,7 +62,7 @@ class FeatureWriter:
 
     def store(self) -> FeatureStore:
         """Everything kept so far, mapped from the files. Raises NetvladError."""
-        total, spec = self._offsets[-1], self._extractor.spec
+        total, spec = self._offsets[-1], self._spec
         return FeatureStore.create(
             spec,
             np.array(self._offsets, dtype=np.int64),

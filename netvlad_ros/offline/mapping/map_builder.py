@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.features.extractor import open_extractor
-from netvlad_ros.core.features.local_features import FeatureSpec
+from netvlad_ros.core.features.extractor import FeatureExtractor
+from netvlad_ros.core.features.local_features import LocalFeatures
+from netvlad_ros.core.features.model_extractor import ModelExtractor
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.place_map.map_files import INDEX_NAME
 from netvlad_ros.core.place_map.place_map import PlaceMap
@@ -27,6 +28,7 @@ from netvlad_ros.offline.drives.drive import (
     selected_indices,
 )
 from netvlad_ros.offline.mapping.disk_buffers import FeatureWriter, ThumbnailStore
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 
@@ -44,9 +46,9 @@ class MapBuilder:
         spacing_deg: a frame also becomes a place when the camera turned this far [deg]. A spacing
             of 0 does not count; with both at 0 every frame becomes a place.
         thumbnails: keep a small picture of every place.
-        feature_spec: local features to keep. None: SIFT for landmarks, else none.
-        feature_model: the bundle that finds ONNX features.
-        landmarks: triangulate the features. This needs `Drive.camera`.
+        features: local features to keep.
+        landmarks: triangulate the features. This needs `Drive.camera`. Where no features are
+            chosen, the default ones are kept.
 
     Raises:
         NetvladError: `out` exists (with overwrite: and is no map) or cannot be written.
@@ -57,8 +59,7 @@ class MapBuilder:
     spacing_m: float = 0.0
     spacing_deg: float = 0.0
     thumbnails: bool = True
-    feature_spec: FeatureSpec | None = None
-    feature_model: Path | None = None
+    features: FeatureChoice = FeatureChoice()  # noqa: RUF009, it is frozen
     landmarks: bool = False
 
     def __post_init__(self) -> None:
@@ -89,22 +90,27 @@ class MapBuilder:
 
         Raises:
             NetvladError: nothing is left, the camera's calibration is missing or of other images,
-                or the folder cannot be written.
+                the model does not answer the chosen features, or the folder cannot be written.
         """
         skipped = [] if skipped is None else skipped
         before = len(skipped)
         if self.landmarks:
             check_calibrated(drive)
+        extractor = self._choice.extractor(bundle)
         places: list[Frame] = []
         descriptors: list[NDArray[np.float32]] = []
         camera: CameraModel | None = None
-        with ThumbnailStore() as thumbnails, self._feature_writer() as writer:
-            for frame, rgb in self._keyframes(drive, selection, skipped, progress):
+        with ThumbnailStore() as thumbnails, self._feature_writer(extractor) as writer:
+            keyframes = self._keyframes(
+                drive, selection, skipped, progress, one_size=extractor is not None
+            )
+            for frame, rgb in keyframes:
                 if not places:
                     camera = _camera_of(drive, rgb, skipped, needed=writer is not None)
-                if writer is not None:
-                    writer.add(rgb)
-                descriptors.append(bundle.describe(rgb))
+                descriptor, local = _analysed(rgb, bundle, extractor)
+                descriptors.append(descriptor)
+                if writer is not None and local is not None:
+                    writer.add(local)
                 if self.thumbnails:
                     thumbnails.add(len(places), rgb)
                 # A bag's frame holds on to its whole message; thousands of them would not fit.
@@ -141,22 +147,28 @@ class MapBuilder:
             return save_map(place_map, self.out, thumbnails=thumbnails, overwrite=self.overwrite)
 
     @property
-    def _spec(self) -> FeatureSpec | None:
-        if self.landmarks and self.feature_spec is None:
-            return FeatureSpec.built_in('sift')
-        return self.feature_spec
+    def _choice(self) -> FeatureChoice:
+        if self.landmarks and self.features.kind == 'none':
+            return replace(self.features, kind='default')
+        return self.features
 
-    def _feature_writer(self) -> AbstractContextManager[FeatureWriter | None]:
-        spec = self._spec
-        if spec is None:
+    def _feature_writer(
+        self, extractor: FeatureExtractor | None
+    ) -> AbstractContextManager[FeatureWriter | None]:
+        if extractor is None:
             return nullcontext()
-        extractor = open_extractor(spec, model=self.feature_model)
-        return FeatureWriter(extractor, existing_parent(self.out))
+        return FeatureWriter(extractor.spec, existing_parent(self.out))
 
     def _keyframes(
-        self, drive: Drive, selection: slice, skipped: list[Skip], progress: Progress
+        self,
+        drive: Drive,
+        selection: slice,
+        skipped: list[Skip],
+        progress: Progress,
+        *,
+        one_size: bool,
     ) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
-        """Yield the frames that become places, with their pixels."""
+        """Yield the frames that become places, with their pixels; one_size: all of one size."""
         total = len(selected_indices(selection, len(drive)))
         selector = KeyframeSelector(self.spacing_m, self.spacing_deg)
         size: tuple[int, ...] = ()
@@ -169,12 +181,21 @@ class MapBuilder:
                 continue
             size = size or rgb.shape
             # Positions of features in an image of another size would be of another camera.
-            if self._spec is not None and rgb.shape != size:
+            if one_size and rgb.shape != size:
                 skipped.append(Skip(frame.image, 'of another size than the first'))
                 continue
             selector.take(frame.T_map_cam)
             yield frame, rgb
         progress(total, total)
+
+
+def _analysed(
+    rgb: NDArray[np.uint8], bundle: ModelBundle, extractor: FeatureExtractor | None
+) -> tuple[NDArray[np.float32], LocalFeatures | None]:
+    """Descriptor and features of an image; one pass gives both where they are of the model."""
+    if isinstance(extractor, ModelExtractor):
+        return extractor.analyse(rgb)
+    return bundle.describe(rgb), None if extractor is None else extractor.extract(rgb)
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

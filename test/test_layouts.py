@@ -425,3 +425,18 @@ def test_a_table_with_a_quote_that_never_ends_is_refused(tmp_path):
         read_place_images(tmp_path)
     with pytest.raises(NetvladError, match='does not exist'):
         read_place_images(tmp_path / 'nowhere')
+
+
+# --- single images ------------------------------------------------------------------------------
+
+
+def test_single_images_are_places_of_their_own_and_pairs_are_read_both_ways(tmp_path):
+    touch(*(tmp_path / f'images/{name}.jpg' for name in 'abc'))
+    alone = read_place_images(tmp_path, 'single')
+    assert alone.places.tolist() == [0, 1, 2] and alone.pairs.tolist() == []
+    write_csv(tmp_path / 'pairs.csv', 'query,db', 'images/a.jpg,images/c.jpg', 'images/a.jpg,x.jpg')
+    found = read_place_images(tmp_path, 'single')
+    assert found.pairs.tolist() == [[0, 2], [2, 0]]
+    assert [skip.image for skip in found.skipped] == ['x.jpg']
+    assert found.subset(np.array([2, 0])).pairs.tolist() == [[1, 0], [0, 1]]
+    assert found.subset(np.array([2, 1])).pairs.tolist() == []

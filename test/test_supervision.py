@@ -19,6 +19,7 @@ from netvlad_ros.training.config.sections import AugmentationConfig, Supervision
 from netvlad_ros.training.config.source import Source  # noqa: E402
 from netvlad_ros.training.data.augmentation import Augmentation  # noqa: E402
 from netvlad_ros.training.data.supervision import Supervision  # noqa: E402
+from netvlad_ros.training.data.validation_split import held_out  # noqa: E402
 from netvlad_ros.training.fitting.similarity_calibration import BestMatches, fit_calibration  # noqa: E402
 
 
@@ -45,6 +46,24 @@ def test_positions_decide_by_distance_and_heading():
     config = SupervisionConfig(positive_radius_m=25.0, positive_heading_deg=30.0)
     same_view = Supervision([images], config)
     assert same_view.positives(0).tolist() == [1, 3]  # 10 and 350 are 20 apart; unknown may be
+
+
+def test_single_images_know_their_pairs_and_are_held_out_with_them():
+    chain = [[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 2]]
+    single = replace(place_images('air', places=range(6)), pairs=np.array(chain))
+    other = place_images('street', positions_m=[[0, 0], [1, 0]], recordings='ab')
+    config = SupervisionConfig()
+    supervision = Supervision([other, single], config)
+    assert supervision.positives(3).tolist() == [2, 4]
+    assert negatives(supervision, 2) == [0, 1, 5, 6, 7]  # the pair of a pair is neither
+    assert supervision.domains.tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert supervision.cells()[0].tolist()[2:6] == [-1] * 4
+    training, _ = Supervision([single], config).split(config)
+    assert training.queries.tolist() == [0, 1, 2, 3]
+    alone = Supervision([replace(single, pairs=single.pairs[:0])], config)
+    assert not len(alone.split(config)[0].queries)  # usable with mining.places: all
+    units = [m.tolist() for m in held_out([single], SupervisionConfig(validation_share=0.2))]
+    assert len(set(units[0][:4])) == 1
 
 
 def test_one_moment_is_no_revisit_and_multi_visit_wants_another_recording():

@@ -14,6 +14,7 @@ from netvlad_ros.offline.datasets.gsv_cities import read_gsv_cities
 from netvlad_ros.offline.datasets.msls import read_msls
 from netvlad_ros.offline.datasets.pittsburgh_mat import read_pittsburgh_mat
 from netvlad_ros.offline.datasets.place_images import PlaceImages
+from netvlad_ros.offline.datasets.single_images import read_single_images
 from netvlad_ros.offline.datasets.utm_folders import read_utm_folders
 from netvlad_ros.offline.drives.bags.bag_storage import SUFFIXES as BAG_SUFFIXES
 from netvlad_ros.offline.drives.drive_options import BagOptions
@@ -24,6 +25,7 @@ _READERS: dict[str, Callable[[Path], PlaceImages]] = {
     'visits': read_visits,
     'clips': read_clips,
     'gps': read_gps_track,
+    'single': read_single_images,
     'msls': read_msls,
     'gsv_cities': read_gsv_cities,
     'utm_folders': read_utm_folders,
@@ -32,6 +34,7 @@ _READERS: dict[str, Callable[[Path], PlaceImages]] = {
 LAYOUTS = ('auto', 'bag', *_READERS)
 UNDERSTOOD = (
     'a folder with poses.csv, frames.csv or gps.csv, a folder of such drives (layout visits), '
+    'a folder of images (layout single), '
     'a rosbag2, a dbStruct .mat of Pittsburgh or Tokyo, database/ and queries/ with @east@north@ '
     'names, MSLS (train_val/ or a city), or GSV-Cities (Dataframes/ and Images/)'
 )

@@ -30,11 +30,14 @@ class PlaceImages:
             first axis of the position (east, where the axes have names) [deg].
         times_s: (N,) float64, comparable within one recording [s].
         places: (N,) int64, label of the place: images show the same place if and only if their
-            labels are equal.
+            labels are equal, or they are one of `pairs`.
         is_query, is_database: (N,) bool, on which side of a match an image may stand.
         apart: columns of (N,) str. Where there are some, an image surely shows another place only
             if it differs from the query in every one of them. The first is the coarsest: images
             that differ in it are elsewhere, though they may look similar (floors of a building).
+        pairs: (P, 2) int64, indices of images of different labels that show the same place, each
+            pair in both directions; None where labels are known completely. Two images that are
+            paired with one and the same image may show the same place or not.
         skipped: images that were left out, and why.
         validation: the whole source is kept for validation.
         fitted: clusters and whitening may be fitted on it; not on rendered images.
@@ -55,6 +58,7 @@ class PlaceImages:
     is_query: NDArray[np.bool_]
     is_database: NDArray[np.bool_]
     apart: tuple[NDArray[np.str_], ...] = ()
+    pairs: NDArray[np.int64] | None = None
     skipped: tuple[Skip, ...] = ()
     validation: bool = False
     fitted: bool = True
@@ -62,6 +66,8 @@ class PlaceImages:
 
     def __post_init__(self) -> None:
         for item in fields(self):
+            if item.name == 'pairs':
+                continue
             value = getattr(self, item.name)
             for column in value if item.name == 'apart' else (value,):
                 if isinstance(column, np.ndarray) and len(column) != len(self.images):
@@ -82,6 +88,11 @@ class PlaceImages:
         }
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray) and item.name != 'pairs':
                 changed[item.name] = value[indices]
+        if self.pairs is not None:
+            place = np.full(len(self), -1, dtype=np.int64)
+            place[indices] = np.arange(len(indices))
+            pairs = place[self.pairs]
+            changed['pairs'] = pairs[(pairs >= 0).all(axis=1)]
         return replace(self, **changed)

@@ -16,7 +16,8 @@ def place_cells(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Classes of images, and groups of classes.
 
-    The class of an image is the label of its place, if it has one. Else it is a cell of position
+    The class of an image is the label of its place, if it has one; an image that shares its place
+    with images of other labels has no class. Without a label it is a cell of position
     and heading within an area. Without a position it is a span of time within a recording.
 
     Images on two sides of a border are similar, but lie in different cells. So cells are divided
@@ -33,8 +34,9 @@ def place_cells(
     """
     keys = np.full((len(table.images), 6), -1, dtype=np.int64)
     labelled = table.places >= 0
-    posed = ~labelled & np.isfinite(table.positions).all(axis=1)
-    timed = ~labelled & ~posed & np.isfinite(table.times)
+    posed = (table.places < 0) & np.isfinite(table.positions).all(axis=1)
+    timed = (table.places < 0) & ~posed & np.isfinite(table.times)
+    labelled[table.pairs[:, 0]] = False
     keys[labelled, 0] = 0
     keys[labelled, 1] = table.places[labelled]
     keys[posed, 0] = 1

@@ -131,7 +131,8 @@ class Supervision:
 
     def _same_place(self, query: int) -> Indices:
         if self._table.places[query] >= 0:
-            return self._by_place.members(int(self._table.places[query]))
+            labelled = self._by_place.members(int(self._table.places[query]))
+            return np.concatenate([labelled, self._paired(query)])
         if self._is_placed(query):
             position = self._table.positions[query]
             tree, rows = self._trees[int(self._table.area[query])]
@@ -141,6 +142,14 @@ class Supervision:
         clip = self._by_recording.members(int(self._table.recording[query]))
         gap = np.abs(self._table.times[clip] - self._table.times[query])
         return clip[gap <= self.config.positive_gap_max_s]
+
+    def _paired(self, query: int) -> Indices:
+        return self._table.pairs[self._pairs.members(query), 1]
+
+    def _related(self, query: int) -> Indices:
+        """What is paired with the query, or with an image that is paired with the query."""
+        paired = self._paired(query)
+        return np.concatenate([paired, *map(self._paired, paired.tolist())])
 
     def _is_placed(self, query: int) -> bool:
         """Whether its place is known by a label or a position, so also across recordings."""
@@ -164,7 +173,8 @@ class Supervision:
         elsewhere = self._table.area[candidates] != self._table.area[query]
         if self._table.places[query] >= 0:
             labels = self._table.places[candidates]
-            return elsewhere | ((labels >= 0) & (labels != self._table.places[query]))
+            differs = (labels >= 0) & (labels != self._table.places[query])
+            return elsewhere | (differs & ~np.isin(candidates, self._related(query)))
         if self._table.apart[query, 0] >= 0:
             columns = self._table.apart[candidates]
             differs = (columns[:, 0] >= 0) & (columns != self._table.apart[query]).all(axis=1)
@@ -212,7 +222,9 @@ class Supervision:
                 for source, mask in zip(self.sources, masks, strict=True)
             ]
             side = Supervision([part for part in parts if len(part)], config)
-            if not len(side.queries) and (len(side) or not wanted):
+            # Single images need no positive where every image is a place (mining.places: all).
+            single = bool(len(side)) and all(part.pairs is not None for part in side.sources)
+            if not len(side.queries) and (len(side) or not wanted) and (wanted or not single):
                 raise NetvladError(
                     f'none of the {int(side.is_query.sum())} {what} queries has a positive: give '
                     'more recordings of the same places, or widen positive_radius_m or '
@@ -239,6 +251,10 @@ class Supervision:
     @cached_property
     def _by_place(self) -> Groups:
         return Groups(self._table.places)
+
+    @cached_property
+    def _pairs(self) -> Groups:
+        return Groups(self._table.pairs[:, 0])
 
     @cached_property
     def _by_recording(self) -> Groups:

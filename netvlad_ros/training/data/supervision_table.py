@@ -32,6 +32,7 @@ class SupervisionTable:
         times: (N,) float64 [s]; NaN if unknown.
         places: (N,) int64, codes of the labels, unique among sources; -1 if unknown.
         apart: (N, C) int64, C >= 1, codes of the columns `apart`; -1 if a source has none.
+        pairs: (P, 2) int64, sorted rows: images of different labels that show the same place.
         domain: (N,) int64, codes of the domains of the sources.
         is_query: (N,) bool.
         is_database: (N,) bool.
@@ -48,6 +49,7 @@ class SupervisionTable:
     times: Floats
     places: Ints
     apart: Ints
+    pairs: Ints
     domain: Ints
     is_query: NDArray[np.bool_]
     is_database: NDArray[np.bool_]
@@ -62,9 +64,12 @@ class SupervisionTable:
         headings, times = np.full(count, np.nan), np.full(count, np.nan)
         places = np.full(count, -1, dtype=np.int64)
         apart = np.full((count, max((len(s.apart) for s in sources), default=0) or 1), -1)
+        pairs = [np.empty((0, 2), dtype=np.int64)]
         first = labels = 0
         for source in sources:
             rows = slice(first, first + len(source))
+            if source.pairs is not None:
+                pairs.append(source.pairs + first)
             first = rows.stop
             if source.positions_m is not None:
                 positions[rows] = 0.0
@@ -98,6 +103,7 @@ class SupervisionTable:
             times=times,
             places=places,
             apart=apart,
+            pairs=np.concatenate(pairs),
             domain=_codes(
                 np.repeat(
                     np.array([source.domain or source.name for source in sources], dtype=str),

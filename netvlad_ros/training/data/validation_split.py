@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.datasets.place_images import PlaceImages
@@ -21,9 +23,9 @@ def held_out(sources: Sequence[PlaceImages], config: SupervisionConfig) -> list[
     """For each source, which of its images are kept for validation, (N,) bool.
 
     These are the sources marked `validation` and the named areas. Without either, they are a share
-    of whole units: of the first column of `apart`, else of areas, else of labelled places, else of
-    recordings. No place and no recording is on both sides. The choice depends only on the names of
-    the units, so it is the same in every run.
+    of whole units: of images connected by `pairs`, else of the first column of `apart`, else of
+    areas, else of labelled places, else of recordings. No place and no recording is on both sides.
+    The choice depends only on the names of the units, so it is the same in every run.
 
     Raises:
         NetvladError: an area has no images, or there are too few units to divide.
@@ -56,6 +58,8 @@ def _is(area: str, name: str) -> bool:
 
 
 def _units(source: PlaceImages) -> NDArray[np.str_]:
+    if source.pairs is not None:
+        return _connected(source.pairs, len(source))
     if source.apart:
         return source.apart[0]
     if len(np.unique(source.areas)) > 1:
@@ -63,6 +67,12 @@ def _units(source: PlaceImages) -> NDArray[np.str_]:
     if source.places is not None:
         return source.places.astype(str)
     return source.recordings
+
+
+def _connected(pairs: NDArray[np.int64], count: int) -> NDArray[np.str_]:
+    """Images that are connected by pairs have one name."""
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(str)
 
 
 def _shared(sources: Sequence[PlaceImages], share: float) -> list[Mask]:

@@ -35,7 +35,8 @@ from torch import nn
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
-from netvlad_ros.training.config.network import BACKBONE_LAYERS, NetworkConfig, find_layer
+from netvlad_ros.training.config.backbones import BACKBONE_LAYERS, find_layer
+from netvlad_ros.training.config.network import NetworkConfig
 from netvlad_ros.training.config.train_config import TrainConfig
 from netvlad_ros.training.data.supervision import Supervision
 from netvlad_ros.training.fitting.initialisation import initialise_network

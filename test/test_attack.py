@@ -26,7 +26,7 @@ from netvlad_ros.training.attack.attack import AttackConfig, attack_image  # noq
 from netvlad_ros.training.attack.attack_folder import AttackFolder  # noqa: E402
 from netvlad_ros.training.attack.attack_metrics import attack_metrics  # noqa: E402
 from netvlad_ros.training.attack.attack_run import AttackRun  # noqa: E402
-from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
+from netvlad_ros.training.network.backbones.weights import load_backbone_weights  # noqa: E402
 from netvlad_ros.training.network.export import export_bundle  # noqa: E402
 from netvlad_ros.training.network.network_file import save_network  # noqa: E402
 

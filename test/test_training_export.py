@@ -65,8 +65,8 @@ def test_half_precision_halves_the_file(tmp_path):
 def test_parity_gate_refuses_a_broken_export_and_leaves_no_file(tmp_path, monkeypatch):
     honest = export_module.trace
 
-    def broken(network, preprocessing):
-        graph = honest(network, preprocessing)
+    def broken(network, preprocessing, outputs):
+        graph = honest(network, preprocessing, outputs)
         for tensor in graph.graph.initializer:
             if 'whitening' in tensor.name and len(tensor.dims) == 2:
                 array = np.frombuffer(tensor.raw_data, np.float32).copy()

@@ -13,10 +13,13 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tiny_network import SMALL, make_network, pictures  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
-from netvlad_ros.training.config.network import BACKBONE_LAYERS, NetworkConfig  # noqa: E402
+from netvlad_ros.training.config.backbones import BACKBONE_LAYERS  # noqa: E402
+from netvlad_ros.training.config.network import NetworkConfig  # noqa: E402
 from netvlad_ros.training.fitting.initialisation import initialise_network  # noqa: E402
-from netvlad_ros.training.network.backbone import Backbone  # noqa: E402
-from netvlad_ros.training.network.backbone_weights import load_backbone_weights  # noqa: E402
+from netvlad_ros.training.network.backbones.torchvision_backbone import (  # noqa: E402
+    TorchvisionBackbone,
+)
+from netvlad_ros.training.network.backbones.weights import load_backbone_weights  # noqa: E402
 from netvlad_ros.training.network.network import PlaceNetwork  # noqa: E402
 from netvlad_ros.training.network.network_file import load_network, save_network  # noqa: E402
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD  # noqa: E402
@@ -37,7 +40,7 @@ def test_backbones_are_the_torchvision_model_to_their_layer(name):
         with torch.no_grad():
             whole(images)
         hook.remove()
-        backbone = Backbone(name, layer).train()
+        backbone = TorchvisionBackbone(name, layer).train()
         backbone.load(whole.state_dict(), 'test')
         with torch.no_grad():
             found = backbone(images)
@@ -78,7 +81,7 @@ def test_shared_weights_fit_and_are_taken_as_symmetric(shared_weights):
 
 
 def test_weights_with_a_missing_layer_are_refused(tmp_path):
-    backbone = Backbone('mobilenet_v2')
+    backbone = TorchvisionBackbone('mobilenet_v2')
     good = backbone.state_dict()
     name = 'features.3.conv.0.0.weight'
     bad = {
@@ -103,7 +106,7 @@ class Trap:
 
 
 def test_weights_that_are_no_weights_get_one_sentence(tmp_path, monkeypatch):
-    backbone = Backbone('mobilenet_v2')
+    backbone = TorchvisionBackbone('mobilenet_v2')
     (tmp_path / 'junk.safetensors').write_bytes(b'\x80\x04junk')
     (tmp_path / 'junk.pth').write_bytes(b'\x80\x04junk')
     (tmp_path / 'notes.txt').write_text('hello')

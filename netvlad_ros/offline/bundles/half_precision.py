@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -22,15 +24,20 @@ _FOLLOWERS = frozenset(
 _LARGEST = 60_000.0  # float16 ends at 65,504
 
 
-def half_graph(model: onnx.ModelProto) -> onnx.ModelProto:
+def half_graph(model: onnx.ModelProto, exact: Sequence[str] = ()) -> onnx.ModelProto:
     """The same network with float16 weights and, between casts, float16 convolutions.
+
+    Args:
+        model: stays as it is.
+        exact: outputs that everything behind them computes in float32: rounding would move
+            keypoints to other pixels.
 
     The caller checks that its descriptors still agree. A runtime without float16 kernels
     (onnxruntime on most CPUs) computes in float32 and inserts the casts itself.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
-    _Conversion(half).run()
+    _Conversion(half, exact).run()
     tidy(half.graph)
     return half
 
@@ -38,7 +45,7 @@ def half_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Conversion:
     """One pass over the nodes, in their order."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, exact: Sequence[str]) -> None:
         self._graph = model.graph
         self._index = GraphIndex(model.graph)
         typed = onnx.shape_inference.infer_shapes(model).graph
@@ -50,6 +57,10 @@ class _Conversion:
             tensor.name for tensor in typed.initializer if tensor.data_type == TensorProto.FLOAT
         }
         self._answers = {port.name for port in model.graph.output}
+        self._exact = set(exact)  # tensors that stay in float32
+        for node in reversed(model.graph.node):
+            if self._exact.intersection(node.output):
+                self._exact.update(node.input)
         self._halved: set[str] = set()  # tensors that are float16 by now
         self._nodes: list[onnx.NodeProto] = []
         self._made: dict[str, str] = {}  # tensor -> its counterpart of the other type
@@ -67,7 +78,7 @@ class _Conversion:
         self._graph.node.extend(self._nodes)
 
     def _may_be_half(self, node: onnx.NodeProto) -> bool:
-        if self._answers.intersection(node.output):
+        if (self._answers | self._exact).intersection(node.output):
             return False
         inputs = [name for name in node.input if name in self._floats]
         values = {name: self._index.constant(name) for name in inputs}

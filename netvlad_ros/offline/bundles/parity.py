@@ -20,6 +20,8 @@ COMPARED = 8  # largest number of images of a folder that are compared
 
 # uint8 (h, w, 3) RGB images of one working size -> (N, D)
 Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]]
+# The same images -> several outputs, each with N rows
+Answer = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.floating]]]
 
 
 def check_parity(
@@ -47,11 +49,8 @@ def worst_cosine(
     reference: Describe, candidate: Describe, images: Sequence[NDArray[np.uint8]]
 ) -> float:
     """Smallest cosine between the two sides; NaN if a descriptor is not finite."""
-    groups: list[Sequence[NDArray[np.uint8]]] = [[image] for image in images]
-    if len({image.shape for image in images}) == 1:
-        groups.append(images)
     cosines = []
-    for group in groups:
+    for group in image_groups(images):
         ours, theirs = (side(group).astype(np.float64) for side in (reference, candidate))
         norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
         with np.errstate(invalid='ignore', divide='ignore'):
@@ -59,8 +58,28 @@ def worst_cosine(
     return float(np.min(cosines))
 
 
+def image_groups(images: Sequence[NDArray[np.uint8]]) -> list[Sequence[NDArray[np.uint8]]]:
+    """Each image alone, and all as one batch if their sizes agree."""
+    groups: list[Sequence[NDArray[np.uint8]]] = [[image] for image in images]
+    if len({image.shape for image in images}) == 1:
+        groups.append(images)
+    return groups
+
+
 def graph_describer(model: onnx.ModelProto, output: str, preprocessing: Preprocessing) -> Describe:
-    """A function that computes descriptors with a graph, by onnxruntime on the CPU.
+    """A function that computes descriptors with a graph, as graph_answer does.
+
+    Raises:
+        NetvladError: onnxruntime refuses the graph.
+    """
+    answer = graph_answer(model, [output], preprocessing)
+    return lambda images: answer(images)[0]
+
+
+def graph_answer(
+    model: onnx.ModelProto, outputs: Sequence[str], preprocessing: Preprocessing
+) -> Answer:
+    """A function that computes outputs of a graph, by onnxruntime on the CPU.
 
     Raises:
         NetvladError: onnxruntime refuses the graph.
@@ -73,12 +92,12 @@ def graph_describer(model: onnx.ModelProto, output: str, preprocessing: Preproce
         raise NetvladError(f'the graph does not load in onnxruntime: {error}') from error
     port = session.get_inputs()[0]
 
-    def describe(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.floating]:
+    def answer(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.floating]]:
         groups = [[image] for image in images] if isinstance(port.shape[0], int) else [images]
-        rows = [session.run([output], {port.name: preprocessing.to_input(g)})[0] for g in groups]
-        return np.concatenate(rows)
+        runs = [session.run([*outputs], {port.name: preprocessing.to_input(g)}) for g in groups]
+        return [np.concatenate(rows) for rows in zip(*runs, strict=True)]
 
-    return describe
+    return answer
 
 
 def images_of_folder(folder: Path) -> list[NDArray[np.uint8]]:

@@ -16,7 +16,13 @@ from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
 from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
 from netvlad_ros.offline.bundles.fewer_dimensions import fewer_dimensions
 from netvlad_ros.offline.bundles.half_precision import half_graph
-from netvlad_ros.offline.bundles.parity import check_parity, graph_describer, stand_in_images
+from netvlad_ros.offline.bundles.local_parity import check_local_parity
+from netvlad_ros.offline.bundles.parity import (
+    check_parity,
+    graph_answer,
+    graph_describer,
+    stand_in_images,
+)
 
 
 def revise_bundle(
@@ -34,7 +40,8 @@ def revise_bundle(
         source: a bundle.
         out: the new bundle; its name becomes the model's name.
         dim: number of dimensions to keep, of unit length again; None = all.
-        half: weights and convolutions in float16; input and output stay in float32.
+        half: weights and convolutions in float16; input and output stay in float32, and so does
+            all that local features come from.
         images: uint8 (H, W, 3) RGB, on which both must agree; none: noise is used.
         where: names source in errors; empty: its path.
 
@@ -44,7 +51,7 @@ def revise_bundle(
 
     Raises:
         NetvladError: source is no valid bundle, has no whitening layer or fewer dimensions, or the
-            two disagree (cosine <= 0.9999). No file is left then.
+            two disagree (cosine <= 0.9999, or other local features). No file is left then.
     """
     metadata = ModelBundle.load(source, device='cpu').metadata  # this also checks the bundle
     where = where or f'model {source}'
@@ -52,6 +59,7 @@ def revise_bundle(
     raw: dict[str, Any] = json.loads(
         next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
     )
+    local = metadata.local.names if metadata.local is not None else []
     revised, changes, dropped = model, dict[str, Any](), False
     if dim is not None and dim != metadata.dim:
         revised = _fewer_dimensions(revised, metadata, dim, where)
@@ -62,20 +70,28 @@ def revise_bundle(
             'calibration': None,
         }
     if half:
-        revised = half_graph(revised)
+        revised = half_graph(revised, local)
         changes['precision'] = 'float16'
     if not changes:
         raise NetvladError(f'{where} is {metadata.dim}-dimensional already: nothing to do')
 
     preprocessing, output = metadata.preprocessing, metadata.output_name
     resized = [preprocessing(image) for image in images] or stand_in_images(preprocessing)
+    what = f'export to {out} refused: it and {where}'
     whole = graph_describer(model, output, preprocessing)
     check_parity(
         lambda group: whole(group)[:, :dim],  # a cosine needs no unit length
         graph_describer(revised, output, preprocessing),
         resized,
-        f'export to {out} refused: it and {where}',
+        what,
     )
+    if local:
+        check_local_parity(
+            graph_answer(model, local, preprocessing),
+            graph_answer(revised, local, preprocessing),
+            resized,
+            what,
+        )
     history = {'model_id': metadata.model_id, 'name': metadata.name, 'dim': metadata.dim}
     facts = {**raw, **changes, 'name': out.stem, 'made_from': history}
     return write_bundle(revised, facts, out), dropped

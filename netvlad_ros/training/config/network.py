@@ -1,84 +1,22 @@
-"""NetworkConfig: section `network` of train.yaml, and the backbones to choose from."""
+"""NetworkConfig: section `network` of train.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.model.local_outputs import MAX_KEYPOINTS
 from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.training.config.backbones import (
+    BACKBONE_LAYERS,
+    LOCAL_BACKBONES,
+    LOCAL_MULTIPLE,
+    find_layer,
+)
 from netvlad_ros.training.config.settings import Settings, setting
 
 NORMALISATIONS = ('imagenet', 'symmetric', 'caffe')
 VIEW_KINDS = 4  # views of an image that a whitening is fitted on: whole, mirrored, zoomed, both
-
-
-@dataclass(frozen=True)
-class BackboneLayer:
-    """A layer of a torchvision model whose output are the local descriptors.
-
-    Attributes:
-        last: path of the last module that is kept, as in the model's state dict, dots between.
-        channels: width of the local descriptors.
-        stride: from one local descriptor to the next [px].
-    """
-
-    last: str
-    channels: int
-    stride: int
-
-
-# torchvision model -> layer. The first layer of a model is its default.
-#
-# alexnet, vgg16: the last convolution, before its ReLU (Arandjelovic et al., CVPR 2016).
-# resnets: conv4 (stride 16) has more recall per dimension than conv5 (Berton et al., CVPR 2022).
-# The others: 'stride16' ends with the last block at stride 16, which is a linear bottleneck.
-# 'expand16' ends with the expansion that opens the next block. It is six times as wide and lies
-# after the activation. Detectors on these networks take their stride-16 features there.
-BACKBONE_LAYERS: dict[str, dict[str, BackboneLayer]] = {
-    'alexnet': {'conv5': BackboneLayer('features.10', 256, 16)},
-    'vgg16': {'conv5_3': BackboneLayer('features.28', 512, 16)},
-    'resnet18': {
-        'conv4': BackboneLayer('layer3', 256, 16),
-        'conv5': BackboneLayer('layer4', 512, 32),
-    },
-    'resnet50': {
-        'conv4': BackboneLayer('layer3', 1024, 16),
-        'conv5': BackboneLayer('layer4', 2048, 32),
-    },
-    'resnet101': {
-        'conv4': BackboneLayer('layer3', 1024, 16),
-        'conv5': BackboneLayer('layer4', 2048, 32),
-    },
-    'mobilenet_v2': {
-        'stride16': BackboneLayer('features.13', 96, 16),
-        'expand16': BackboneLayer('features.14.conv.0', 576, 16),
-    },
-    'mobilenet_v3_large': {
-        'stride16': BackboneLayer('features.12', 112, 16),
-        'expand16': BackboneLayer('features.13.block.0', 672, 16),
-    },
-    'efficientnet_b0': {
-        'stride16': BackboneLayer('features.5', 112, 16),
-        'expand16': BackboneLayer('features.6.0.block.0', 672, 16),
-    },
-}
-
-
-def find_layer(backbone: str, layer: str = '') -> BackboneLayer:
-    """A layer of a backbone, by name; '' is the default layer of the backbone.
-
-    Raises:
-        NetvladError: unknown backbone, or a layer that the backbone does not have.
-    """
-    if backbone not in BACKBONE_LAYERS:
-        known = ', '.join(BACKBONE_LAYERS)
-        raise NetvladError(f'unknown backbone {backbone!r}; choose one of {known}')
-    layers = BACKBONE_LAYERS[backbone]
-    if layer and layer not in layers:
-        raise NetvladError(
-            f'backbone {backbone} cannot be cut at {layer!r}; choose one of {", ".join(layers)}'
-        )
-    return layers[layer or next(iter(layers))]
 
 
 @dataclass(frozen=True)
@@ -89,7 +27,11 @@ class NetworkConfig(Settings):
         NetvladError: a setting is out of range, or does not go with another setting.
     """
 
-    backbone: str = setting('mobilenet_v2', 'by torchvision name', choices=tuple(BACKBONE_LAYERS))
+    backbone: str = setting(
+        'mobilenet_v2',
+        'by torchvision name, or a network of local features',
+        choices=tuple(BACKBONE_LAYERS),
+    )
     layer: str = setting('', "last layer that is kept; '' is the default of the backbone")
     weights: str = setting(
         '', "of the backbone: a .safetensors or .pth file, 'torchvision' (download), or 'none'"
@@ -97,7 +39,8 @@ class NetworkConfig(Settings):
     normalise: str = setting(
         'auto',
         "of pixels, as the weights need it: 'imagenet' mean and deviation, 'symmetric' -1..1, "
-        "'caffe' mean only; auto is symmetric for mobilenet_v2 from a file, else imagenet",
+        "'caffe' mean only; auto is symmetric for mobilenet_v2 from a file, grey and standardised "
+        'for networks of local features, else imagenet',
         choices=('auto', *NORMALISATIONS),
     )
     trainable_layers: int = setting(
@@ -133,11 +76,32 @@ class NetworkConfig(Settings):
     )
     multiple: int = setting(16, 'with keep_aspect, sides are multiples of this [px]', 1, 256)
     local_descriptors: int = setting(100_000, 'sampled for k-means', 100, 10**8)
+    local_features: bool = setting(
+        True, 'whether the bundle answers keypoints too, if a network of local features is in it'
+    )
+    keypoints: int = setting(1000, 'of an image at most, the strongest', 1, MAX_KEYPOINTS)
+    local_backbone: str = setting(
+        '',
+        "another network of local features, which is not trained; '' takes those of the backbone",
+        choices=('', *LOCAL_BACKBONES),
+    )
+    local_weights: str = setting('', "of local_backbone: a .safetensors or .pth file, or 'none'")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         layer = find_layer(self.backbone, self.layer)
         self.preprocessing  # noqa: B018  (checks what range checks cannot)
+        if self.local_backbone and not self.local_features:
+            raise NetvladError(
+                f'local_backbone {self.local_backbone} needs local_features true: nothing else '
+                'uses it'
+            )
+        if self.backbone in LOCAL_BACKBONES and self.normalise != 'auto':
+            raise NetvladError(
+                f'normalise {self.normalise} does not fit backbone {self.backbone}, which '
+                'standardises a grey image itself: leave it at auto'
+            )
+        self._check_sides()
         if self.pooling == 'rmac' and self.resize != 'stretch':
             raise NetvladError(
                 'pooling rmac needs resize stretch: its regions are laid out for one image size'
@@ -148,6 +112,26 @@ class NetworkConfig(Settings):
                 f'not {self.width}x{self.height}'
             )
 
+    def _check_sides(self) -> None:
+        used = self.backbone if self.backbone in LOCAL_BACKBONES else self.local_backbone
+        if not used:
+            return
+        rounded = self.multiple if self.resize == 'keep_aspect' else LOCAL_MULTIPLE
+        if any(side % LOCAL_MULTIPLE for side in (self.height, self.width, rounded)):
+            what = f'{self.width}x{self.height}'
+            what += f' with multiple {self.multiple}' if self.resize == 'keep_aspect' else ''
+            raise NetvladError(
+                f'{used} needs images whose sides are multiples of {LOCAL_MULTIPLE} px, not '
+                f'{what}: change height and width (with keep_aspect also multiple)'
+            )
+
+    @property
+    def local_network(self) -> str:
+        """The network whose keypoints the bundle answers; '' if it answers none."""
+        if not self.local_features:
+            return ''
+        return self.local_backbone or (self.backbone if self.backbone in LOCAL_BACKBONES else '')
+
     @property
     def preprocessing(self) -> Preprocessing:
         """What is done to an image before the network. Training and the robot do the same."""
@@ -155,7 +139,9 @@ class NetworkConfig(Settings):
 
     @property
     def normalisation(self) -> str:
-        """`normalise`, with `auto` resolved: imagenet, symmetric or caffe."""
+        """`normalise`, with `auto` resolved: imagenet, symmetric, caffe or grey."""
+        if self.backbone in LOCAL_BACKBONES:
+            return 'grey'
         if self.normalise != 'auto':
             return self.normalise
         from_file = self.weights not in ('', 'torchvision', 'none')

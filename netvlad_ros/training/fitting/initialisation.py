@@ -16,7 +16,7 @@ from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.fitting.domain_balance import balanced_draw
 from netvlad_ros.training.fitting.whitening_fit import initialise_linear
-from netvlad_ros.training.network.backbone_weights import load_backbone_weights
+from netvlad_ros.training.network.backbones.weights import load_backbone_weights
 from netvlad_ros.training.network.network import PlaceNetwork
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD
 
@@ -53,6 +53,9 @@ def initialise_network(
     network.eval()
     torch.manual_seed(seed)
     summary = load_backbone_weights(network.backbone, network.config.weights)
+    if network.local_backbone is not None:
+        local = load_backbone_weights(network.local_backbone, network.config.local_weights)
+        summary += f'; {network.local_backbone.name}: {local}'
     if isinstance(network.pooling, NetVLAD):
         sample = sample_local_descriptors(
             network, images, seed=seed, domains=domains, progress=progress

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.network.backbone import Backbone
+from netvlad_ros.training.network.backbones.base import Backbone
+from netvlad_ros.training.network.backbones.torchvision_backbone import TorchvisionBackbone
 from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD
 
@@ -138,7 +139,7 @@ def take_backbone(table: TensorTable, prefix: str, name: str, layer: str) -> Bac
         NetvladError: a layer is missing or of another shape (as TensorTable.fill).
     """
     with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
-        backbone = Backbone(name, layer)
+        backbone = TorchvisionBackbone(name, layer)
     backbone.to_empty(device='cpu')
     numbers = {child: number for number, (child, _) in enumerate(backbone.named_children())}
 

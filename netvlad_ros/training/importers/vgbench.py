@@ -20,7 +20,7 @@ from netvlad_ros.training.importers.layers import (
     UnitLength,
     WithoutL2,
 )
-from netvlad_ros.training.network.backbone import Backbone
+from netvlad_ros.training.network.backbones.base import Backbone
 from netvlad_ros.training.network.normalisation import Normalisation
 from netvlad_ros.training.network.poolings.contextual_reweighting import CRN
 from netvlad_ros.training.network.poolings.global_poolings import MAC, GlobalPooling, SPoC

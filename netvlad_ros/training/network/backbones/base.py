@@ -1,31 +1,30 @@
-"""Backbone: an ImageNet network up to one of its layers, which gives local descriptors."""
+"""Backbone: the base class of all backbones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.config.network import BACKBONE_LAYERS, find_layer
-from netvlad_ros.training.torchvision_import import torchvision
+from netvlad_ros.training.config.backbones import BACKBONE_LAYERS, find_layer
 
 
 class Backbone(nn.Module):
     """Local descriptors of an image, on a grid.
 
-    The backbone holds the torchvision model's own modules under their own names, so that a state
-    dict of the whole model fits. All modules always run in evaluation mode: batches here are small
-    and hold near-duplicates (a query, its positive, its negatives). Their batch statistics would
-    differ from those of the images that a robot sees. Scale and bias of batch norm still train.
+    A backbone holds the modules of a public network under their own names, so that a state dict of
+    the whole network fits. All modules always run in evaluation mode: batches here are small and
+    hold near-duplicates (a query, its positive, its negatives). Their batch statistics would differ
+    from those of the images that a robot sees. Scale and bias of batch norm still train.
 
     Args:
-        name: torchvision model, a key of BACKBONE_LAYERS.
-        layer: last layer that is kept, by name; '' is the default of the model.
+        name: of the network, a key of BACKBONE_LAYERS.
+        layer: last layer that is kept, by name; '' is the default of the network.
 
     Attributes:
-        name: of the torchvision model.
+        name: of the network.
         layer: name of the last layer; never ''.
         channels: width of the local descriptors.
         stride: from one local descriptor to the next [px].
@@ -39,22 +38,10 @@ class Backbone(nn.Module):
         found = find_layer(name, layer)
         self.name, self.layer = name, layer or next(iter(BACKBONE_LAYERS[name]))
         self.channels, self.stride = found.channels, found.stride
-        head, *rest = found.last.split('.')
-        with torch.device('meta'):  # the classifier of VGG16 alone would take half a gigabyte
-            model = getattr(torchvision.models, name)(weights=None)
-        for child_name, child in model.named_children():
-            self.add_module(child_name, _up_to(child, rest) if child_name == head else child)
-            if child_name == head:
-                break
-        self.to_empty(device='cpu')
-        self.randomise()
-        self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps normalised float32 (N, 3, H, W) to (N, channels, about H / stride, W / stride)."""
-        for child in self.children():
-            x = child(x)
-        return x
+        """Maps normalised float32 (N, C, H, W) to (N, channels, about H / stride, W / stride)."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def randomise(self) -> None:
@@ -127,18 +114,6 @@ class Backbone(nn.Module):
             if not torch.isfinite(state[name]).all():
                 raise NetvladError(f'{where}: layer {name} is not finite')
         self.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
-
-
-def _up_to(module: nn.Module, path: Sequence[str]) -> nn.Module:
-    """The module up to its part at path, included; blocks keep their own forward."""
-    if not path:
-        return module
-    name, *rest = path
-    if isinstance(module, nn.Sequential):
-        kept = list(module.children())[: int(name) + 1]
-        return nn.Sequential(*kept[:-1], _up_to(kept[-1], rest))
-    setattr(module, name, _up_to(getattr(module, name), rest))
-    return module
 
 
 def _unrolled(modules: Iterable[nn.Module]) -> list[nn.Module]:

@@ -10,11 +10,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.training.network.backbone import Backbone
+from netvlad_ros.training.config.backbones import LOCAL_BACKBONES
+from netvlad_ros.training.network.backbones.base import Backbone
 from netvlad_ros.training.network.restricted_pickle import load_checkpoint
 from netvlad_ros.training.torchvision_import import torchvision
 
 MAX_WEIGHTS_BYTES = 2 * 2**30  # VGG16 with its classifier is 0.55 GB
+
+# A layer that only this network has, and its shape.
+_SIGNATURES = {
+    'edgepoint2_e64': ('block1.0.layer.0.weight', (16, 1, 4, 4)),
+    'edgepoint2_t48': ('block1.0.layer.0.weight', (8, 1, 4, 4)),
+    'xfeat': ('skip1.1.weight', (24, 1, 1, 1)),
+}
 
 
 def load_backbone_weights(backbone: Backbone, weights: str) -> str:
@@ -22,14 +30,20 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
 
     Args:
         backbone: is changed in place.
-        weights: path of a .safetensors or .pth file with a state dict of the whole torchvision
-            model, 'torchvision' (its first ImageNet weights, downloaded or from torch's cache), or
-            'none' (drawn from torch's generator).
+        weights: path of a .safetensors or .pth file with a state dict of the whole network,
+            'torchvision' (its first ImageNet weights, downloaded or from torch's cache; not for
+            networks of local features), or 'none' (drawn from torch's generator).
 
     Raises:
         NetvladError: weights is '' (not chosen); the file is unreadable, too large, of another kind
             or of another network; the download fails.
     """
+    local = backbone.name in LOCAL_BACKBONES
+    if local and weights in ('', 'torchvision'):
+        raise NetvladError(
+            f'network: weights of {backbone.name} are not in torchvision: give a .safetensors or '
+            ".pth file of it, or 'none'"
+        )
     if weights == '':
         raise NetvladError(
             'network: weights are not chosen; give a .safetensors or .pth file of '
@@ -41,8 +55,20 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
     if weights == 'torchvision':
         backbone.load(_downloaded(backbone.name), f'torchvision weights of {backbone.name}')
         return f'torchvision weights of {backbone.name}'
-    backbone.load(read_weights(Path(weights)), f'backbone weights {weights}')
+    state, where = read_weights(Path(weights)), f'backbone weights {weights}'
+    found = local_network_of(state)
+    if found and found != backbone.name:
+        raise NetvladError(f'{where}: seem to be those of {found}, not of {backbone.name}')
+    backbone.load(state, where)
     return f'weights {weights}'
+
+
+def local_network_of(state: Mapping[str, torch.Tensor]) -> str:
+    """The network of local features that a state dict seems to be of; '' if of none."""
+    for name, (layer, shape) in _SIGNATURES.items():
+        if layer in state and tuple(state[layer].shape) == shape:
+            return name
+    return ''
 
 
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:

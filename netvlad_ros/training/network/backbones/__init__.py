@@ -1,0 +1,1 @@
+"""Backbones: local descriptors of an image on a grid, and the weights that they start from."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import write_whole
+from netvlad_ros.core.place_map.descriptor_codes import EIGHT_BITS, FULL
 
 FORMAT_VERSION = 1
 INDEX_NAME = 'map.yaml'
@@ -48,12 +49,12 @@ class MapFiles:
 
     Attributes:
         index: `map.yaml`.
-        descriptors: float32 (N, D).
+        codes: float32 or int8 (N, D), see descriptor_codes.
         rows: lines of places.csv, columns as PLACES_HEADER.
     """
 
     index: dict[str, Any]
-    descriptors: NDArray[np.float32]
+    codes: NDArray[Any]
     rows: list[list[str]]
 
 
@@ -68,18 +69,18 @@ def thumbnail_path(directory: Path, place_id: int) -> Path:
 
 
 def write_map_files(
-    directory: Path, index: dict[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
+    directory: Path, index: dict[str, Any], codes: NDArray[Any], rows: list[list[str]]
 ) -> None:
     """Write a map into a directory; the index is written last.
 
     Args:
         directory: the map folder.
         index: `map.yaml`; the hashes are added to its entry `files`.
-        descriptors: float32 (N, D).
+        codes: float32 or int8 (N, D), see descriptor_codes.
         rows: lines of places.csv, columns as PLACES_HEADER.
     """
     array, table = io.BytesIO(), io.StringIO()
-    np.save(array, np.ascontiguousarray(descriptors, dtype='<f4'), allow_pickle=False)
+    np.save(array, np.ascontiguousarray(codes), allow_pickle=False)
     writer = csv.writer(table, lineterminator='\n')
     writer.writerow(PLACES_HEADER)
     writer.writerows(rows)
@@ -128,15 +129,15 @@ def read_map_files(directory: Path) -> MapFiles:
     if not isinstance(places, int) or not 1 <= places <= MAX_PLACES:
         raise NetvladError(f'{where}: {INDEX_NAME} gives an impossible number of places: {places}')
     try:
-        descriptors = np.load(io.BytesIO(data[DESCRIPTORS_NAME]), allow_pickle=False)
+        codes = np.load(io.BytesIO(data[DESCRIPTORS_NAME]), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise NetvladError(
             f'{where}: {DESCRIPTORS_NAME} is no array file; build it again'
         ) from error
-    if descriptors.dtype != np.dtype('<f4') or descriptors.shape != (places, dim):
+    if codes.dtype not in (FULL, EIGHT_BITS) or codes.shape != (places, dim):
         raise NetvladError(
-            f'{where}: {DESCRIPTORS_NAME} holds {descriptors.dtype} {descriptors.shape}, '
-            f'{INDEX_NAME} promises float32 ({places}, {dim}); build it again'
+            f'{where}: {DESCRIPTORS_NAME} holds {codes.dtype} {codes.shape}, '
+            f'{INDEX_NAME} promises float32 or int8 ({places}, {dim}); build it again'
         )
     try:
         rows = list(csv.reader(io.StringIO(data[PLACES_NAME].decode('utf-8'))))
@@ -148,7 +149,7 @@ def read_map_files(directory: Path) -> MapFiles:
         raise NetvladError(
             f'{where}: {PLACES_NAME} has {len(rows) - 1} places, {INDEX_NAME} promises {places}'
         )
-    return MapFiles(index, descriptors, rows[1:])
+    return MapFiles(index, codes, rows[1:])
 
 
 def read_index(directory: Path, where: str) -> dict[str, Any]:

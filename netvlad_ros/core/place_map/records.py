@@ -62,16 +62,14 @@ def map_rows(place_map: PlaceMap) -> list[list[str]]:
     ]
 
 
-def fingerprint(
-    index: Mapping[str, Any], descriptors: NDArray[np.float32], rows: list[list[str]]
-) -> str:
+def fingerprint(index: Mapping[str, Any], codes: NDArray[Any], rows: list[list[str]]) -> str:
     """SHA-256 (hex) over everything that determines a match and its meaning.
 
     Thumbnails, dates and the calibration of the map are left out.
 
     Args:
         index: `map.yaml`; with the hashes of the features' files, if the map has features.
-        descriptors: float32 (N, D).
+        codes: float32 or int8 (N, D), the descriptors as they are stored.
         rows: lines of places.csv, columns as PLACES_HEADER.
     """
     names = ('model_id', 'frame_id', 'base_frame', 'camera_frame', 'T_base_cam')
@@ -85,7 +83,7 @@ def fingerprint(
         table.append([index['features'], index.get('camera'), hashes])
         if 'stated_camera' in index:
             table.append(index['stated_camera'])
-    return sha256(sha256(descriptors.tobytes()).encode() + json.dumps(table).encode())
+    return sha256(sha256(codes.tobytes()).encode() + json.dumps(table).encode())
 
 
 def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:

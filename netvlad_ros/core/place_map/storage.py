@@ -14,6 +14,11 @@ from netvlad_ros.core.camera.image import decode_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.files import atomic_directory
 from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.place_map.descriptor_codes import (
+    FULL,
+    descriptors_of,
+    eight_bit_codes,
+)
 from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.core.place_map.map_files import (
     INDEX_NAME,
@@ -40,6 +45,7 @@ def save_map(
     directory: Path | str,
     *,
     thumbnails: Mapping[int, bytes] | None = None,
+    eight_bits: bool = False,
     overwrite: bool = False,
 ) -> PlaceMap:
     """Write a map, completely or not at all.
@@ -48,6 +54,7 @@ def save_map(
         place_map: the map.
         directory: the map folder.
         thumbnails: place index -> JPEG bytes.
+        eight_bits: store the descriptors with 8 bits a component, see descriptor_codes.
         overwrite: whether a map in that folder is replaced.
 
     Returns:
@@ -59,6 +66,8 @@ def save_map(
     directory = Path(directory)
     if directory.exists() and not (directory / INDEX_NAME).is_file():
         raise NetvladError(f'{directory} exists and is no map; choose another folder')
+    descriptors = place_map.descriptors
+    codes = eight_bit_codes(descriptors) if eight_bits else descriptors.astype(FULL)
     hashes = list(place_map.thumbnail_hashes)
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         for i, jpeg in (thumbnails or {}).items():
@@ -66,13 +75,18 @@ def save_map(
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(jpeg)
             hashes[i] = sha256(jpeg)
-        saved = replace(place_map, thumbnail_hashes=tuple(hashes), directory=directory)
+        saved = replace(
+            place_map,
+            descriptors=descriptors_of(codes),
+            thumbnail_hashes=tuple(hashes),
+            directory=directory,
+        )
         rows = map_rows(saved)
         files = {} if saved.features is None else saved.features.save(temporary)
         index = {**map_index(saved), 'files': files}
-        saved = replace(saved, map_id=fingerprint(index, saved.descriptors, rows))
+        saved = replace(saved, map_id=fingerprint(index, codes, rows))
         index = {**index, 'map_id': saved.map_id}
-        write_map_files(temporary, index, saved.descriptors, rows)
+        write_map_files(temporary, index, codes, rows)
     return replace(saved, features=_mapped_features(directory, index, len(saved)))
 
 
@@ -87,7 +101,7 @@ def load_map(directory: Path | str) -> PlaceMap:
     files = read_map_files(directory)
     try:
         place_map = PlaceMap(
-            descriptors=files.descriptors,
+            descriptors=descriptors_of(files.codes),
             directory=directory,
             **parse_index(files.index),
             **parse_rows(files.rows),
@@ -102,7 +116,7 @@ def load_map(directory: Path | str) -> PlaceMap:
     place_map = replace(place_map, features=features)
     check_map(place_map, where)
     try:
-        found = fingerprint(files.index, files.descriptors, files.rows)
+        found = fingerprint(files.index, files.codes, files.rows)
     except (TypeError, ValueError, RecursionError):  # entries that are not JSON
         found = ''
     if found != place_map.map_id:

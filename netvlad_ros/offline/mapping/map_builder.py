@@ -32,6 +32,8 @@ from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.keyframes import KeyframeSelector
 from netvlad_ros.offline.progress import Progress, Skip, no_progress, skip_sentences
 
+WIDE_DIM = 512  # descriptors with more components are stored in 8 bits
+
 
 @dataclass(frozen=True)
 class MapBuilder:
@@ -144,7 +146,13 @@ class MapBuilder:
                 camera=refined or camera,
                 stated_camera=camera if refined else None,
             )
-            return save_map(place_map, self.out, thumbnails=thumbnails, overwrite=self.overwrite)
+            return save_map(
+                place_map,
+                self.out,
+                thumbnails=thumbnails,
+                eight_bits=bundle.metadata.dim > WIDE_DIM,
+                overwrite=self.overwrite,
+            )
 
     @property
     def _choice(self) -> FeatureChoice:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from netvlad_ros.commands.console import INTERRUPTED, progress_bar, report, report_skips
+from netvlad_ros.commands.options.features import FeatureModel, map_extractor
 from netvlad_ros.commands.options.shared import (
     CameraFileOption,
     Device,
@@ -41,6 +42,7 @@ def attack(
             'of the same attack, which goes on.',
         ),
     ],
+    feature_model: FeatureModel = None,
     selection: Selection = None,
     targets: Annotated[
         int, typer.Option(min=1, help='Places of the map that each image is sent to.')
@@ -124,8 +126,19 @@ def attack(
     attacked, _ = load_network(path)
     loaded = ModelBundle.load(bundle, device=device)
     place_map = load_map(map_folder)
+    extractor = map_extractor(place_map, feature_model, device)
     drive = open_drive(source, map_frame=map_frame, camera_file=camera_file)
-    run = AttackRun(attacked, loaded, place_map, config, seed, radius, angle, stretch)
+    run = AttackRun(
+        attacked,
+        loaded,
+        place_map,
+        config,
+        seed,
+        radius,
+        angle,
+        stretch,
+        extractor=extractor,
+    )
     settings = {
         'drive': drive.name,
         'images': len(drive),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netvlad_ros.commands.console import progress_bar, report_skips
+from netvlad_ros.commands.options.features import FeatureModel, map_extractor
 from netvlad_ros.commands.options.shared import (
     AsJson,
     Device,
@@ -30,6 +31,7 @@ def calibrate(
     source: Source,
     map_folder: Annotated[Path, typer.Option('--map', metavar='DIR', help='The map.')],
     model: Model = None,
+    feature_model: FeatureModel = None,
     selection: Selection = None,
     device: Device = 'auto',
     as_json: AsJson = False,
@@ -57,6 +59,7 @@ def calibrate(
 
     bundle = ModelBundle.load(model or default_model(), device=device)
     place_map = load_map(map_folder)
+    extractor = map_extractor(place_map, feature_model, device)
     drive = drive_options.open(source)
     skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
@@ -64,6 +67,7 @@ def calibrate(
             place_map,
             bundle,
             drive,
+            extractor=extractor,
             selection=selection or slice(None),
             skipped=skipped,
             progress=progress,

@@ -35,6 +35,7 @@ from netvlad_ros.commands.options.eval import (
     Verification,
     localizer_config,
 )
+from netvlad_ros.commands.options.features import FeatureModel
 from netvlad_ros.commands.options.shared import (
     Device,
     DriveOptions,
@@ -60,6 +61,7 @@ def evaluate(
     pairs: Pairs = None,
     benchmark: BenchmarkName = None,
     model: Model = None,
+    feature_model: FeatureModel = None,
     json_file: JsonFile = None,
     out: Out = None,
     device: Device = 'auto',
@@ -134,6 +136,8 @@ def evaluate(
                     drive_options,
                     bundle,
                     config,
+                    feature_model=feature_model,
+                    device=device,
                     selection=selection or slice(None),
                     pictures=pictures,
                 )
@@ -144,6 +148,8 @@ def evaluate(
                     drive_options,
                     bundle,
                     config,
+                    feature_model=feature_model,
+                    device=device,
                     selection=selection or slice(None),
                     radius=radius,
                     angle=angle,

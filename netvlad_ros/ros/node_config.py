@@ -49,7 +49,8 @@ class NodeConfig:
     feature_model: str = setting(
         '',
         'path',
-        'Bundle of local features (.onnx) that the map was built with; not for SIFT and ORB.',
+        'Bundle of local features (.onnx) that the map was built with; not for SIFT, ORB and those '
+        'of the model itself.',
         fixed=True,
     )
     device: str = setting(

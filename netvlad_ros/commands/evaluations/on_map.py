@@ -9,6 +9,7 @@ import typer
 
 from netvlad_ros.commands.console import progress_bar, report_skips
 from netvlad_ros.commands.options.eval import EVERY_MODE, MAP_PANEL, ON_A_MAP
+from netvlad_ros.commands.options.features import map_extractor
 from netvlad_ros.commands.options.shared import DriveOptions, not_negative
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def evaluate_on_map(
     bundle: ModelBundle,
     config: LocalizerConfig,
     *,
+    feature_model: Path | None,
+    device: str,
     selection: slice,
     radius: float,
     angle: float | None,
@@ -72,6 +75,7 @@ def evaluate_on_map(
     from netvlad_ros.offline.evaluation.drive_evaluation import evaluate_map
 
     place_map = load_map(map_folder)
+    extractor = map_extractor(place_map, feature_model, device)
     drive = drive_options.open(source)
     skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
@@ -83,6 +87,7 @@ def evaluate_on_map(
             radius_m=radius,
             angle_deg=angle,
             config=config,
+            extractor=extractor,
             compare=compare,
             same_recording=same_recording,
             pictures=pictures,

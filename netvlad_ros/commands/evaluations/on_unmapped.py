@@ -9,6 +9,7 @@ import typer
 
 from netvlad_ros.commands.console import progress_bar, report_skips
 from netvlad_ros.commands.options.eval import EVERY_MODE, MAP_PANEL, ON_A_MAP
+from netvlad_ros.commands.options.features import map_extractor
 from netvlad_ros.commands.options.shared import POSE_OPTIONS, DriveOptions
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def evaluate_on_unmapped(
     bundle: ModelBundle,
     config: LocalizerConfig,
     *,
+    feature_model: Path | None,
+    device: str,
     selection: slice,
     pictures: Path | None,
 ) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def evaluate_on_unmapped(
     from netvlad_ros.offline.evaluation.unmapped_evaluation import evaluate_unmapped
 
     place_map = load_map(map_folder)
+    extractor = map_extractor(place_map, feature_model, device)
     drive = drive_options.open(source, without_poses=True)
     skipped: list[Skip] = []
     with progress_bar('localizing') as progress:
@@ -53,6 +57,7 @@ def evaluate_on_unmapped(
             drive,
             selection=selection,
             config=config,
+            extractor=extractor,
             pictures=pictures,
             skipped=skipped,
             progress=progress,

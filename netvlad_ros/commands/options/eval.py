@@ -65,6 +65,7 @@ EVERY_MODE = frozenset({'model', 'json_file', 'out', 'device'})
 ON_A_MAP = frozenset({
     'map_folder',
     'source',
+    'feature_model',
     'selection',
     'verification',
     'belief',

@@ -18,6 +18,8 @@ from netvlad_ros.core.features.local_features import (
 from netvlad_ros.core.model.local_outputs import MAX_KEYPOINTS
 
 if TYPE_CHECKING:
+    from netvlad_ros.core.features.extractor import FeatureExtractor
+    from netvlad_ros.core.place_map.place_map import PlaceMap
     from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 
 PANEL = 'Local features'
@@ -64,6 +66,16 @@ MaxSide = Annotated[
     ),
 ]
 
+FeatureModel = Annotated[
+    Path | None,
+    typer.Option(
+        '--feature-model',
+        metavar='F.onnx',
+        help='The feature bundle that the map was built with, where it was built with one '
+        '(--features PATH.onnx).',
+    ),
+]
+
 
 def chosen_features(
     asked: str | None, landmarks: bool, max_keypoints: int | None, max_side_px: int | None
@@ -84,3 +96,29 @@ def chosen_features(
             )
         read_feature_metadata(path)  # a wrong file is refused before the drive is opened
     return FeatureChoice(kind, max_keypoints, max_side_px, path)
+
+
+def map_extractor(
+    place_map: PlaceMap, feature_model: Path | None, device: str
+) -> FeatureExtractor | None:
+    """The extractor of a feature bundle, where the map has its features; None for other maps.
+
+    Raises:
+        NetvladError: the bundle is missing, is another one, or the map has no features of one.
+    """
+    from netvlad_ros.core.errors import NetvladError
+    from netvlad_ros.core.features.extractor import open_extractor
+
+    spec = None if place_map.features is None else place_map.features.spec
+    if spec is None or spec.kind != 'onnx':
+        if feature_model is not None:
+            kind = 'no' if spec is None else spec.kind
+            raise NetvladError(
+                f'map {place_map.directory} has {kind} features, none of a feature bundle; '
+                'leave out --feature-model'
+            )
+        return None
+    try:
+        return open_extractor(spec, model=feature_model, device=device)
+    except NetvladError as error:
+        raise NetvladError(f'{error} (--feature-model)') from error

@@ -14,8 +14,9 @@ LARGEST = 127  # of an 8-bit component
 def eight_bit_codes(descriptors: NDArray[np.float32]) -> NDArray[np.int8]:
     """Round descriptors, float32 (N, D) of unit rows, so that each row's largest component is 127.
 
-    The scale of a row is not stored: its length is 1. A row of 2048 components loses some 0.00003
-    of the cosine to itself.
+    The scale of a row is not stored: its length is 1. The cosine to another row gets an error with
+    a standard deviation of 1/440 of the row's largest component: that of rounding to steps of
+    1/127 of it. Whitened rows of 512 components and more stay within 0.002.
     """
     largest = np.maximum(np.abs(descriptors).max(axis=1, keepdims=True), 1e-12)
     return np.rint(descriptors * (LARGEST / largest)).astype(EIGHT_BITS)

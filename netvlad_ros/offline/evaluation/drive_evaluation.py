@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -81,6 +82,7 @@ def evaluate_map(
     radius_m: float = DEFAULT_RADIUS_M,
     angle_deg: float | None = None,
     config: LocalizerConfig | None = None,
+    extractor: FeatureExtractor | None = None,
     compare: bool = False,
     same_recording: bool = False,
     pictures: Path | None = None,
@@ -101,6 +103,7 @@ def evaluate_map(
         radius_m: a map image, and an accepted prior, is right within so many metres of the truth.
         angle_deg: and within so many degrees of rotation; None = any.
         config: of the localizer.
+        extractor: of the map's features, needed only where they are of a feature bundle.
         compare: localize once more without verification, and compare the modes.
         same_recording: the drive made the map: leave out the map's own images, not refuse them.
         pictures: folder for precision_recall.png, reliability.png, errors.png and all that
@@ -119,7 +122,7 @@ def evaluate_map(
         raise NetvladError('radius and angle must be above 0')
     check_frame(place_map, drive)
     config = config or LocalizerConfig(top_k=max(RECALL_AT))
-    localizer = Localizer(bundle, place_map, config)
+    localizer = Localizer(bundle, place_map, config, extractor=extractor)
     tolerances = Tolerances(radius_m, angle_deg, *localizer.place_radius)
     shared = shared_recording(place_map, bundle, drive)
     if not same_recording:
@@ -141,7 +144,7 @@ def evaluate_map(
     modes: dict[str, DriveMetrics] = {}
     if compare:
         unverified = localize_drive(
-            Localizer(bundle, place_map, replace(config, verification=False)),
+            Localizer(bundle, place_map, replace(config, verification=False), extractor=extractor),
             drive,
             selection=selection,
             leave_out=shared.own,

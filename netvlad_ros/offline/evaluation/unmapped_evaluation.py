@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -85,6 +86,7 @@ def evaluate_unmapped(
     *,
     selection: slice = slice(None),
     config: LocalizerConfig | None = None,
+    extractor: FeatureExtractor | None = None,
     pictures: Path | None = None,
     skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
@@ -97,6 +99,7 @@ def evaluate_unmapped(
         drive: its images, which need no poses. Unreadable ones are left out.
         selection: which of its images.
         config: of the localizer.
+        extractor: of the map's features, needed only where they are of a feature bundle.
         pictures: folder for all that write_report writes.
         skipped: gets the images that were left out.
         progress: called for every image.
@@ -108,7 +111,7 @@ def evaluate_unmapped(
         NetvladError: map and model do not fit together, selected images are the map's own, or no
             image is left.
     """
-    localizer = Localizer(bundle, place_map, config or LocalizerConfig())
+    localizer = Localizer(bundle, place_map, config or LocalizerConfig(), extractor=extractor)
     shared = shared_recording(place_map, bundle, drive)
     shared.refuse(drive, selection, 'they show nothing of elsewhere')
     localized = localize_drive(

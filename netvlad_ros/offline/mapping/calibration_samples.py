@@ -9,6 +9,7 @@ import numpy as np
 
 from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -32,6 +33,7 @@ def calibration_samples(
     bundle: ModelBundle,
     drive: Drive,
     *,
+    extractor: FeatureExtractor | None = None,
     selection: slice = slice(None),
     skipped: list[Skip] | None = None,
     progress: Progress = no_progress,
@@ -44,6 +46,7 @@ def calibration_samples(
         place_map: the map to calibrate.
         bundle: the model that the map was built with.
         drive: another recording of the mapped area, with poses in the map's frame.
+        extractor: of the map's features, needed only where they are of a feature bundle.
         selection: of its images.
         skipped: gets the images that are left out, unreadable or without a pose.
         progress: called with (images done, in all).
@@ -53,7 +56,7 @@ def calibration_samples(
             poses are given in another frame; or fewer than MIN_IMAGES images with a pose are left.
     """
     check_frame(place_map, drive)
-    localizer = Localizer(bundle, replace(place_map, calibration=None))
+    localizer = Localizer(bundle, replace(place_map, calibration=None), extractor=extractor)
     radius_m, radius_deg = place_radius(place_map, localizer.config)
     shared_recording(place_map, bundle, drive).refuse(drive, selection, OTHER_IMAGES)
     total = len(selected_indices(selection, len(drive)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.decision.match import Match
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.geometry import Array, around, distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -61,6 +62,7 @@ class AttackRun:
         radius_m: within which an answer shows a place [m]; None: that of the localizer.
         radius_deg: within which an answer shows a place [deg]; None: that of the localizer.
         stretch: number of successive images that share a target, 1..MOST_STRETCH.
+        extractor: of the map's features, needed only where they are of a feature bundle.
 
     Attributes:
         radius_m: within which an answer shows a place [m].
@@ -77,13 +79,15 @@ class AttackRun:
         radius_m: float | None = None,
         radius_deg: float | None = None,
         stretch: int = 1,
+        *,
+        extractor: FeatureExtractor | None = None,
     ) -> None:
         if not 1 <= stretch <= MOST_STRETCH:
             raise NetvladError(f'attack: a stretch of {stretch} is outside 1..{MOST_STRETCH}')
         if bundle.provider != 'CPUExecutionProvider' and torch.cuda.is_available():
             network = network.to('cuda')
         self._network, self._bundle, self._map, self._config = network, bundle, place_map, config
-        self._localizer = AttackedLocalizer(bundle, place_map)
+        self._localizer = AttackedLocalizer(bundle, place_map, extractor)
         self._stretch = stretch
         own_m, own_deg = place_radius(place_map, LocalizerConfig())
         self.radius_m = own_m if radius_m is None else radius_m

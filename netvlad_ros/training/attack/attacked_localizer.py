@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.decision.match import Match
+from netvlad_ros.core.features.extractor import FeatureExtractor
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
@@ -40,14 +41,20 @@ class AttackedLocalizer:
     Args:
         bundle: that the robot runs.
         place_map: built with the bundle.
+        extractor: of the map's features, needed only where they are of a feature bundle.
     """
 
-    def __init__(self, bundle: ModelBundle, place_map: PlaceMap) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        place_map: PlaceMap,
+        extractor: FeatureExtractor | None = None,
+    ) -> None:
         config = LocalizerConfig()
         self._without_verification = Localizer(
-            bundle, place_map, replace(config, verification=False)
+            bundle, place_map, replace(config, verification=False), extractor=extractor
         )
-        self._localizer = Localizer(bundle, place_map, config)
+        self._localizer = Localizer(bundle, place_map, config, extractor=extractor)
 
     def answers(
         self, images: Sequence[tuple[NDArray[np.uint8], int]], camera: CameraModel | None

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from tiny_drive import picture, pose, write_drive  # noqa: E402
+from tiny_drive import picture, pose, write_drive, write_image  # noqa: E402
 from tiny_places import clip_images, place_images  # noqa: E402
 
 from netvlad_ros.core.errors import NetvladError  # noqa: E402
@@ -18,6 +18,11 @@ from netvlad_ros.core.model.preprocessing import Preprocessing  # noqa: E402
 from netvlad_ros.training.config.sections import AugmentationConfig, SupervisionConfig  # noqa: E402
 from netvlad_ros.training.config.source import Source  # noqa: E402
 from netvlad_ros.training.data.augmentation import Augmentation  # noqa: E402
+from netvlad_ros.training.data.augmented_images import StepImages  # noqa: E402
+from netvlad_ros.training.data.fourier_transfer import fourier_transfer  # noqa: E402
+from netvlad_ros.training.data.night import night  # noqa: E402
+from netvlad_ros.training.data.season import season  # noqa: E402
+from netvlad_ros.training.data.step_plan import ImageKey  # noqa: E402
 from netvlad_ros.training.data.supervision import Supervision  # noqa: E402
 from netvlad_ros.training.data.validation_split import held_out  # noqa: E402
 from netvlad_ros.training.fitting.similarity_calibration import BestMatches, fit_calibration  # noqa: E402
@@ -374,13 +379,55 @@ def test_augmentation_is_seeded_has_the_working_size_and_can_be_off():
         ('perspective', 0.2), ('crop', 0.5), ('stretch', 0.3), ('rotation_deg', 10.0),
         ('brightness', 0.5), ('contrast', 0.5), ('saturation', 0.5), ('hue', 0.1), ('gamma', 1.0),
         ('warmth', 0.3), ('gradient', 0.6), ('grayscale_share', 1.0), ('blur_share', 1.0),
-        ('occlusion_share', 1.0),
+        ('occlusion_share', 1.0), ('night_share', 1.0), ('season_share', 1.0),
     ],
 )  # fmt: skip
 def test_each_part_changes_the_image_by_itself(part, value):
     rgb = picture(3, 64, 96)
     config = replace(ONLY, **{part: value})
     assert (augmented(config, rgb, seed=2).int() - torch.from_numpy(rgb).int()).abs().max() > 5
+
+
+def test_low_frequencies_of_a_stranger_are_those_of_the_whole_transform():
+    image, other = picture(3, 64, 96), picture(4, 64, 96) // 2
+    own, given = (np.fft.fft2(pixels, axes=(0, 1)) for pixels in (image, other))
+    window = np.zeros((64, 96, 1), dtype=bool)
+    window[np.ix_(np.arange(-6, 7), np.arange(-6, 7))] = True
+    size = np.where(window, 0.25 * np.abs(own) + 0.75 * np.abs(given), np.abs(own))
+    expected = np.fft.ifft2(size * np.exp(1j * np.angle(own)), axes=(0, 1)).real.clip(0, 255)
+    found = fourier_transfer(image, other, 0.1, 0.75)
+    np.testing.assert_allclose(found, expected, atol=0.51)
+
+
+def test_strangers_are_of_another_domain_and_a_share_of_zero_draws_nothing(tmp_path):
+    for number, level in enumerate((200, 200, 200, 40)):
+        write_image(tmp_path / f'{number}.png', np.full((64, 96, 3), level, dtype=np.uint8))
+    files = [tmp_path / f'{number}.png' for number in range(4)]
+    domains = np.array([0, 0, 0, 1])
+
+    def first(config, of=domains):
+        images = StepImages(files, Augmentation(config, SIZE), 0, of)
+        return images[ImageKey(0, 0, 0)], torch.rand(()).item()
+
+    moved, _ = first(replace(ONLY, fourier_share=1.0))
+    assert 40 <= moved.mean() < 195  # the amplitude at frequency 0 is the brightness
+    alone, _ = first(replace(ONLY, fourier_share=1.0), np.zeros(4, dtype=np.int64))
+    assert abs(alone.mean() - 200) <= 1
+    today = AugmentationConfig()
+    beyond = replace(today, fourier_beta=0.1)  # without a share: no draw
+    assert first(today)[1] == first(beyond)[1] == first(today, np.zeros(4, dtype=np.int64))[1]
+
+
+def test_night_is_dark_and_snow_is_bright():
+    lawn = np.full((96, 128, 3), (80, 130, 60), dtype=np.uint8)
+    lawn[:48] = (150, 180, 220)
+    torch.manual_seed(0)
+    nights = [night(lawn).mean() for _ in range(8)]
+    assert np.median(nights) < 0.7 * lawn.mean()
+    seasons = [season(lawn)[60:].mean((0, 1)) for _ in range(16)]
+    white = [colour for colour in seasons if np.ptp(colour) < 30 and colour.mean() > 150]
+    autumn = [colour for colour in seasons if colour[0] > 1.05 * colour[1]]
+    assert len(white) >= 4 and len(autumn) >= 4
 
 
 def test_noise_and_light_do_what_they_are_called():

@@ -109,6 +109,14 @@ class AugmentationConfig(Settings):
     noise: float = setting(12.0, 'largest standard deviation of sensor noise, of 255', 0.0, 100.0)
     noise_share: float = setting(0.3, 'of images with noise', 0.0, 1.0)
     occlusion_share: float = setting(0.3, 'of images with a patch covered', 0.0, 1.0)
+    fourier_share: float = setting(
+        0.0, 'of images with the low frequencies of an image of another domain', 0.0, 1.0
+    )
+    fourier_beta: float = setting(
+        0.01, 'half side of the window of these frequencies, of the shorter side', 0.0, 0.2
+    )
+    night_share: float = setting(0.0, 'of images turned to night', 0.0, 1.0)
+    season_share: float = setting(0.0, 'of images turned to snow or autumn', 0.0, 1.0)
 
 
 @dataclass(frozen=True)

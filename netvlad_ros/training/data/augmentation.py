@@ -1,6 +1,8 @@
-"""Augmentation: changes viewpoint, light, focus and noise of training images at random."""
+"""Augmentation: changes viewpoint, season, light, focus and noise of images at random."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -10,6 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.training.config.sections import AugmentationConfig
+from netvlad_ros.training.data.fourier_transfer import fourier_transfer
+from netvlad_ros.training.data.night import night
+from netvlad_ros.training.data.season import season
 from netvlad_ros.training.torchvision_import import torchvision
 
 v2 = torchvision.transforms.v2
@@ -20,7 +25,7 @@ GREY = 127
 
 
 class Augmentation:
-    """A warp, then other light, focus, colour, noise and occlusion, drawn anew for each image.
+    """A warp, another season, light, focus, colour, noise and occlusion, drawn for each image.
 
     Homography, crop, stretch and roll are composed and resampled once. Query, positive and
     negatives must all be augmented. If only some of them were, the network could learn to tell
@@ -44,6 +49,9 @@ class Augmentation:
 
         self._part = part
         self._blur_share = share(config.blur_share)
+        self._fourier_share = share(config.fourier_share)
+        self._season_share = share(config.season_share)
+        self._night_share = share(config.night_share)
         jitter = v2.ColorJitter(
             part(config.brightness), part(config.contrast), part(config.saturation)
         )
@@ -56,10 +64,16 @@ class Augmentation:
             ]
         )
 
-    def __call__(self, rgb: NDArray[np.uint8]) -> torch.Tensor:
+    def __call__(
+        self, rgb: NDArray[np.uint8], stranger: Callable[[], NDArray[np.uint8]] | None = None
+    ) -> torch.Tensor:
         """uint8 (h, w, 3) RGB -> uint8 (height, width, 3); draws from torch's global generator.
 
         Images of other sizes are preprocessed first.
+
+        Args:
+            rgb: the image.
+            stranger: reads an image of another domain, for fourier_share; None: there is none.
 
         Raises:
             NetvladError: rgb is no such image.
@@ -67,7 +81,7 @@ class Augmentation:
         image = self._preprocessing(rgb)
         if self.config.strength == 0.0:
             return torch.from_numpy(image)
-        image = self._focus(self._light(self._warp(image)))
+        image = self._focus(self._light(self._other_day(self._warp(image), stranger)))
         pixels = torch.from_numpy(image).permute(2, 0, 1).contiguous()
         return self._colour(pixels).permute(1, 2, 0)
 
@@ -95,6 +109,17 @@ class Augmentation:
             image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         return np.asarray(warped, dtype=np.uint8)
+
+    def _other_day(
+        self, image: NDArray[np.uint8], stranger: Callable[[], NDArray[np.uint8]] | None
+    ) -> NDArray[np.uint8]:
+        """Another season or the night. A share of 0 draws nothing, so that old runs repeat."""
+        if stranger is not None and _happens(self._fourier_share):
+            beta, mix = self._part(self.config.fourier_beta), torch.rand(()).item()
+            image = fourier_transfer(image, self._preprocessing(stranger()), beta, mix)
+        if _happens(self._season_share):
+            image = season(image)
+        return night(image) if _happens(self._night_share) else image
 
     def _light(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Another time of day: response of the camera, colour and direction of the light."""
@@ -139,6 +164,10 @@ def _hue_matrix(angle: float) -> NDArray[np.float64]:
     """Rotation of colours about the grey axis by an angle [rad]; (3, 3), RGB to RGB."""
     axis = np.full(3, 1.0 / np.sqrt(3.0))
     return np.asarray(Rotation.from_rotvec(angle * axis).as_matrix(), dtype=np.float64)
+
+
+def _happens(share: float) -> bool:
+    return share > 0.0 and torch.rand(()).item() < share
 
 
 def _uniform(count: int) -> list[float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from netvlad_ros.core.camera.image import read_image
@@ -30,23 +32,39 @@ class StepImages(Dataset[Any]):
         images: paths that keys index.
         augment: applied to each, drawing from torch's generator.
         seed: of the run.
+        domains: (N,) int64, domain of each image; None: one.
     """
 
-    def __init__(self, images: Sequence[Path], augment: Augmentation, seed: int) -> None:
+    def __init__(
+        self,
+        images: Sequence[Path],
+        augment: Augmentation,
+        seed: int,
+        domains: NDArray[np.int64] | None = None,
+    ) -> None:
         self._images = images
         self._augment = augment
         self._seed = seed
+        self._domains = np.zeros(len(images), np.int64) if domains is None else domains
+        self._members = [np.flatnonzero(self._domains == d) for d in np.unique(self._domains)]
 
     def __getitem__(self, key: ImageKey) -> np.ndarray | NetvladError:
         """uint8 (height, width, 3) RGB, or the error: raised in a worker it would lose its text."""
         draw = np.random.SeedSequence((self._seed, key.step, key.position)).generate_state(2)
         torch.manual_seed(int(draw[0]) << 32 | int(draw[1]))
         try:
-            image = self._augment(read_image(self._images[key.image]))
+            stranger = partial(self._stranger, key.image) if len(self._members) > 1 else None
+            image = self._augment(read_image(self._images[key.image]), stranger)
         except NetvladError as error:
             return error
         # Every process gives the same memory layout: another layout rounds differently.
         return image.contiguous().numpy()
+
+    def _stranger(self, index: int) -> NDArray[np.uint8]:
+        """An image of another domain; all other domains are equally likely."""
+        others = [rows for rows in self._members if self._domains[rows[0]] != self._domains[index]]
+        rows = others[int(torch.randint(len(others), ()))]
+        return read_image(self._images[rows[int(torch.randint(len(rows), ()))]])
 
     def read(self, plans: Sequence[StepPlan], workers: int) -> Iterator[tuple[StepPlan, Inputs]]:
         """Yields each plan with its micro-batches and their images.

@@ -120,7 +120,7 @@ class _Run:
         images = self.supervision.images
         augment = Augmentation(config.augmentation, config.network.preprocessing)
         self.planner = StepPlanner(loss.separable, processes, chunk)
-        self.images = StepImages(images, augment, config.seed)
+        self.images = StepImages(images, augment, config.seed, self.supervision.domains)
         self.training_step = TrainingStep(
             self.network, loss, self.optimizer, processes, precision, images
         )

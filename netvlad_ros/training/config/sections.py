@@ -153,7 +153,11 @@ class MiningConfig(Settings):
 
 @dataclass(frozen=True)
 class LossConfig(Settings):
-    """Section `loss`: what is minimised. Each kind reads only its own numbers."""
+    """Section `loss`: what is minimised. Each kind reads only its own numbers.
+
+    `distillation` goes with any kind: the mean over the images of (1 - cosine) between the dense
+    descriptors of backbone and start, plus the squared difference of their standardised score maps.
+    """
 
     kind: str = setting('triplet', 'what is minimised', choices=LOSSES)
     margin: float = setting(0.1, 'triplet: of squared distances', 0.0, 4.0)
@@ -166,6 +170,12 @@ class LossConfig(Settings):
     scale: float = setting(30.0, 'classification: multiplies cosines', 1.0, 1e3)
     cosface_margin: float = setting(
         0.4, 'classification: cosine, subtracted for the own cell', 0.0, 1.0
+    )
+    distillation: float = setting(
+        0.0,
+        'weight that holds the local features of the backbone near those of its start; 0 is off',
+        0.0,
+        1e6,
     )
 
     @property

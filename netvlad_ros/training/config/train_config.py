@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.training.config.backbones import LOCAL_BACKBONES
 from netvlad_ros.training.config.network import NetworkConfig
 from netvlad_ros.training.config.sections import (
     AugmentationConfig,
@@ -55,6 +56,12 @@ class TrainConfig(Settings):
         if not re.fullmatch(r'\w[\w.-]*', self.name):
             raise NetvladError(
                 f'name {self.name!r} names files: use letters, digits, dots, - and _ alone'
+            )
+        if self.loss.distillation and self.network.backbone not in LOCAL_BACKBONES:
+            raise NetvladError(
+                f'loss.distillation {self.loss.distillation:g} holds local features, and backbone '
+                f'{self.network.backbone} has none: set it to 0, or choose one of '
+                f'{", ".join(LOCAL_BACKBONES)}'
             )
 
     @classmethod

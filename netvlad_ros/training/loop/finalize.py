@@ -133,6 +133,7 @@ def _metadata(config: TrainConfig, training: Supervision, state: RunState) -> di
             'data_licence': ', '.join(name for name in licences if name),
             'frames': len(training),
             'loss': config.loss.kind,
+            'distillation': config.loss.distillation,
             'mining': config.mining.mode,
             'seed': config.seed,
             'steps': state.best_step if state.best else state.step,

@@ -18,6 +18,7 @@ from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.data.supervision import Supervision
 from netvlad_ros.training.fitting.initialisation import initialise_network
 from netvlad_ros.training.loop.checkpoint import TrainableState
+from netvlad_ros.training.loop.distillation import Distillation
 from netvlad_ros.training.loop.distributed import Processes
 from netvlad_ros.training.loop.finalize import write_outcome
 from netvlad_ros.training.loop.optimizer import Optimizer
@@ -33,7 +34,7 @@ from netvlad_ros.training.loop.validation import Validation
 from netvlad_ros.training.losses.make_loss import make_loss
 from netvlad_ros.training.mining.make_miner import make_miner
 from netvlad_ros.training.network.network import PlaceNetwork
-from netvlad_ros.training.network.network_file import save_network
+from netvlad_ros.training.network.network_file import load_network, save_network
 
 __all__ = ['TrainConfig', 'run_training']
 
@@ -139,6 +140,7 @@ class _Run:
                 self.display.say(f'{self.folder}: goes on at step {state.step}')
             else:
                 self._start()
+            self._hold_local_features()
             self._train()
             path = self.folder / f'{self.config.name}.onnx'
             if self.processes.first:
@@ -212,6 +214,14 @@ class _Run:
         self.processes.copy_from_first(self.network)
         self._validate()
         self._save()
+
+    def _hold_local_features(self) -> None:
+        """From the file, so that a resumed run holds them near the very same weights."""
+        weight = self.config.loss.distillation
+        if weight:
+            initial, _ = load_network(self.folder / 'initial')
+            device = self.processes.device
+            self.training_step.distillation = Distillation(initial, weight, device)
 
     def _round(self, scalars: Scalars | None) -> None:
         """One round: mines, steps, validates and saves, in this order."""

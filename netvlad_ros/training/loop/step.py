@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.training.data.augmented_images import Pixels
 from netvlad_ros.training.data.batch import TrainingBatch
 from netvlad_ros.training.data.step_plan import MicroBatch, StepPlan
+from netvlad_ros.training.loop.distillation import Distillation
 from netvlad_ros.training.loop.distributed import Processes
 from netvlad_ros.training.loop.optimizer import Optimizer
 from netvlad_ros.training.loop.precision import Precision
@@ -20,6 +22,13 @@ from netvlad_ros.training.losses.base import Loss
 from netvlad_ros.training.network.network import PlaceNetwork
 
 NAMED = 8  # images of a bad batch that an error names
+
+
+class _Pass(NamedTuple):
+    """Descriptors (n, D) of one pass through the network, and its distance to the start."""
+
+    rows: torch.Tensor
+    distance: torch.Tensor | None  # summed over the images; None without distillation
 
 
 class TrainingStep:
@@ -43,6 +52,9 @@ class TrainingStep:
         processes: that share the work.
         precision: of the passes through the network.
         images: paths, to name a bad batch.
+
+    Attributes:
+        distillation: its mean over all images of a step is added to the loss; None adds nothing.
     """
 
     def __init__(
@@ -61,6 +73,7 @@ class TrainingStep:
         self._precision = precision
         self._one_by_one = processes.device.type == 'cpu'  # images pass the network one by one
         self._images = images
+        self.distillation: Distillation | None = None
 
     def update(
         self, plan: StepPlan, inputs: Iterable[tuple[MicroBatch, Sequence[Pixels]]]
@@ -75,15 +88,17 @@ class TrainingStep:
             NetvladError: loss or gradient are not finite; the weights are those before the step.
         """
         batches = plan.batches
-        parts = sum(max(len(batch.tuples), 1) for batch in batches)  # over all processes
+        # Over all processes:
+        parts = sum(max(len(batch.tuples), 1) for batch in batches)
+        image = 1.0 / sum(len(batch) for batch in batches)  # weight of the distance of an image
         self._optimizer.set_rate(plan.step)
         self._optimizer.inner.zero_grad()
         total = torch.zeros((), dtype=torch.float64, device=self._processes.device)
         for micro_batch, chunks in inputs:
             if micro_batch.whole:
-                total += self._whole(micro_batch, chunks, len(batches))
+                total += self._whole(micro_batch, chunks, 1.0 / len(batches), image)
             else:
-                total += self._parts(micro_batch, chunks, 1.0 / parts)
+                total += self._parts(micro_batch, chunks, 1.0 / parts, image)
         gradients = [_gradient(parameter) for parameter in self._optimizer.parameters]
         self._processes.sum([total])
         self._processes.sum(gradients)
@@ -94,49 +109,86 @@ class TrainingStep:
             raise NetvladError(self._complaint('the gradient is not finite', batches))
         return value
 
-    def _parts(self, micro_batch: MicroBatch, chunks: Sequence[Pixels], weight: float) -> float:
+    def _parts(
+        self, micro_batch: MicroBatch, chunks: Sequence[Pixels], weight: float, image: float
+    ) -> float:
         """Some tuples of a separable loss: described once, in one chunk."""
         (pixels,) = chunks
         passes = self._describe(pixels)
-        descriptors = torch.cat(passes).detach().requires_grad_()
+        descriptors = torch.cat([found.rows for found in passes]).detach().requires_grad_()
         rows = descriptors.split([len(part) for part in micro_batch.parts])
         losses = [self._loss(d, part) for d, part in zip(rows, micro_batch.parts, strict=True)]
         value = torch.stack(losses).sum() * weight
         self._precision.scale(value).backward()
-        _backward(passes, _gradient(descriptors))
-        return value.item()
+        return value.item() + self._backward(passes, _gradient(descriptors), image)
 
-    def _whole(self, micro_batch: MicroBatch, chunks: Sequence[Pixels], batches: int) -> float:
+    def _whole(
+        self, micro_batch: MicroBatch, chunks: Sequence[Pixels], weight: float, image: float
+    ) -> float:
         """A batch whose loss needs all descriptors: described twice, unless it is one chunk."""
         (batch,) = micro_batch.parts
         once = len(chunks) == 1
         with torch.set_grad_enabled(once):
-            passes = [rows for chunk in chunks for rows in self._describe(chunk)]
-        own = torch.cat([*passes, self._nothing()]).detach()
+            passes = [found for chunk in chunks for found in self._describe(chunk)]
+        own = torch.cat([*(found.rows for found in passes), self._nothing()]).detach()
         descriptors = self._processes.gather(own, len(batch)).requires_grad_()
-        value = self._loss(descriptors, batch) / batches
+        value = self._loss(descriptors, batch) * weight
         self._precision.scale(value).backward()
         gradient = _gradient(descriptors)[self._processes.share(len(batch))]
+        distance = 0.0
         if once:
-            _backward(passes, gradient)
+            distance = self._backward(passes, gradient, image)
         else:
             for chunk, part in zip(chunks, gradient.split([len(c) for c in chunks]), strict=True):
-                used = part.any(dim=1)  # images without gradient are not described again
-                images = [image for image, use in zip(chunk, used.tolist(), strict=True) if use]
-                _backward(self._describe(images), part[used])
+                # Images without gradient are not described again, unless they are held.
+                used = part.any(dim=1) | (self.distillation is not None)
+                again = [pixels for pixels, use in zip(chunk, used.tolist(), strict=True) if use]
+                distance += self._backward(self._describe(again), part[used], image)
         if self._processes.first:
-            return value.item()
+            return value.item() + distance
         self._loss.zero_grad()  # every process computed the same gradient: it must count once
-        return 0.0
+        return distance
 
-    def _describe(self, pixels: Pixels) -> list[torch.Tensor]:
-        """Descriptors float32 (n, D) of each pass through the network."""
+    def _describe(self, pixels: Pixels) -> list[_Pass]:
+        """The passes of images through the network; without gradient they have no distance."""
         passes = []
         for images in self._passes(pixels):
+            batch = torch.from_numpy(images).to(self._processes.device)
+            distance = None
             with self._precision.autocast():
-                found = self._network.rank(torch.from_numpy(images).to(self._processes.device))
-            passes.append(found.float())
+                if self.distillation is None or not torch.is_grad_enabled():
+                    rows = self._network.rank(batch)
+                else:
+                    rows, maps = self._network.rank_with_maps(batch)
+                    distance = self.distillation(batch, maps)
+            passes.append(_Pass(rows.float(), distance))
         return passes
+
+    def _backward(self, passes: Sequence[_Pass], gradient: torch.Tensor, image: float) -> float:
+        """Backward through the network; returns the weighted distances.
+
+        Passes without gradient and distance are skipped, for example of negatives that are far
+        enough.
+
+        Args:
+            passes: with their graphs.
+            gradient: of their descriptors.
+            image: weight of the distance of one image.
+        """
+        total = 0.0
+        sizes = [len(found.rows) for found in passes]
+        for found, part in zip(passes, gradient.split(sizes), strict=True):
+            tensors, gradients = [], []
+            if part.any():
+                tensors, gradients = [found.rows], [part]
+            if found.distance is not None:
+                value = found.distance * image
+                total += value.item()
+                tensors.append(self._precision.scale(value))
+                gradients.append(torch.ones_like(value))
+            if tensors:
+                torch.autograd.backward(tensors, gradients)
+        return total
 
     def _passes(self, pixels: Pixels) -> Iterator[np.ndarray]:
         """uint8 (n, height, width, 3) images of each pass through the network."""
@@ -158,16 +210,6 @@ class TrainingStep:
             f'{what} on the batch of {", ".join(names[:NAMED])}{more}: training stopped, the last '
             'checkpoint is kept; lower the learning rates'
         )
-
-
-def _backward(passes: Sequence[torch.Tensor], gradient: torch.Tensor) -> None:
-    """Backward through the network, from the gradient of its descriptors.
-
-    Passes without gradient are skipped, for example of negatives that are far enough.
-    """
-    for rows, part in zip(passes, gradient.split([len(rows) for rows in passes]), strict=True):
-        if part.any():
-            rows.backward(part)
 
 
 def _gradient(tensor: torch.Tensor) -> torch.Tensor:

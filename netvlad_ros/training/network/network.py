@@ -157,10 +157,15 @@ class PlaceNetwork(nn.Module):
         pooled, maps = self._pool_with_maps(images)
         return self.whitening(pooled) if self.config.whitening == 'linear' else pooled, maps
 
-    def _pool_with_maps(self, images: torch.Tensor) -> tuple[torch.Tensor, LocalMaps]:
+    @property
+    def local_trunk(self) -> LocalBackbone:
+        """The backbone, which must be a network of local features."""
         assert isinstance(self.backbone, LocalBackbone)
-        maps = self.backbone.maps(self.normalisation(images))
-        return self.pooling(self.backbone.for_pooling(maps.descriptors)), maps
+        return self.backbone
+
+    def _pool_with_maps(self, images: torch.Tensor) -> tuple[torch.Tensor, LocalMaps]:
+        maps = self.local_trunk.maps(self.normalisation(images))
+        return self.pooling(self.local_trunk.for_pooling(maps.descriptors)), maps
 
     def parameter_groups(self, lr_backbone: float, lr_pooling: float) -> list[dict[str, Any]]:
         """Parameters that train, for an optimizer: backbone, then pooling with trained whitening.

@@ -25,6 +25,7 @@ from netvlad_ros.training.data.season import season  # noqa: E402
 from netvlad_ros.training.data.step_plan import ImageKey  # noqa: E402
 from netvlad_ros.training.data.supervision import Supervision  # noqa: E402
 from netvlad_ros.training.data.validation_split import held_out  # noqa: E402
+from netvlad_ros.training.fitting.domain_balance import balanced_weights  # noqa: E402
 from netvlad_ros.training.fitting.similarity_calibration import BestMatches, fit_calibration  # noqa: E402
 
 
@@ -333,6 +334,20 @@ def test_best_matches_of_positions_keep_queries_and_database_apart():
     np.testing.assert_allclose(found.wrong, [0.0], atol=1e-6)
     near = images.subset(np.array([0, 1]))  # no image of another place: no wrong match, not -1
     assert not len(BestMatches.find(descriptors, Supervision([near], SupervisionConfig())).wrong)
+
+
+def test_calibration_weighs_domains_equally():
+    rng = np.random.default_rng(0)
+    right, wrong = rng.normal(0.6, 0.1, 990), rng.normal(0.1, 0.1, 990)
+    few = rng.normal(0.8, 0.1, 110), rng.normal(0.5, 0.1, 110)
+    both = [np.concatenate(pair) for pair in zip((right, wrong), few, strict=True)]
+    weights = balanced_weights(np.repeat([0, 1], [990, 110]))
+    found = fit_calibration(BestMatches(*both, both[1], (weights,) * 3))
+    repeated = [np.concatenate([a, *[b] * 9]) for a, b in zip((right, wrong), few, strict=True)]
+    expected = fit_calibration(BestMatches(*repeated, repeated[1]))
+    assert found.midpoint == pytest.approx(expected.midpoint, abs=0.01)
+    assert found.slope == pytest.approx(expected.slope, rel=0.02)
+    assert found.midpoint > fit_calibration(BestMatches(*both, both[1])).midpoint + 0.1
 
 
 def test_calibration_is_conservative():

@@ -17,6 +17,23 @@ from netvlad_ros.training.loop.validation import Validation
 COUNT = 40
 
 
+def test_recall_is_the_mean_over_domains():
+    sizes = {'large': 30, 'small': 2}
+    sources = [
+        place_images(
+            name,
+            positions_m=[[100 * (i // 2), i % 2] for i in range(2 * size)],
+            recordings=range(2 * size),
+            areas=[name] * (2 * size),
+        )
+        for name, size in sizes.items()
+    ]
+    rows = np.eye(32, dtype=np.float32)[np.repeat(np.arange(32), 2)]
+    rows[61], rows[63] = rows[62], rows[60]  # the small domain mistakes its places
+    found = Validation(Supervision(sources, SupervisionConfig()), cache_mb=1)(lambda i: rows[i])
+    assert (found.at_1, found.queries) == (0.5, 64)
+
+
 @pytest.mark.parametrize('multi_visit', [False, True])
 def test_recall_leaves_out_what_is_no_revisit_and_counts_ties_as_lost(monkeypatch, multi_visit):
     monkeypatch.setattr(validation, 'BLOCK', 7)

@@ -11,10 +11,14 @@ from scipy.optimize import minimize
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.training.data.supervision import Supervision
+from netvlad_ros.training.fitting.domain_balance import balanced_weights
 
 MAX_SLOPE = 200.0  # of perfectly separable matches the best slope would be infinite
 LOOKALIKE_QUANTILE = 0.95
 BLOCK = 256  # queries whose similarities to the whole database are in memory at once
+
+
+Weights = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,19 @@ class BestMatches:
             other floors); or the map holds the place and the best match shows another one.
         lookalike: the map lacks the place and holds all similar places (of clips: all other floors
             of the building, where the same area is similar).
+        weights: of the three kinds, each with a mean of 1; None: all matches count the same.
     """
 
     right: NDArray[np.float64]
     wrong: NDArray[np.float64]
     lookalike: NDArray[np.float64]
+    weights: tuple[Weights, Weights, Weights] = (None, None, None)
 
     @classmethod
     def find(cls, descriptors: NDArray[np.float32], supervision: Supervision) -> BestMatches:
         """Matches every image that may be a query, as a robot does; one block at a time.
+
+        In each kind of map, the matches of all domains together have the same weight.
 
         Args:
             descriptors: (N, D) unit rows, one for each image of the supervision.
@@ -56,11 +64,18 @@ class BestMatches:
                     found[row] = similarity[mask].max(initial=-1.0)
         won = revisit > elsewhere
         lost = ~won & (revisit > -1.0)
+        domains = supervision.domains[asked]
         # If the set holds no other place, an image gives no wrong match.
+        other, similar = elsewhere > -1.0, lookalike > -1.0
         return cls(
             right=revisit[won],
-            wrong=np.concatenate([elsewhere[elsewhere > -1.0], elsewhere[lost]]),
-            lookalike=lookalike[lookalike > -1.0],
+            wrong=np.concatenate([elsewhere[other], elsewhere[lost]]),
+            lookalike=lookalike[similar],
+            weights=(
+                balanced_weights(domains[won]),
+                balanced_weights(np.concatenate([domains[other], domains[lost]])),
+                balanced_weights(domains[similar]),
+            ),
         )
 
 
@@ -76,13 +91,15 @@ def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
             wrong ones. A bundle may then be exported without calibration.
     """
     right, wrong = matches.right, matches.wrong
+    of_right, of_wrong, of_lookalike = matches.weights
     if not len(right) or not len(wrong):
         raise NetvladError(
             'calibration needs held-out images with a revisit and with others of another place'
         )
     if not np.isfinite(np.concatenate([right, wrong, matches.lookalike])).all():
         raise NetvladError('calibration met similarities that are not finite')
-    if np.median(right) <= np.median(wrong):
+    middles = _median(right, of_right), _median(wrong, of_wrong)
+    if middles[0] <= middles[1]:
         raise NetvladError(
             'right matches are no more similar than wrong ones on the held-out images: '
             'the descriptor is unusable'
@@ -90,14 +107,26 @@ def fit_calibration(matches: BestMatches) -> SimilarityCalibration:
 
     def cost(parameters: NDArray[np.float64]) -> float:
         midpoint, slope = parameters[0], np.exp(parameters[1])
-        missed = np.logaddexp(0.0, -slope * (right - midpoint)).mean()
-        believed = np.logaddexp(0.0, slope * (wrong - midpoint)).mean()
+        missed = np.average(np.logaddexp(0.0, -slope * (right - midpoint)), weights=of_right)
+        believed = np.average(np.logaddexp(0.0, slope * (wrong - midpoint)), weights=of_wrong)
         return float(missed + believed)
 
-    start = [(np.median(right) + np.median(wrong)) / 2, np.log(20.0)]
+    start = [(middles[0] + middles[1]) / 2, np.log(20.0)]
     midpoint, log_slope = minimize(cost, start, method='Nelder-Mead').x
-    safe = np.quantile(matches.lookalike, LOOKALIKE_QUANTILE)
+    safe = _quantile(matches.lookalike, LOOKALIKE_QUANTILE, of_lookalike)
     return SimilarityCalibration(
         midpoint=float(np.clip(max(midpoint, safe), -1.0, 1.0)),
         slope=float(min(np.exp(log_slope), MAX_SLOPE)),
     )
+
+
+def _median(values: NDArray[np.float64], weights: Weights) -> float:
+    return float(np.median(values)) if weights is None else _quantile(values, 0.5, weights)
+
+
+def _quantile(values: NDArray[np.float64], share: float, weights: Weights) -> float:
+    if weights is None:
+        return float(np.quantile(values, share))
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return float(np.interp(share * weights.sum(), below, values[order]))

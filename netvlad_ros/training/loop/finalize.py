@@ -113,7 +113,8 @@ def _calibration(
     except NetvladError as error:
         display.say(f'no calibration: {error}')
         return None
-    for name, values in vars(matches).items():
+    for name in ('right', 'wrong', 'lookalike'):
+        values = getattr(matches, name)
         if len(values):
             low, middle, high = np.percentile(values, (5, 50, 95))
             display.say(

@@ -17,7 +17,7 @@ BLOCK = 128  # queries whose similarities to the whole database are in memory at
 
 @dataclass(frozen=True)
 class Recall:
-    """Share of queries with a positive among the N most similar images.
+    """Share of queries with a positive among the N most similar images, the mean over domains.
 
     Attributes:
         at_1: recall@1, in [0, 1].
@@ -83,6 +83,7 @@ class Validation:
                 best = row[positives].max()
                 row[positives] = -np.inf
                 before.append(int((row >= best).sum()))  # ties count against the network
-        ranks = np.array(before)
-        at_1, at_5, at_10 = (float((ranks < n).mean()) for n in RANKS)
+        ranks, domains = np.array(before), self._supervision.domains[queries]
+        parts = [ranks[domains == domain] for domain in np.unique(domains)]
+        at_1, at_5, at_10 = (float(np.mean([(part < n).mean() for part in parts])) for n in RANKS)
         return Recall(at_1, at_5, at_10, len(queries))

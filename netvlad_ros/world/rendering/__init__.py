@@ -1,1 +1,1 @@
-"""Images from textured quads: camera, textures, light, sky."""
+"""Images from textured quads and panoramas: camera, textures, light, sky."""

@@ -1,1 +1,1 @@
-"""What is rendered: a town, rooms, and how they look at each visit."""
+"""What is rendered: a town, rooms, panoramas, and how they look at each visit."""

@@ -156,3 +156,17 @@ def test_an_old_map_says_how_it_is_built_again(bundle, walk, tmp_path):
     again = f'again with this one: netvlad map build DRIVE --out DIR --model {bundle.path}'
     with pytest.raises(NetvladError, match=re.escape(again)):
         Localizer(bundle, place_map)
+
+
+def test_landmarks_of_a_real_kitchen_give_poses(bundle, shared_data, tmp_path):
+    drive = open_drive(shared_data / 'redkitchen')
+    place_map = MapBuilder(tmp_path / 'map', landmarks=True).build(
+        drive, bundle, selection=slice(0, 60, 10)
+    )
+    assert place_map.features.spec.kind == 'model'
+    assert len(place_map.features.points) > 100
+    localizer = Localizer(bundle, load_map(tmp_path / 'map'))
+    (frame,) = drive.frames(slice(15, 16))
+    match = localizer.recognize(frame.read(), 0, camera=drive.camera)
+    assert match.estimate.method == 'landmarks'
+    assert np.linalg.norm(match.estimate.T[:3, 3] - frame.T_map_cam[:3, 3]) < 0.1

@@ -16,12 +16,17 @@ import yaml
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from tiny_drive import pose
+from tiny_drive import pose, write_drive
+from tiny_local_model import write_tiny_local_model
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.core.localizer_config import LocalizerConfig
+from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.pose.prior import PosePrior
+from netvlad_ros.offline.drives.open_drive import open_drive
+from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
+from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros.ros.conversions import (
     check_camera_info,
     ns_to_stamp,
@@ -36,6 +41,7 @@ from netvlad_ros.ros.inputs.frame_context import FrameContext
 from netvlad_ros.ros.inputs.newest_frame import NewestFrame
 from netvlad_ros.ros.inputs.odometry_input import OdometryPose
 from netvlad_ros.ros.inputs.odometry_track import OdometryTrack
+from netvlad_ros.ros.map_loading import MapLoadError, localizer_on_map
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.outputs import publishers
 from netvlad_ros.ros.outputs.fix_events import Fix, FixEvents
@@ -579,3 +585,16 @@ def test_map_urls():
     for url in ('', 'file://maps/a', 'https://maps/a', 'package://netvlad_ros/../x'):
         with pytest.raises(NetvladError):
             path_of_url(url)
+
+
+def test_a_map_of_the_models_own_features_needs_no_other_file(tmp_path):
+    model = write_tiny_local_model(tmp_path / 'local.onnx')
+    bundle = ModelBundle.load(model)
+    drive = open_drive(write_drive(tmp_path / 'drive', [pose(x=5.0 * i) for i in range(3)]))
+    MapBuilder(tmp_path / 'map', features=FeatureChoice('model')).build(drive, bundle)
+    localizer = localizer_on_map(bundle, str(tmp_path / 'map'), NodeConfig(), LocalizerConfig())
+    image = next(iter(drive.frames())).read()
+    assert localizer.recognize(image, 0).candidates[0].inliers >= 0
+    other = ModelBundle.load(write_tiny_local_model(tmp_path / 'other.onnx', seed=1))
+    with pytest.raises(MapLoadError, match='netvlad map build DRIVE --out DIR --model'):
+        localizer_on_map(other, str(tmp_path / 'map'), NodeConfig(), LocalizerConfig())

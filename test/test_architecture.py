@@ -72,7 +72,7 @@ WITHIN = {
         'losses': {'config', 'data'},
         'mining': {'config', 'data'},
         'fitting': {'data', 'network'},
-        'importers': {'network'},
+        'importers': {'config', 'network'},
         'attack': {'network'},
         'loop': {'config', 'data', 'network', 'losses', 'mining', 'fitting'},
     },

@@ -14,20 +14,28 @@ def import_model(
         typer.Argument(
             metavar='FILE',
             help='Network of the NetVLAD authors (.mat), checkpoint of pytorch-NetVlad or of the '
-            'deep visual geo-localization benchmark.',
+            'deep visual geo-localization benchmark; weights of XFeat or EdgePoint2 (.pt, .pth or '
+            '.safetensors).',
         ),
     ],
     out: Annotated[Path, typer.Option('--out', help='Bundle to write, .onnx.')],
     layout: Annotated[
         str,
-        typer.Option('--layout', help='auto, matlab_netvlad, pytorch_netvlad or vgbench.'),
+        typer.Option(
+            '--layout',
+            help='auto, matlab_netvlad, pytorch_netvlad, vgbench, xfeat, edgepoint2_e64 or '
+            'edgepoint2_t48.',
+        ),
     ] = 'auto',
     image_size: Annotated[
         str,
         typer.Option(
-            '--image-size', metavar='HxW', help='Pixels that every image is stretched to.'
+            '--image-size',
+            metavar='HxW',
+            help='Pixels that every image is stretched to, of a place descriptor; left out: '
+            '480x640.',
         ),
-    ] = '480x640',
+    ] = '',
     dim: Annotated[
         int,
         typer.Option('--dim', min=0, help='Keep so many dimensions of a whitened network; 0: all.'),
@@ -44,6 +52,15 @@ def import_model(
             'trained with.',
         ),
     ] = '',
+    keypoints: Annotated[
+        int | None,
+        typer.Option(
+            '--keypoints',
+            min=1,
+            max=8000,
+            help='Of an image at most, of local features; left out: 1000.',
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option('--images', help='Folder of images to compare on; left out: noise is used.'),
@@ -53,6 +70,8 @@ def import_model(
     ] = 'unknown',
 ) -> None:
     """Turn a public model into a bundle that answers as it did; needs torch (the extra "train").
+
+    XFeat and EdgePoint2 become feature bundles, for --features of `netvlad map`.
 
     Checkpoints are pickles: only tensors are taken from them, code in them is refused. A file with
     a layer missing or unknown is refused too. The bundle appears only if torch and onnxruntime
@@ -72,10 +91,11 @@ def import_model(
             source,
             out,
             layout=layout,
-            size=_size(image_size),
+            size=_size(image_size) if image_size else None,
             dim=dim,
             pooling=pooling,
             l2=l2,
+            keypoints=keypoints,
             images=images,
             licence=licence,
         )

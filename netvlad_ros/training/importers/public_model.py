@@ -8,6 +8,7 @@ from typing import Any
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.training.config.backbones import LOCAL_BACKBONES
 from netvlad_ros.training.importers.imported_network import ImportedNetwork
 from netvlad_ros.training.importers.matlab_netvlad import read_matlab_netvlad
 from netvlad_ros.training.importers.pytorch_netvlad import read_pytorch_netvlad
@@ -42,7 +43,7 @@ def read_public_model(
         NetvladError: the layout is unknown, or the file is invalid (see the readers).
     """
     for option, value, known in (
-        ('layout', layout, ('auto', *LAYOUTS)),
+        ('layout', layout, ('auto', *LAYOUTS, *LOCAL_BACKBONES)),
         ('pooling', pooling, ('', *POOLINGS)),
         ('l2', l2, ('', *L2)),
     ):
@@ -80,7 +81,8 @@ def _layout(checkpoint: Any, where: str) -> str:
             return 'vgbench'
     raise NetvladError(
         f'{where} has neither the layout of pytorch-NetVlad (state_dict with encoder.*) nor that '
-        'of the visual geo-localization benchmark (model_state_dict with backbone.*)'
+        'of the visual geo-localization benchmark (model_state_dict with backbone.*), and is none '
+        f'of {", ".join(LOCAL_BACKBONES)}'
     )
 
 

@@ -73,8 +73,11 @@ class XFeat(LocalBackbone):
         kernel = first.layer.get_parameter('0.weight').reshape(-1, 1, CELL, CELL)
         cells = first.layer[1:](functional.conv2d(grey, kernel, stride=CELL))
         cells = self.keypoint_head[1:](cells)
-        chances = functional.log_softmax(cells, dim=1)[:, :-1]
-        reliability = enlarged(self.heatmap_head(dense), CELL).clamp_min(LEAST_RELIABILITY)
+        # log_softmax, by hand: onnxruntime turns the channels to the end for it.
+        cells = cells - cells.amax(dim=1, keepdim=True)
+        chances = cells[:, :-1] - cells.exp().sum(dim=1, keepdim=True).log()
+        # Limited first: a blocked layout of eight channels would be enlarged for this single one.
+        reliability = enlarged(self.heatmap_head(dense).clamp_min(LEAST_RELIABILITY), CELL)
         return functional.pixel_shuffle(chances, CELL) + reliability.log()
 
 

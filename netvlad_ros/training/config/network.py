@@ -15,7 +15,7 @@ from netvlad_ros.training.config.backbones import (
 )
 from netvlad_ros.training.config.settings import Settings, setting
 
-NORMALISATIONS = ('imagenet', 'symmetric', 'caffe')
+NORMALISATIONS = ('imagenet', 'symmetric', 'caffe', 'grey')
 VIEW_KINDS = 4  # views of an image that a whitening is fitted on: whole, mirrored, zoomed, both
 
 
@@ -39,8 +39,8 @@ class NetworkConfig(Settings):
     normalise: str = setting(
         'auto',
         "of pixels, as the weights need it: 'imagenet' mean and deviation, 'symmetric' -1..1, "
-        "'caffe' mean only; auto is symmetric for mobilenet_v2 from a file, grey and standardised "
-        'for networks of local features, else imagenet',
+        "'caffe' mean only, 'grey' one standardised channel; auto is symmetric for mobilenet_v2 "
+        'from a file, grey for networks of local features, else imagenet',
         choices=('auto', *NORMALISATIONS),
     )
     trainable_layers: int = setting(
@@ -82,10 +82,17 @@ class NetworkConfig(Settings):
     keypoints: int = setting(1000, 'of an image at most, the strongest', 1, MAX_KEYPOINTS)
     local_backbone: str = setting(
         '',
-        "another network of local features, which is not trained; '' takes those of the backbone",
+        "another network of local features beside the backbone; '' takes those of the backbone",
         choices=('', *LOCAL_BACKBONES),
     )
     local_weights: str = setting('', "of local_backbone: a .safetensors or .pth file, or 'none'")
+    local_share: float = setting(
+        0.0,
+        'of local_backbone in the similarity of places: its dense descriptors go through a NetVLAD '
+        'too, and it trains; 0 = none, it is not trained',
+        0.0,
+        0.9,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,6 +108,15 @@ class NetworkConfig(Settings):
                 f'normalise {self.normalise} does not fit backbone {self.backbone}, which '
                 'standardises a grey image itself: leave it at auto'
             )
+        if self.local_share and not self.local_backbone:
+            raise NetvladError(
+                f'local_share {self.local_share:g} is that of local_backbone, and there is none: '
+                'name one, or leave local_share at 0'
+            )
+        if self.local_share and (
+            self.pooling != 'netvlad' or self.whitening not in ('pca', 'none')
+        ):
+            raise NetvladError('local_share needs pooling netvlad and whitening pca or none')
         self._check_sides()
         if self.pooling == 'rmac' and self.resize != 'stretch':
             raise NetvladError(

@@ -57,11 +57,12 @@ class TrainConfig(Settings):
             raise NetvladError(
                 f'name {self.name!r} names files: use letters, digits, dots, - and _ alone'
             )
-        if self.loss.distillation and self.network.backbone not in LOCAL_BACKBONES:
+        trained = self.network.local_share > 0 or self.network.backbone in LOCAL_BACKBONES
+        if self.loss.distillation and not trained:
             raise NetvladError(
                 f'loss.distillation {self.loss.distillation:g} holds local features, and backbone '
-                f'{self.network.backbone} has none: set it to 0, or choose one of '
-                f'{", ".join(LOCAL_BACKBONES)}'
+                f'{self.network.backbone} trains none: set it to 0, choose one of '
+                f'{", ".join(LOCAL_BACKBONES)}, or give a local_backbone a local_share'
             )
 
     @classmethod

@@ -17,7 +17,7 @@ from netvlad_ros.offline.progress import Progress, no_progress
 from netvlad_ros.training.fitting.domain_balance import balanced_draw
 from netvlad_ros.training.fitting.whitening_fit import initialise_linear
 from netvlad_ros.training.network.backbones.weights import load_backbone_weights
-from netvlad_ros.training.network.network import PlaceNetwork
+from netvlad_ros.training.network.network import LocalDescriptors, PlaceNetwork
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD
 
 LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
@@ -56,11 +56,13 @@ def initialise_network(
     if network.local_backbone is not None:
         local = load_backbone_weights(network.local_backbone, network.config.local_weights)
         summary += f'; {network.local_backbone.name}: {local}'
-    if isinstance(network.pooling, NetVLAD):
+    for pooling, local_descriptors in network.branches:
+        if not isinstance(pooling, NetVLAD):
+            continue
         sample = sample_local_descriptors(
-            network, images, seed=seed, domains=domains, progress=progress
+            network, images, local_descriptors, seed=seed, domains=domains, progress=progress
         )
-        alpha = initialise_clusters(network.pooling, sample, seed)
+        alpha = initialise_clusters(pooling, sample, seed)
         summary += f'; {len(sample)} local descriptors, {network.config.clusters} centroids'
         if network.config.ghost_clusters:
             summary += f' and {network.config.ghost_clusters} ghosts'
@@ -75,6 +77,7 @@ def initialise_network(
 def sample_local_descriptors(
     network: PlaceNetwork,
     images: Sequence[Path],
+    local_descriptors: LocalDescriptors | None = None,
     *,
     seed: int,
     domains: np.ndarray | None = None,
@@ -88,6 +91,7 @@ def sample_local_descriptors(
     Args:
         network: in evaluation mode; its configuration gives the number of descriptors.
         images: only as many as needed are used, drawn at random.
+        local_descriptors: of a branch of the network; None: of its backbone.
         seed: of the draws of images and of descriptors.
         domains: int64 (N,), domain of each image; None: one.
         progress: called with (images done, images in all).
@@ -102,11 +106,12 @@ def sample_local_descriptors(
     share = -(-wanted // max(len(parts), 1)) * LOCAL_PER_IMAGE if len(parts) > 1 else 0
     counts = [max(-(-share // len(p)), LOCAL_PER_IMAGE) for p in parts for _ in p]
     chosen = [index for part in parts for index in part]
+    describe = local_descriptors or network.local_descriptors
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     drawn: list[np.ndarray] = []
     for batch in batches([images[i] for i in chosen], network.config.preprocessing):
-        local = functional.normalize(network.local_descriptors(batch.to(device)), dim=1)
+        local = functional.normalize(describe(batch.to(device)), dim=1)
         for features in local.flatten(2):  # (D, P)
             columns = torch.randperm(features.shape[1], generator=generator)[: counts[len(drawn)]]
             drawn.append(features[:, columns.to(device)].T.cpu().numpy())

@@ -20,7 +20,7 @@ from netvlad_ros.training.fitting.supervised_whitening import supervised_whiteni
 from netvlad_ros.training.network.describer import pooled_descriptors
 from netvlad_ros.training.network.image_view import ImageView
 from netvlad_ros.training.network.network import PlaceNetwork
-from netvlad_ros.training.network.whitening import Projection, Whitening
+from netvlad_ros.training.network.whitening import BranchWhitening, Projection, Whitening
 
 MAX_POOLED_BYTES = 4 * 2**30  # of pooled descriptors in memory, float32
 MAX_COVARIANCE = 12_288  # side of the largest float64 matrix: 1.2 GB
@@ -58,13 +58,19 @@ def fit_whitening(
     config, layer = network.config, network.whitening
     if config.whitening not in ('pca', 'supervised'):
         return
-    assert isinstance(layer, Whitening)
     if config.whitening == 'supervised' and (pairs is None or not len(pairs)):
         raise NetvladError('supervised whitening needs pairs of images that show one place: none')
     if config.whitening == 'pca':
-        layer.set(_pca_of_views(network, images, _known(domains, images), progress))
+        known = _known(domains, images)
+        parts = layer.layers if isinstance(layer, BranchWhitening) else [layer]
+        for part, projection in zip(
+            parts, _pca_of_views(network, images, known, progress), strict=True
+        ):
+            assert isinstance(part, Whitening)
+            part.set(projection)
         return
-    kept = balanced_part(np.zeros(len(images), np.int64), row_limit(network.pooling.dim))
+    assert isinstance(layer, Whitening)
+    kept = balanced_part(np.zeros(len(images), np.int64), row_limit(network.pooled_dim))
     pooled = pooled_descriptors(network, [images[i] for i in kept], progress=progress)
     row = np.full(len(images), -1, np.int64)
     row[kept] = np.arange(len(kept))
@@ -78,7 +84,7 @@ def fitted_views(
 ) -> list[ImageView]:
     """The views that PCA is fitted on: as many as memory allows, evenly spaced in a domain."""
     kinds = network.config.whitening_views
-    kept = balanced_part(_known(domains, images), row_limit(network.pooling.dim) // kinds)
+    kept = balanced_part(_known(domains, images), row_limit(network.pooled_dim) // kinds)
     return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
 
 
@@ -110,9 +116,10 @@ def initialise_linear(
         known = _known(domains, images)
         drawn = np.concatenate(balanced_draw(generator, known, count))
         some = [images[i] for i in drawn]
-        layer.set(_pca_of_views(network, some, known[drawn], progress))
+        (projection,) = _pca_of_views(network, some, known[drawn], progress)
+        layer.set(projection)
         return 'linear layer from PCA'
-    noise = generator.normal(size=(network.pooling.dim, config.dim))
+    noise = generator.normal(size=(network.pooled_dim, config.dim))
     with torch.no_grad():
         layer.linear.weight.copy_(torch.from_numpy(np.linalg.qr(noise)[0].T))
         layer.linear.bias.zero_()
@@ -121,11 +128,15 @@ def initialise_linear(
 
 def _pca_of_views(
     network: PlaceNetwork, images: Sequence[Path], domains: np.ndarray, progress: Progress
-) -> Projection:
+) -> list[Projection]:
+    """A projection for each branch of the network, to the same number of dimensions."""
     views = fitted_views(network, images, domains)
     pooled = pooled_descriptors(network, views, progress=progress)
     weights = balanced_weights(domains[[view.number for view in views]])
-    return pca_whitening(pooled, network.config.dim, network.config.shrinkage, weights)
+    widths = [pooling.dim for pooling in network.poolings]
+    dim, shrinkage = network.config.dim // len(widths), network.config.shrinkage
+    parts = np.split(pooled, np.cumsum(widths)[:-1], axis=1)
+    return [pca_whitening(part, dim, shrinkage, weights) for part in parts]
 
 
 def row_limit(dim: int) -> int:

@@ -17,8 +17,8 @@ class Distillation:
     It is a sum over images, so each pass through the network is held on its own.
 
     Args:
-        initial: network at the start of the training, with a network of local features as its
-            backbone. Its weights are copied.
+        initial: network at the start of the training, with a network of local features. The
+            weights of that are copied.
         weight: factor on the distance.
         device: of the copy.
 
@@ -28,7 +28,7 @@ class Distillation:
     """
 
     def __init__(self, initial: PlaceNetwork, weight: float, device: torch.device) -> None:
-        self._normalisation = copy.deepcopy(initial.normalisation).to(device)
+        self._normalisation = copy.deepcopy(initial.grey).to(device)
         self._backbone = copy.deepcopy(initial.local_trunk).to(device).requires_grad_(False)
         self._weight = weight
 

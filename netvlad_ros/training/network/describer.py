@@ -46,7 +46,7 @@ class Describer:
         self._network = network
         self._method = method
         self._session: GraphSession | None = None
-        self.dim = network.rank_dim if method == 'rank' else network.pooling.dim
+        self.dim = network.rank_dim if method == 'rank' else network.pooled_dim
 
     def forget(self) -> None:
         """Must be called when the weights have changed."""
@@ -116,7 +116,7 @@ class Describer:
 def pooled_descriptors(
     network: PlaceNetwork, images: Sequence[Path | ImageView], *, progress: Progress = no_progress
 ) -> np.ndarray:
-    """Pooled descriptors before whitening, float32 (N, pooling.dim), unit rows."""
+    """Pooled descriptors before whitening, float32 (N, pooled_dim), unit rows."""
     return Describer(network, 'pool')(images, progress)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,11 @@ from netvlad_ros.training.network.local_head import LOCAL_OUTPUTS, LocalHead
 from netvlad_ros.training.network.normalisation import GreyNormalisation, make_normalisation
 from netvlad_ros.training.network.poolings.base import Pooling
 from netvlad_ros.training.network.poolings.make_pooling import make_pooling
-from netvlad_ros.training.network.whitening import NoWhitening, Whitening, make_whitening
+from netvlad_ros.training.network.poolings.netvlad import NetVLAD
+from netvlad_ros.training.network.whitening import AnyWhitening, make_whitening
+
+# The local descriptors of images: uint8 (N, H, W, 3) -> float32 (N, channels, h, w).
+LocalDescriptors = Callable[[torch.Tensor], torch.Tensor]
 
 
 class PlaceNetwork(nn.Module):
@@ -27,7 +32,10 @@ class PlaceNetwork(nn.Module):
     random until `initialise_network` or `load_network`.
 
     With a network of local features as the backbone, `answers` gives keypoints too, from the same
-    pass. With one as `local_backbone` the two run side by side on one image.
+    pass. With one as `local_backbone` the two run side by side on one image. With a `local_share`
+    the dense descriptors of the second are pooled too: a descriptor has a part from each, and a
+    similarity is (1 - local_share) times that of the first plus local_share times that of the
+    second.
 
     Args:
         config: which backbone, pooling and whitening.
@@ -37,8 +45,9 @@ class PlaceNetwork(nn.Module):
         backbone: has .channels and .stride [px].
         pooling: has .dim.
         whitening: has .dim, which is config.dim.
-        local_backbone: a second network, of local features; its weights are kept. None: there is
-            none.
+        local_backbone: a second network, of local features. It trains if it has a share in the
+            descriptor. None: there is none.
+        local_pooling: NetVLAD over its dense descriptors; None: it has no share.
         local_head: picks keypoints; None: the network answers none.
 
     Raises:
@@ -47,29 +56,51 @@ class PlaceNetwork(nn.Module):
 
     backbone: Backbone
     pooling: Pooling
-    whitening: Whitening | NoWhitening
+    whitening: AnyWhitening
     local_backbone: LocalBackbone | None
+    local_pooling: NetVLAD | None
     local_head: LocalHead | None
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         self.normalisation = make_normalisation(config.normalisation)
+        self.grey = GreyNormalisation()
         self.backbone = make_backbone(config.backbone, config.layer)
         self.backbone.train_last(config.trainable_layers)
         self.pooling = make_pooling(config, self.backbone.channels)
-        self.whitening = make_whitening(config, self.pooling.dim)
         self.local_head = LocalHead(config.keypoints) if config.local_network else None
-        self.local_backbone = None
+        self.local_backbone = self.local_pooling = None
         if config.local_backbone:
             self.local_backbone = make_local_backbone(config.local_backbone)
-            self.local_backbone.requires_grad_(False)
-            self.grey = GreyNormalisation()
+            self.local_backbone.requires_grad_(config.local_share > 0.0)
+            if config.local_share:
+                self.local_pooling = NetVLAD.of(config, self.local_backbone.channels)
+        self.whitening = make_whitening(config, [branch.dim for branch in self.poolings])
 
     @property
     def dim(self) -> int:
         """Width of the descriptor."""
         return self.whitening.dim
+
+    @property
+    def poolings(self) -> list[Pooling]:
+        """The layers whose results make the pooled descriptor, one after the other."""
+        return [self.pooling, *([] if self.local_pooling is None else [self.local_pooling])]
+
+    @property
+    def branches(self) -> list[tuple[Pooling, LocalDescriptors]]:
+        """Each pooling, and what gives its input."""
+        found: list[tuple[Pooling, LocalDescriptors]] = [(self.pooling, self.local_descriptors)]
+        if self.local_pooling is not None:
+            trunk = self.local_trunk
+            found.append((self.local_pooling, lambda images: trunk(self.grey(images))))
+        return found
+
+    @property
+    def pooled_dim(self) -> int:
+        """Width of the descriptor before whitening."""
+        return sum(branch.dim for branch in self.poolings)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -90,10 +121,14 @@ class PlaceNetwork(nn.Module):
             if whitening.startswith('pca') and config.whitening_views > 1:
                 whitening += f', fitted on {config.whitening_views} views of each image'
         facts: dict[str, Any] = {
-            'backbone': f'{config.backbone}, {self.backbone.layer}, stride {self.backbone.stride}',
+            'backbone': _summary(self.backbone),
             'pooling': pooling,
             'whitening': whitening,
         }
+        if self.local_pooling is not None:
+            assert self.local_backbone is not None
+            facts['backbone'] += f'; {_summary(self.local_backbone)}'
+            facts['pooling'] += f'; the second has a share of {config.local_share:g}'
         if config.local_network:
             facts['local'] = {
                 **LOCAL_OUTPUTS,
@@ -111,8 +146,12 @@ class PlaceNetwork(nn.Module):
         return self.backbone(self.normalisation(images))
 
     def pool(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, pooling.dim), before whitening."""
-        return self.pooling(self.local_descriptors(images))
+        """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, pooled_dim), before whitening."""
+        pixels = self.normalisation(images)
+        pooled = self.pooling(self.backbone(pixels))
+        if self.local_backbone is None or self.local_pooling is None:
+            return pooled
+        return self._joined(pooled, self.local_backbone(self._grey(images, pixels)))
 
     def rank(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, rank_dim), which a loss compares.
@@ -124,7 +163,7 @@ class PlaceNetwork(nn.Module):
     @property
     def rank_dim(self) -> int:
         """Width of the descriptors of `rank`."""
-        return self.whitening.dim if self.config.whitening == 'linear' else self.pooling.dim
+        return self.whitening.dim if self.config.whitening == 'linear' else self.pooled_dim
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, dim)."""
@@ -139,33 +178,40 @@ class PlaceNetwork(nn.Module):
         """
         if self.local_head is None:
             return (self(images),)
-        if self.local_backbone is None:
-            pooled, maps = self._pool_with_maps(images)
-        else:
-            pixels = self.normalisation(images)
-            pooled = self.pooling(self.backbone(pixels))
-            if not isinstance(self.normalisation, GreyNormalisation):
-                pixels = self.grey(images)
-            maps = self.local_backbone.maps(pixels)
+        pooled, maps = self._pool_with_maps(images)
         return (self.whitening(pooled), *self.local_head(maps))
 
     def rank_with_maps(self, images: torch.Tensor) -> tuple[torch.Tensor, LocalMaps]:
-        """What `rank` answers, and the maps of the backbone that it comes from.
-
-        The backbone must be a network of local features.
-        """
+        """What `rank` answers, and the maps of local_trunk for these images."""
         pooled, maps = self._pool_with_maps(images)
         return self.whitening(pooled) if self.config.whitening == 'linear' else pooled, maps
 
     @property
     def local_trunk(self) -> LocalBackbone:
-        """The backbone, which must be a network of local features."""
-        assert isinstance(self.backbone, LocalBackbone)
-        return self.backbone
+        """The network of local features; there must be one."""
+        trunk = self.local_backbone or self.backbone
+        assert isinstance(trunk, LocalBackbone)
+        return trunk
 
     def _pool_with_maps(self, images: torch.Tensor) -> tuple[torch.Tensor, LocalMaps]:
-        maps = self.local_trunk.maps(self.normalisation(images))
-        return self.pooling(self.local_trunk.for_pooling(maps.descriptors)), maps
+        pixels = self.normalisation(images)
+        maps = self.local_trunk.maps(self._grey(images, pixels))
+        dense = self.local_trunk.for_pooling(maps.descriptors)
+        if self.local_backbone is None:
+            return self.pooling(dense), maps
+        pooled = self.pooling(self.backbone(pixels))
+        return (pooled if self.local_pooling is None else self._joined(pooled, dense)), maps
+
+    def _joined(self, pooled: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+        """Unit rows of both branches, whose products add up by their shares."""
+        assert self.local_pooling is not None
+        share = self.config.local_share
+        parts = [pooled * (1.0 - share) ** 0.5, self.local_pooling(dense) * share**0.5]
+        return torch.cat(parts, dim=1)
+
+    def _grey(self, images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+        """The input of a network of local features; pixels if they are that already."""
+        return pixels if pixels.shape[1] == 1 else self.grey(images)
 
     def parameter_groups(self, lr_backbone: float, lr_pooling: float) -> list[dict[str, Any]]:
         """Parameters that train, for an optimizer: backbone, then pooling with trained whitening.
@@ -178,8 +224,8 @@ class PlaceNetwork(nn.Module):
             Groups with 'params' and 'lr'; a part without trained parameters has no group.
         """
         parts = (
-            ([self.backbone], lr_backbone),
-            ([self.pooling, self.whitening], lr_pooling),
+            ([self.backbone, *filter(None, [self.local_backbone])], lr_backbone),
+            ([*self.poolings, self.whitening], lr_pooling),
         )
         groups = []
         for modules, rate in parts:
@@ -187,3 +233,7 @@ class PlaceNetwork(nn.Module):
             if params:
                 groups.append({'params': params, 'lr': rate})
         return groups
+
+
+def _summary(backbone: Backbone) -> str:
+    return f'{backbone.name}, {backbone.layer}, stride {backbone.stride}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -86,12 +87,61 @@ class NoWhitening(nn.Module):
         return x
 
 
-def make_whitening(config: NetworkConfig, dim_in: int) -> Whitening | NoWhitening:
-    """The layer that a configuration asks for, zero until it is fitted or loaded.
+class BranchWhitening(nn.Module):
+    """A whitening for each branch of a network; a branch keeps its share of the similarity.
+
+    One whitening over both would mix their directions, and have four times as many weights.
+
+    Args:
+        dims_in: width of the pooled descriptors of each branch.
+        dim: width that is kept in all, the same of each branch.
+        shares: of each branch in the similarity, with a sum of 1.
 
     Raises:
-        NetvladError: dim does not fit dim_in; without whitening the two must be equal.
+        NetvladError: dim is odd or too large.
     """
+
+    def __init__(self, dims_in: Sequence[int], dim: int, shares: Sequence[float]) -> None:
+        super().__init__()
+        if dim % len(dims_in):
+            raise NetvladError(f'dim {dim} cannot be divided among {len(dims_in)} branches')
+        self.dim = dim
+        self.dims_in = tuple(dims_in)
+        self.shares = tuple(shares)
+        self.branches = nn.ModuleList(Whitening(width, dim // len(dims_in)) for width in dims_in)
+
+    @property
+    def layers(self) -> list[Whitening]:
+        """The whitening of each branch."""
+        return [branch for branch in self.branches if isinstance(branch, Whitening)]
+
+    @property
+    def fitted(self) -> bool:
+        """Whether all layers were fitted or loaded."""
+        return all(layer.fitted for layer in self.layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps (N, sum of dims_in) to unit rows (N, dim)."""
+        parts = zip(self.layers, x.split(self.dims_in, dim=1), self.shares, strict=True)
+        return torch.cat([layer(part) * share**0.5 for layer, part, share in parts], dim=1)
+
+
+AnyWhitening = Whitening | BranchWhitening | NoWhitening
+
+
+def make_whitening(config: NetworkConfig, dims_in: Sequence[int]) -> AnyWhitening:
+    """The layer that a configuration asks for, zero until it is fitted or loaded.
+
+    Args:
+        config: which whitening.
+        dims_in: width of the pooled descriptors of each branch.
+
+    Raises:
+        NetvladError: dim does not fit; without whitening it must be the sum of dims_in.
+    """
+    dim_in = sum(dims_in)
+    if config.whitening != 'none' and len(dims_in) > 1:
+        return BranchWhitening(dims_in, config.dim, (1.0 - config.local_share, config.local_share))
     if config.whitening != 'none':
         return Whitening(dim_in, config.dim, trained=config.whitening == 'linear')
     if config.dim != dim_in:

@@ -11,6 +11,8 @@ from netvlad_ros.training.config.backbones import find_layer
 from netvlad_ros.training.network.backbones.base import Backbone
 from netvlad_ros.training.torchvision_import import torchvision
 
+GREY_DEVIATION = 0.5  # of an average image in -1..1, the range that the weights know
+
 
 class TorchvisionBackbone(Backbone):
     """A torchvision model without the layers behind its cut.
@@ -37,7 +39,13 @@ class TorchvisionBackbone(Backbone):
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps normalised float32 (N, 3, H, W) to (N, channels, about H / stride, W / stride)."""
+        """Maps normalised pixels to (N, channels, about H / stride, W / stride).
+
+        Args:
+            x: float32 (N, 3, H, W), or standardised grey (N, 1, H, W).
+        """
+        if x.shape[1] == 1:
+            x = (GREY_DEVIATION * x).expand(-1, 3, -1, -1)
         for child in self.children():
             x = child(x)
         return x

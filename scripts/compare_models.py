@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Model bundles on the same queries: recall, margins, and how sure the differences are.
 
-    python scripts/compare_models.py A.onnx B.onnx [C.onnx ...] [--markdown]
+    python scripts/compare_models.py A.onnx B.onnx [C.onnx ...] [--hard] [--rerank] [--markdown]
+
+--hard judges on nine sets instead of three. --rerank adds a row for each model that answers local
+features: its 20 most similar images are compared by these too.
 
 Differences are to the first bundle, with paired bootstrap intervals of 95 %: queries are drawn
 again, with their answers by both models. Neighbouring frames of a video are alike, so their
@@ -21,6 +24,8 @@ from numpy.typing import NDArray
 from place_sets import (
     DATA,
     FIVE_WAY,
+    HARD_NAMES,
+    NAMES,
     PlaceSet,
     Verdict,
     compare_all,
@@ -34,6 +39,10 @@ from rich.progress import track
 from netvlad_ros.core.camera.image import read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
+    ImageAnalyser,
+    reranked_log_odds,
+)
 
 RESAMPLES = 10_000
 COLUMNS = (
@@ -54,11 +63,13 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1, help='of onnxruntime; 0 is one per core')
     parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--json', type=Path, help='write the figures here')
+    parser.add_argument('--hard', action='store_true', help='nine sets instead of three')
+    parser.add_argument('--rerank', action='store_true', help='by local features too')
     options = parser.parse_args()
     if len(options.models) < 2 or options.block < 1:
         parser.error('give two bundles or more, and a --block of 1 or more')
 
-    sets = load_place_sets(options.data)
+    sets = load_place_sets(options.data, HARD_NAMES if options.hard else NAMES)
     bundles = [
         ModelBundle.load(path, device='cpu', threads=options.threads) for path in options.models
     ]
@@ -71,6 +82,11 @@ def main() -> None:
         compare_all(sets, describe(bundle, images_of(sets), letter))
         for letter, bundle in zip(letters, bundles, strict=True)
     ]
+    if options.rerank:
+        for letter, bundle in list(zip(letters, bundles, strict=True)):
+            if bundle.metadata.local is not None:
+                verdicts.append(reranked(sets, bundle, f'{letter} reranked'))
+                letters.append(f'{letter} reranked')
 
     rows = []
     rng = np.random.default_rng(options.seed)
@@ -94,6 +110,31 @@ def describe(bundle: ModelBundle, images: list[Path], title: str) -> NDArray[np.
     console = Console(stderr=True)
     shown = track(images, title, console=console, transient=True)
     return np.stack([bundle.describe(read_image(path)) for path in shown])
+
+
+def reranked(sets: list[PlaceSet], bundle: ModelBundle, title: str) -> list[Verdict]:
+    """Verdicts of a model whose most similar images are compared by its local features too."""
+    analyse = ImageAnalyser(bundle)
+    console = Console(stderr=True)
+    verdicts = []
+    for place_set in sets:
+        paths = dict.fromkeys(place_set.queries + place_set.database)
+        shown = track(paths, f'{title}: {place_set.name}', console=console, transient=True)
+        found = {path: analyse(read_image(path)) for path in shown}
+        database = np.stack([found[path].descriptor for path in place_set.database])
+        features = [found[path].features for path in place_set.database]
+        scores = np.empty((len(place_set.queries), len(database)))
+        shown = track(place_set.queries, f'{title}: comparing', console=console, transient=True)
+        for row, path in enumerate(shown):
+            scores[row] = reranked_log_odds(
+                found[path],
+                database @ found[path].descriptor,
+                features.__getitem__,
+                analyse.metric,
+                left_out=np.flatnonzero(place_set.itself[row]).tolist(),
+            )
+        verdicts.append(place_set.ranked(scores))
+    return verdicts
 
 
 def measures(verdict: Verdict) -> NDArray[np.float64]:

@@ -4,6 +4,15 @@
     redkitchen         second half of a handheld video, searched in the first (0.5 m, 30 degrees)
     michigan_12months  five places of a campus in months 2 to 12, searched in month 1
 
+HARD_NAMES adds sets whose right images are listed in pairs.csv:
+
+    wxbs               25 places by day and night, in other seasons and years, each image left out
+    library            phone photographs of a library floor, searched in those of a grid
+    moscow_street      every other photograph of a walk, searched in the others
+    amos_daynight      webcams by night, searched by day
+    pair_samples       ScanNet and Phototourism pairs, each image left out
+    aerial             drone photographs, each image left out
+
 None of them is trained on. The folder of data is not part of the project.
 """
 
@@ -22,10 +31,22 @@ from rich.table import Table
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.registry import benchmark_info
+from netvlad_ros.offline.evaluation.pairs_ranking import chosen_pairs
 from netvlad_ros.offline.report.report_folder import write_json
 
 DATA = Path('../shared/data')  # from the root of the checkout
 NAMES = ('corridor_loop', 'redkitchen', 'michigan_12months')
+EVERY = slice(0, None)  # each image is searched in all others
+# Set -> slice of the sorted list of its images that is searched; None: those that pairs.csv lists.
+PAIRS: dict[str, slice | None] = {
+    'wxbs': EVERY,
+    'library': slice(0, 189),
+    'moscow_street': slice(None, None, 2),
+    'amos_daynight': None,
+    'pair_samples': EVERY,
+    'aerial': EVERY,
+}
+HARD_NAMES = (*PAIRS, *NAMES)
 FIVE_WAY = 'michigan_12months has five images to choose from: recall@5 is 1 there, whoever chooses.'
 WIDE = 240  # columns of a table that is written to a file
 
@@ -62,6 +83,7 @@ class PlaceSet:
         queries: Q paths; every query has an answer.
         database: D paths.
         relevant: (Q, D) bool.
+        itself: (Q, D) bool, where a query is in the database; it does not count.
         asked: number of queries, those without an answer included.
     """
 
@@ -69,6 +91,7 @@ class PlaceSet:
     queries: tuple[Path, ...]
     database: tuple[Path, ...]
     relevant: NDArray[np.bool_]
+    itself: NDArray[np.bool_]
     asked: int
 
     @classmethod
@@ -79,30 +102,62 @@ class PlaceSet:
         for row, i in enumerate(kept):
             relevant[row, benchmark.positives[i]] = True
         queries = tuple(benchmark.queries[i] for i in kept)
-        return cls(benchmark.name, queries, benchmark.database, relevant, len(benchmark.queries))
+        return cls(
+            benchmark.name,
+            queries,
+            benchmark.database,
+            relevant,
+            np.zeros_like(relevant),
+            len(benchmark.queries),
+        )
+
+    @classmethod
+    def of_pairs(cls, folder: Path, database: slice | None) -> PlaceSet:
+        """The queries of pairs.csv that have an answer in a slice of the images."""
+        positives, query_names, names = chosen_pairs(folder, None, database)
+        relevant = np.array([[name in positives[query] for name in names] for query in query_names])
+        itself = np.array([[name == query for name in names] for query in query_names])
+        relevant &= ~itself
+        kept = np.flatnonzero(relevant.any(axis=1))
+        queries = tuple(folder / query_names[i] for i in kept)
+        paths = tuple(folder / name for name in names)
+        return cls(folder.name, queries, paths, relevant[kept], itself[kept], len(query_names))
 
     def compare(self, queries: NDArray[np.float32], database: NDArray[np.float32]) -> Verdict:
         """Compare unit rows (Q, dim) with unit rows (D, dim)."""
-        similarity = queries.astype(np.float64) @ database.astype(np.float64).T
+        return self.ranked(queries.astype(np.float64) @ database.astype(np.float64).T)
+
+    def ranked(self, similarity: NDArray[np.float64]) -> Verdict:
+        """The result of similarities (Q, D), or of any other scores."""
+        similarity = np.where(self.itself, -np.inf, similarity)
         best = np.where(self.relevant, similarity, -np.inf).max(axis=1)
         others = np.where(self.relevant, -np.inf, similarity)
         ahead = (others >= best[:, None]).sum(axis=1)
         return Verdict(ahead, best - others.max(axis=1))
 
 
-def load_place_sets(data: Path) -> list[PlaceSet]:
-    """Read the three sets, without pixels.
+def load_place_sets(data: Path, names: Sequence[str] = NAMES) -> list[PlaceSet]:
+    """Read sets, without pixels.
+
+    Args:
+        data: the folder that holds them.
+        names: which of them; NAMES or HARD_NAMES.
 
     Raises:
         NetvladError: one of them does not exist.
     """
-    missing = [name for name in NAMES if not (data / name).is_dir()]
+    missing = [name for name in names if not (data / name).is_dir()]
     if missing:
         raise NetvladError(
             f'{data} does not hold {", ".join(missing)}: name the folder of the judged drives '
             'with --data'
         )
-    return [PlaceSet.of(benchmark_info(name).load(data / name)) for name in NAMES]
+    return [
+        PlaceSet.of_pairs(data / name, PAIRS[name])
+        if name in PAIRS
+        else PlaceSet.of(benchmark_info(name).load(data / name))
+        for name in names
+    ]
 
 
 def images_of(sets: Sequence[PlaceSet]) -> list[Path]:

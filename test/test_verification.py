@@ -233,7 +233,7 @@ def test_verification_stays_within_the_time_left(scene):
 def test_fewer_candidates_where_time_is_short():
     budget = VerificationBudget({'extract': 50.0, 'match': 10.0, 'solve': 20.0})
     place_of = np.array([0, 0, 2, 0, 2])
-    ranks = candidates_to_verify(place_of, np.zeros(5, dtype=bool), 5)
+    ranks = candidates_to_verify(place_of, np.array([0, 2]), np.zeros(5, dtype=bool), 5)
     assert (
         budget.affordable(ranks, place_of, math.inf).tolist() == ranks.tolist() == [0, 1, 2, 3, 4]
     )
@@ -248,7 +248,7 @@ def test_rivals_are_compared_with_the_best_place():
     #                  0  1  2  3  4  5  6  7  8  9 10  11
     place_of = np.array([0, 0, 0, 3, 0, 5, 0, 5, 5, 9, 0, -1])
     margin = place_of == 3
-    ranks = candidates_to_verify(place_of, margin, 5)
+    ranks = candidates_to_verify(place_of, np.array([0, 3, 5, 9]), margin, 5)
     assert sorted(ranks.tolist()) == [0, 1, 2, 4, 5, 6, 7, 9]
     assert ranks[:3].tolist() == [0, 1, 5]
 

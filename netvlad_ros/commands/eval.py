@@ -22,6 +22,7 @@ from netvlad_ros.commands.evaluations.on_pairs import (
     Decide,
     Pairs,
     Queries,
+    Rerank,
     evaluate_on_pairs,
 )
 from netvlad_ros.commands.evaluations.on_unmapped import Unmapped, evaluate_on_unmapped
@@ -77,6 +78,7 @@ def evaluate(
     queries: Queries = None,
     database: Database = None,
     decide: Decide = False,
+    rerank: Rerank = False,
     *,
     drive_options: DriveOptions,
 ) -> None:
@@ -122,11 +124,14 @@ def evaluate(
                 config if decide else None,
                 queries=queries,
                 database=database,
+                rerank=rerank,
                 pictures=pictures,
             )
         elif benchmark is not None:
             assert source is not None
-            metrics = evaluate_on_benchmark(benchmark, source, bundle, pictures=pictures)
+            metrics = evaluate_on_benchmark(
+                benchmark, source, bundle, rerank=rerank, pictures=pictures
+            )
         else:
             assert source is not None and map_folder is not None
             metrics = (

@@ -214,6 +214,7 @@ class Localizer:
                 camera,
                 candidates.indices,
                 candidates.place_of,
+                similarity_log_odds=self._model.rival_log_odds(candidates.similarity),
                 features=found,
                 time_left_ms=time_left_ms - watch.elapsed_ms(),
             )

@@ -22,14 +22,16 @@ BenchmarkName = Annotated[
     ),
 ]
 
-TAKES = EVERY_MODE | {'benchmark', 'source'}
+TAKES = EVERY_MODE | {'benchmark', 'source', 'rerank'}
 
 
 def evaluate_on_benchmark(
-    benchmark: str, source: Path, bundle: ModelBundle, *, pictures: Path | None
+    benchmark: str, source: Path, bundle: ModelBundle, *, rerank: bool, pictures: Path | None
 ) -> dict[str, Any]:
     """Rank the benchmark; returns the metrics as JSON."""
     from netvlad_ros.offline.evaluation.benchmark_evaluation import evaluate_benchmark
 
     with progress_bar('ranking') as progress:
-        return evaluate_benchmark(benchmark, source, bundle, pictures=pictures, progress=progress)
+        return evaluate_benchmark(
+            benchmark, source, bundle, reranked=rerank, pictures=pictures, progress=progress
+        )

@@ -43,6 +43,15 @@ Database = Annotated[
         rich_help_panel=PAIRS_PANEL,
     ),
 ]
+Rerank = Annotated[
+    bool,
+    typer.Option(
+        '--rerank',
+        help="Also rank the 20 most similar images by similarity and by the model's own local "
+        'features together: recall_reranked.',
+        rich_help_panel=PAIRS_PANEL,
+    ),
+]
 Decide = Annotated[
     bool,
     typer.Option(
@@ -54,7 +63,7 @@ Decide = Annotated[
     ),
 ]
 
-TAKES = EVERY_MODE | {'pairs', 'queries', 'database'}
+TAKES = EVERY_MODE | {'pairs', 'queries', 'database', 'rerank'}
 TAKES_TO_DECIDE = TAKES | {'decide', 'accept_probability'}
 
 
@@ -65,6 +74,7 @@ def evaluate_on_pairs(
     *,
     queries: slice | None,
     database: slice | None,
+    rerank: bool,
     pictures: Path | None,
 ) -> dict[str, Any]:
     """Rank the images and, with a configuration, localize them; returns the metrics as JSON."""
@@ -74,7 +84,13 @@ def evaluate_on_pairs(
 
     with progress_bar('describing' if config is None else 'describing and deciding') as progress:
         evaluation = evaluate_pairs(
-            pairs, bundle, queries=queries, database=database, decide=config, progress=progress
+            pairs,
+            bundle,
+            queries=queries,
+            database=database,
+            reranked=rerank,
+            decide=config,
+            progress=progress,
         )
         metrics = evaluation.to_json()
         if pictures is not None:

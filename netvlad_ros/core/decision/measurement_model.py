@@ -93,9 +93,7 @@ class MeasurementModel:
         """
         place_of, similarity = observation.place_of, observation.similarity
         ranks = np.arange(len(similarity))
-        relative = self.of_similarity.rival_slope * (
-            similarity.astype(np.float64) - float(similarity[0])
-        )
+        relative = self.rival_log_odds(similarity)
         score = np.where(place_of == ranks, relative + observation.against_places, -np.inf)
         best = int(np.argmax(score))
         # A map image in the margin of the best place neither supports it nor is a rival.
@@ -121,6 +119,11 @@ class MeasurementModel:
             supporters=np.flatnonzero(place_of == best),
             rival=int(rivals[np.argmax(score[rivals])]) if len(rivals) else None,
         )
+
+    def rival_log_odds(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log odds (k,) of candidates against the most similar one, by similarity alone."""
+        rise = similarity.astype(np.float64) - float(similarity[0])
+        return np.asarray(self.of_similarity.rival_slope * rise)
 
     def agreeing_places(self, observation: Observation, best: int) -> list[int]:
         """Other places whose landmarks put the camera where those of the best place put it."""

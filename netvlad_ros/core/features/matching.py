@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from netvlad_ros.core.features.local_features import LocalFeatures
 
 RATIO = {'cosine': 0.8, 'hamming': 0.85}  # bits separate right from wrong matches less well
 SAME_SPOT_PX = 1.5  # a detector finds one corner at several scales and orientations
+PRODUCT_ROWS = 8000  # keypoints of several images that are compared at once: 32 MB for a thousand
 MAX_COLOCATED = 4  # keypoints at the spot of another one that are considered
 
 
@@ -59,6 +61,53 @@ def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> 
     query_cell = keypoint_cells(query.keypoints)[matches[:, 0]]
     mapped_cell = keypoint_cells(mapped.keypoints)[matches[:, 1]]
     return matches[_first_in_cell(query_cell) & _first_in_cell(mapped_cell)]
+
+
+def mutual_matches(
+    query: LocalFeatures, mapped: Sequence[LocalFeatures], metric: str, *, ratio: float = 1.0
+) -> list[NDArray[np.int64]]:
+    """Match keypoints of one image with those of several by mutual nearest neighbours.
+
+    All images are compared in a few matrix products, PRODUCT_ROWS of their keypoints at a time.
+    Unlike match_features this is for many candidates and an order among them: spots are not
+    considered.
+
+    Args:
+        query: features of the query image.
+        mapped: features of k images.
+        metric: 'cosine' or 'hamming', see FeatureSpec.
+        ratio: a match is nearer than this share of the distance to the second nearest keypoint of
+            the image; 1 keeps all.
+
+    Returns:
+        For each of the k images int64 (m, 2), indices of the query's and the image's keypoint.
+    """
+    rows = _unit_rows(query.descriptors, metric)
+    found: list[NDArray[np.int64]] = []
+    start = 0
+    while start < len(mapped):
+        stop, total = start + 1, len(mapped[start])
+        while stop < len(mapped) and total + len(mapped[stop]) <= PRODUCT_ROWS:
+            total += len(mapped[stop])
+            stop += 1
+        parts = [features.descriptors for features in mapped[start:stop]]
+        cosines = rows @ _unit_rows(np.concatenate(parts), metric).T
+        ends = np.cumsum([len(part) for part in parts])
+        found += [_mutual(part, ratio) for part in np.split(cosines, ends[:-1], axis=1)]
+        start = stop
+    return found
+
+
+def _mutual(cosines: NDArray[np.float32], ratio: float) -> NDArray[np.int64]:
+    """Mutual nearest neighbours (m, 2) among cosines (n, p)."""
+    if min(cosines.shape) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    best = cosines.argmax(axis=1)
+    rows = np.flatnonzero(cosines.argmax(axis=0)[best] == np.arange(len(cosines)))
+    if ratio < 1.0:
+        distance = 1.0 - np.partition(cosines[rows], -2, axis=1)[:, -2:]
+        rows = rows[distance[:, 1] < ratio**2 * distance[:, 0]]
+    return np.stack([rows, best[rows]], axis=1)
 
 
 def keypoint_cells(pixels: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -83,6 +83,7 @@ class VerificationBudget:
 
 def candidates_to_verify(
     place_of: NDArray[np.int64],
+    places: NDArray[np.int64],
     margin: NDArray[np.bool_],
     count: int,
     near_duplicates: NDArray[np.bool_] | None = None,
@@ -94,6 +95,7 @@ def candidates_to_verify(
 
     Args:
         place_of: int64 (k,), place of each candidate, -1 for none, most similar first.
+        places: int64 (p,), the first of these places, the best first.
         margin: bool (k,), candidates near the best place; they are not verified as other places.
         count: largest number of images of the best place.
         near_duplicates: bool (k,), candidates taken where a more similar one was taken. They show
@@ -103,11 +105,12 @@ def candidates_to_verify(
         int64 (n,), ranks of the candidates.
     """
     ranks = np.arange(len(place_of))
-    of_best = ranks[place_of == place_of[0]]
+    best = places[0]
+    of_best = ranks[place_of == best]
     if near_duplicates is not None:
         of_best = of_best[np.argsort(near_duplicates[of_best], kind='stable')]
     queues = [of_best[:count]]
-    rivals = ranks[(place_of == ranks) & ~margin & (place_of != place_of[0])]
+    rivals = [place for place in places[1:] if not margin[place]]
     queues += [ranks[place_of == rival][:IMAGES_OF_RIVAL] for rival in rivals[:RIVAL_PLACES]]
     # In turns: two images of the best place, then one of each other place.
     order: list[int] = []

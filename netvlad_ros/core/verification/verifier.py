@@ -19,6 +19,7 @@ from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
 from netvlad_ros.core.verification.evidence import Verification
 from netvlad_ros.core.verification.place_pose import MatchedImage, PlacePoseSolver
+from netvlad_ros.core.verification.screening import first_places, screen_places
 
 NEAR_DUPLICATE_SHARE = 0.1  # of a place's radius: nearer images are near duplicates
 
@@ -58,6 +59,7 @@ class Verifier:
         indices: NDArray[np.int64],
         place_of: NDArray[np.int64],
         *,
+        similarity_log_odds: NDArray[np.float64] | None = None,
         features: LocalFeatures | None = None,
         time_left_ms: float = math.inf,
     ) -> Verification:
@@ -68,6 +70,9 @@ class Verifier:
             camera: calibration of the image; None if unknown.
             indices: int64 (k,), rows of the map, most similar first.
             place_of: int64 (k,), place of each candidate, see retrieval.Candidates.
+            similarity_log_odds: (k,), of the candidates against each other. With `features` it
+                orders the places together with a quick comparison of their local features; None:
+                the most similar place comes first.
             features: those of the image, where they are known already; None: they are extracted.
             time_left_ms: time that verification may take [ms]; the last candidates or all are
                 skipped if they would take longer.
@@ -75,13 +80,22 @@ class Verifier:
         Raises:
             NetvladError: rgb is no such image.
         """
+        started = time.perf_counter()
+        places = first_places(place_of)
+        if features is not None and similarity_log_odds is not None and len(places) > 1:
+            mapped = [self._store.features(int(indices[place])) for place in places]
+            metric = self._store.spec.metric
+            places = screen_places(place_of, similarity_log_odds, features, mapped, metric)
+        best = int(places[0])
         wanted = candidates_to_verify(
             place_of,
-            self._margin(indices),
+            places,
+            self._margin(indices, best),
             self._config.verify_candidates,
-            self._near_duplicates(indices, place_of),
+            self._near_duplicates(indices, place_of, best),
         )
         known = features is not None
+        time_left_ms -= 1e3 * (time.perf_counter() - started)
         ranks = self._budget.affordable(wanted, place_of, time_left_ms, extracted=known)
         if not len(ranks):
             needed = self._budget.expected_ms(1, 1, extracted=known)
@@ -95,11 +109,11 @@ class Verifier:
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
         solver = PlacePoseSolver(self._map, self._config, query, size, *self._known(camera, size))
-        places = list(dict.fromkeys(place_of[ranks].tolist()))
-        not_verified = set(place_of[wanted].tolist()) - set(places)
+        compared = list(dict.fromkeys(place_of[ranks].tolist()))
+        not_verified = set(place_of[wanted].tolist()) - set(compared)
         found = [
             solver.solve(place, [c for c in candidates if place_of[c.rank] == place])
-            for place in places
+            for place in compared
         ]
         solved = time.perf_counter()
         timings_ms = {
@@ -110,7 +124,7 @@ class Verifier:
         if not known:
             self._budget.measured('extract', timings_ms['extract'])
         self._budget.measured('match', timings_ms['match'] / len(ranks))
-        self._budget.measured('solve', timings_ms['solve'] / len(places))
+        self._budget.measured('solve', timings_ms['solve'] / len(compared))
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
         poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
         return Verification(
@@ -146,11 +160,11 @@ class Verifier:
         return MatchedImage(rank, index, match_features(query, mapped, self._store.spec.metric))
 
     def _near_duplicates(
-        self, indices: NDArray[np.int64], place_of: NDArray[np.int64]
+        self, indices: NDArray[np.int64], place_of: NDArray[np.int64], best: int
     ) -> NDArray[np.bool_]:
         """Images of the best place, bool (k,), taken where a more similar one was taken."""
         near_duplicates = np.zeros(len(indices), dtype=bool)
-        ranks = np.flatnonzero(place_of == place_of[0])
+        ranks = np.flatnonzero(place_of == best)
         T = self._map.T_map_cam[indices[ranks]]
         apart_m = NEAR_DUPLICATE_SHARE * self._config.radius_m(self._map.spacing_m)
         apart_deg = NEAR_DUPLICATE_SHARE * self._config.place_radius_deg
@@ -166,8 +180,8 @@ class Verifier:
             near_duplicates[ranks[near]] = True
         return near_duplicates
 
-    def _margin(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Candidates, bool (k,), within two radii of the best one: they are no other place."""
+    def _margin(self, indices: NDArray[np.int64], best: int) -> NDArray[np.bool_]:
+        """Candidates, bool (k,), within two radii of the best place: they are no other place."""
         T = self._map.T_map_cam[indices]
         radius_m = self._config.radius_m(self._map.spacing_m)
-        return around(T, T[0], 2 * radius_m, 2 * self._config.place_radius_deg)
+        return around(T, T[best], 2 * radius_m, 2 * self._config.place_radius_deg)

@@ -15,12 +15,16 @@ from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
 from netvlad_ros.offline.evaluation.benchmark_ranking import (
     RankingMetrics,
+    evaluate_method,
     forget_peak,
     ranking_depth,
 )
 from netvlad_ros.offline.evaluation.described_benchmark import DescribedBenchmark
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
 from netvlad_ros.offline.mapping.shared_recording import identical_images
+from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import GeometricReranked
+from netvlad_ros.offline.methods.method import MethodContext
+from netvlad_ros.offline.methods.recipe import RecipeMethod
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 from netvlad_ros.offline.metrics.intervals import Intervals, intervals, recall_columns
 from netvlad_ros.offline.progress import Progress, no_progress
@@ -32,6 +36,7 @@ def evaluate_benchmark(
     root: Path,
     bundle: ModelBundle,
     *,
+    reranked: bool = False,
     pictures: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
@@ -41,6 +46,7 @@ def evaluate_benchmark(
         name: of the benchmark.
         root: its folder.
         bundle: the model.
+        reranked: also compare the most similar images by the model's own local features.
         pictures: folder for all that write_ranked_report writes.
         progress: called for every image.
 
@@ -58,6 +64,16 @@ def evaluate_benchmark(
     described = DescribedBenchmark.of(benchmark, bundle, progress)
     ranking = described.rank(ranking_depth(benchmark))
     ranked = RankingMetrics.of(ranking, benchmark)
+    again: dict[str, Any] = {}
+    if reranked:
+        method_again = GeometricReranked(bundle)
+        metrics_again, _ = evaluate_method(
+            RecipeMethod('reranked', '', method_again, MethodContext()), benchmark, 0, progress
+        )
+        again = {
+            'recall_reranked': metrics_again['recall'],
+            'recall_reranked_at_1_interval': metrics_again['recall_at_1_interval'],
+        }
     method = {'method': bundle.metadata.name}
     run = benchmark_run(benchmark, root, ranking, method, {'model': str(bundle.path)})
     is_retrieval = name in RETRIEVAL
@@ -65,6 +81,7 @@ def evaluate_benchmark(
         'benchmark': benchmark.name,
         **method,
         **ranked.to_json(),
+        **again,
         'model': str(bundle.path),
         **_intervals(run).to_json(),
         'published_recall_at_1': info.published_recall_at_1,

@@ -60,6 +60,7 @@ def evaluate_pairs(
     *,
     queries: slice | None = None,
     database: slice | None = None,
+    reranked: bool = False,
     decide: LocalizerConfig | None = None,
     progress: Progress = no_progress,
 ) -> PairsEvaluation:
@@ -70,6 +71,7 @@ def evaluate_pairs(
         bundle: the model.
         queries: slice, see rank_pairs.
         database: slice, see rank_pairs.
+        reranked: see rank_pairs.
         decide: configuration of the localizer; None = rank only.
         progress: called for every image.
 
@@ -77,7 +79,7 @@ def evaluate_pairs(
         NetvladError: as rank_pairs and decide_pairs.
     """
     slices = {'queries': queries, 'database': database}
-    ranked = rank_pairs(folder, bundle, progress=progress, **slices)
+    ranked = rank_pairs(folder, bundle, reranked=reranked, progress=progress, **slices)
     decided = None
     if decide is not None:
         decided = decide_pairs(folder, bundle, config=decide, progress=progress, **slices)

@@ -14,10 +14,16 @@ from netvlad_ros.core.camera.image import check_rgb, read_image
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.retrieval import ExactSearch
+from netvlad_ros.core.verification.reranking import SizedFeatures
 from netvlad_ros.offline.drives.drive import selected_indices
 from netvlad_ros.offline.drives.pairs_file import read_pairs
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.mapping.shared_recording import identical_images
+from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
+    AnalysedImage,
+    ImageAnalyser,
+    reranked_log_odds,
+)
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT, Recall, median_and_p90, recall_at_n
 from netvlad_ros.offline.metrics.intervals import Intervals, intervals, recall_columns
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
@@ -39,6 +45,10 @@ class RankedPairs:
         ranked: (Q,), rows of the database for each query, best first.
         right: (Q,), right rows of the database for each query.
         scores: (Q,), cosine of the best row; None where there is none.
+        reranked: recall after the most similar images were compared by local features too; None:
+            they were not.
+        reranked_intervals: of that recall.
+        reranking_ms: mean time to rerank the images of a query [ms].
         query_descriptors: float32 (Q, D).
         database_descriptors: float32 (N, D).
     """
@@ -56,12 +66,22 @@ class RankedPairs:
     scores: list[float | None]
     query_descriptors: NDArray[np.float32]
     database_descriptors: NDArray[np.float32]
+    reranked: Recall | None = None
+    reranked_intervals: Intervals | None = None
+    reranking_ms: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The metrics as metrics.json has them; what needs a decision or a pose is None."""
+        intervals = self.intervals
+        reranked: dict[str, Any] = {}
+        if self.reranked is not None and self.reranked_intervals is not None:
+            reranked['recall_reranked'] = self.reranked.to_json()['recall']
+            reranked['reranking_ms'] = self.reranking_ms
+            intervals |= self.reranked_intervals
         return {
             **self.recall.to_json(),
-            **self.intervals.to_json(),
+            **reranked,
+            **intervals.to_json(),
             'pose_error_m': median_and_p90([]),
             'pose_error_deg': median_and_p90([]),
             'accepted': None,
@@ -81,6 +101,7 @@ def rank_pairs(
     *,
     queries: slice | None = None,
     database: slice | None = None,
+    reranked: bool = False,
     progress: Progress = no_progress,
 ) -> RankedPairs:
     """Rank the database for every query by descriptor alone.
@@ -94,11 +115,15 @@ def rank_pairs(
         queries: slice of the sorted list of all images in the folder: only images of the `query`
             column in it are queries. None = all of the column.
         database: slice of the same list: its images are the database. None = the `db` column.
+        reranked: also compare the most similar images by the model's own local features.
         progress: called for every image.
 
     Raises:
-        NetvladError: pairs.csv is broken, or no query or database image is left.
+        NetvladError: pairs.csv is broken, no query or database image is left, or the model has no
+            local features to rerank by.
     """
+    analyse = ImageAnalyser(bundle) if reranked else None
+    features: dict[str, SizedFeatures] = {}
     positives, query_names, database_names = chosen_pairs(folder, queries, database)
 
     # Describe every image once.
@@ -115,7 +140,11 @@ def rank_pairs(
             skipped.append(Skip(f'{name} ({error})', 'unreadable'))
             continue
         started = time.perf_counter()
-        descriptors[name] = bundle.describe(rgb)
+        if analyse is None:
+            descriptors[name] = bundle.describe(rgb)
+        else:
+            analysed = analyse(rgb)
+            descriptors[name], features[name] = analysed.descriptor, analysed.features
         times_ms.append(1e3 * (time.perf_counter() - started))
     progress(len(names), len(names))
     query_names = [name for name in query_names if name in descriptors]
@@ -138,7 +167,30 @@ def rank_pairs(
         ranked.append(indices[others][: max(RECALL_AT)].tolist())
         scores.append(float(similarity[others][0]) if others.any() else None)
         right.append({index_of[db] for db in positives[name] if db in index_of} - {itself})
+    again: list[list[int]] = []
+    reranking_ms: list[float] = []
+    if analyse is not None:
+        for name in query_names:
+            progress(len(again), len(query_names))
+            started = time.perf_counter()
+            log_odds = reranked_log_odds(
+                AnalysedImage(descriptors[name], features[name]),
+                mapped @ descriptors[name],
+                lambda row: features[database_names[row]],
+                analyse.metric,
+                left_out=[index_of[name]] if name in index_of else [],
+            )
+            if name in index_of:
+                log_odds[index_of[name]] = -np.inf
+            again.append(np.argsort(-log_odds, kind='stable')[: max(RECALL_AT)].tolist())
+            reranking_ms.append(1e3 * (time.perf_counter() - started))
+    columns = recall_columns(again, right, RECALL_AT) if again else {}
     return RankedPairs(
+        reranked=recall_at_n(again, right) if again else None,
+        reranked_intervals=intervals({f'{key}_reranked': column for key, column in columns.items()})
+        if again
+        else None,
+        reranking_ms=float(np.mean(reranking_ms)) if again else None,
         recall=recall_at_n(ranked, right),
         intervals=intervals(recall_columns(ranked, right, RECALL_AT)),
         skipped=tuple(skipped),

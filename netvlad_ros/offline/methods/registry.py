@@ -9,6 +9,7 @@ from pathlib import Path
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.methods.global_descriptors.bundle_descriptor import BundleDescriptor
 from netvlad_ros.offline.methods.global_descriptors.feature_maps import FeatureMaps
+from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import GeometricReranked
 from netvlad_ros.offline.methods.global_descriptors.pooled_maps import (
     PooledMaps,
     crow,
@@ -41,6 +42,7 @@ Make = Callable[[MethodContext], Recipe]
 # Methods that run context.model, and those that run no network.
 _LEARNED: dict[str, tuple[str, Make]] = {
     'netvlad': ('Arandjelovic et al., CVPR 2016', BundleDescriptor),
+    'netvlad-reranked': ('Sarlin et al., CVPR 2019', GeometricReranked.of),
     'netvlad-pq': (
         'Jegou et al., PAMI 2011',
         lambda context: ProductQuantised(BundleDescriptor(context), context.seed),

@@ -58,7 +58,7 @@ def test_two_views_match_where_they_agree(bundle):
     shift = np.float32([[1, 0, 12], [0, 1, 7]])
     moved = cv2.warpAffine(rgb, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
     query, mapped = extractor.extract(moved), extractor.extract(rgb)
-    matches = match_features(query, mapped, extractor.spec.metric)
+    matches = match_features(query, mapped, extractor.spec.metric, ratio=extractor.spec.ratio)
     apart = query.keypoints[matches[:, 0]] - mapped.keypoints[matches[:, 1]] - [12, 7]
     assert len(matches) > 60
     assert (np.abs(apart).max(axis=1) < 1.5).mean() > 0.9

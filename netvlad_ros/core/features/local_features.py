@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from netvlad_ros.core.model.metadata import ModelMetadata
 
 OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
+# Nearest to second nearest distance of a match, at most. Bits, and descriptors that a network samples
+# from a smooth map, separate right from wrong matches less well.
+RATIOS = {'sift': 0.8, 'orb': 0.85, 'onnx': 0.8, 'model': 0.9}
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
 DEFAULT_KEYPOINTS = 1000
 # With 64 columns a feature takes 76 bytes: descriptor, position, landmark. So many, with the
@@ -117,6 +120,11 @@ class FeatureSpec:
     def metric(self) -> str:
         """How descriptors are compared: cosine (normalised dot product) or hamming (bits)."""
         return 'hamming' if self.kind == 'orb' else 'cosine'
+
+    @property
+    def ratio(self) -> float:
+        """Largest distance of a match, as a share of that to the second nearest keypoint."""
+        return RATIOS[self.kind]
 
     @property
     def dtype(self) -> np.dtype[Any]:

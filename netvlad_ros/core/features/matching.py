@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.features.local_features import LocalFeatures
 
-RATIO = {'cosine': 0.8, 'hamming': 0.85}  # bits separate right from wrong matches less well
 SAME_SPOT_PX = 1.5  # a detector finds one corner at several scales and orientations
 PRODUCT_ROWS = 8000  # keypoints of several images that are compared at once: 32 MB for a thousand
 MAX_COLOCATED = 4  # keypoints at the spot of another one that are considered
 
 
-def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> NDArray[np.int64]:
+def match_features(
+    query: LocalFeatures, mapped: LocalFeatures, metric: str, *, ratio: float
+) -> NDArray[np.int64]:
     """Match keypoints that are mutual nearest neighbours and pass the ratio test.
 
-    The distance of a match is below RATIO times the distance to the nearest keypoint elsewhere in
+    The distance of a match is below a share of the distance to the nearest keypoint elsewhere in
     the mapped image. Keypoints at one spot, such as a corner with several orientations, do not
     compete in that test. At most one match starts or ends at a spot.
 
@@ -27,6 +28,7 @@ def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> 
         query: features of the query image.
         mapped: features of the map image.
         metric: 'cosine' or 'hamming', see FeatureSpec.
+        ratio: that share, see FeatureSpec.
 
     Returns:
         int64 (m, 2), indices of the query's and the mapped keypoint, most distinct match first.
@@ -34,7 +36,6 @@ def match_features(query: LocalFeatures, mapped: LocalFeatures, metric: str) -> 
     Source:
         Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 7.1.
     """
-    ratio = RATIO[metric]
     if min(len(query.keypoints), len(mapped.keypoints)) < 2:
         return np.empty((0, 2), dtype=np.int64)
     distance = _unit_rows(query.descriptors, metric) @ _unit_rows(mapped.descriptors, metric).T

@@ -157,7 +157,9 @@ class Verifier:
 
     def _match(self, query: LocalFeatures, rank: int, index: int) -> MatchedImage:
         mapped = self._store.features(index)
-        return MatchedImage(rank, index, match_features(query, mapped, self._store.spec.metric))
+        spec = self._store.spec
+        matches = match_features(query, mapped, spec.metric, ratio=spec.ratio)
+        return MatchedImage(rank, index, matches)
 
     def _near_duplicates(
         self, indices: NDArray[np.int64], place_of: NDArray[np.int64], best: int

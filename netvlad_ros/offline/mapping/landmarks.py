@@ -80,7 +80,9 @@ def find_landmarks(
     matches = []
     for done, (a, b) in enumerate(pairs):
         progress(done, len(pairs))
-        matched = match_features(store.features(a), store.features(b), store.spec.metric)
+        matched = match_features(
+            store.features(a), store.features(b), store.spec.metric, ratio=store.spec.ratio
+        )
         matches.append(matched + starts[[a, b]])
     progress(len(pairs), len(pairs))
     links = np.concatenate([*matches, np.empty((0, 2), dtype=np.int64)])

@@ -21,11 +21,13 @@ lint: ## style and types
 test: lint ## lint, then every test, the node's over DDS
 	@$(ROS) .venv/bin/python -m pytest test
 
-VISITS := .venv/bin/netvlad render --visits 3 --textures ../shared/data/ie_tower
-model: ## render the training places and train the shipped model again; 15 minutes, needs the photographs
+VISITS := .venv/bin/netvlad render --visits 3 --overwrite
+PHOTOS := --textures ../shared/data/ie_tower
+model: ## render the training places and train the shipped model again; 40 minutes, needs the photographs
 	@scripts/setup.sh --dev
-	@test -d runs/visits/rooms/rooms107 || $(VISITS) --overwrite --out runs/visits/rooms --kind rooms --seeds 100:108
-	@test -d runs/visits/town/town103 || $(VISITS) --overwrite --out runs/visits/town --kind town --seeds 100:104
+	@test -d runs/visits/panoramas/workshop || $(VISITS) --panoramas ../shared/data/polyhaven/panoramas --out runs/visits/panoramas --kind panoramas --seeds 0:37 --size 480x352
+	@test -d runs/visits/rooms/rooms107 || $(VISITS) $(PHOTOS) --out runs/visits/rooms --kind rooms --seeds 100:108
+	@test -d runs/visits/town/town103 || $(VISITS) $(PHOTOS) --out runs/visits/town --kind town --seeds 100:104
 	@.venv/bin/netvlad train --config config/train.yaml
 
 figures: ## measure every result in the documents again and write them; hours on a quiet machine; FIGURES='kitchen corridor' for some, RESUME=1 to go on

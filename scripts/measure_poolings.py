@@ -2,7 +2,7 @@
 r"""Every pooling on the same drives, under the same whitening: recall@1 and recall@5.
 
     python scripts/measure_poolings.py --config config/train.yaml \
-        --model models/mobilenetv2_netvlad_512.onnx [--markdown]
+        --model models/mobilenetv2_edgepoint2_netvlad_2048.onnx [--markdown]
 
 All but the last row are untrained: the weights of the backbone as the configuration names them,
 k-means for NetVLAD and CRN. Each is whitened by PCA of its own descriptors of the images that the

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / 'models' / 'mobilenetv2_netvlad_512.onnx'
+MODEL = ROOT / 'models' / 'mobilenetv2_edgepoint2_netvlad_2048.onnx'
 
 # Before any rclpy import: the tests never talk to a robot on the network, nor to one another.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'

@@ -350,7 +350,7 @@ def test_a_box_is_what_a_query_shows(sides):
 
 def test_a_bundle_is_a_method_by_its_path(sides, cache, model_path):
     method = open_method(str(model_path), replace(CONTEXT, cache=cache))
-    assert method.name == 'mobilenetv2_netvlad_512.onnx'
+    assert method.name == 'mobilenetv2_edgepoint2_netvlad_2048.onnx'
     ranking = method.rank(*sides, 1, lambda done, total: None)
     assert ranking.indices[:, 0].tolist() == list(range(PLACES))
     with pytest.raises(NetvladError, match=r'nowhere\.onnx'):

@@ -31,7 +31,7 @@ from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.services import Services
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
-SHIPPED_MODEL = 'models/mobilenetv2_netvlad_512.onnx'
+SHIPPED_MODEL = 'models/mobilenetv2_edgepoint2_netvlad_2048.onnx'
 
 
 class LocalizeNode(LifecycleNode):

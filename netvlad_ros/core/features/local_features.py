@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from netvlad_ros.core.model.metadata import ModelMetadata
 
 OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
-# Nearest to second nearest distance of a match, at most. Bits, and descriptors sampled from a smooth
-# map, separate right from wrong matches less well.
+# Nearest to second nearest distance of a match, at most. Bits separate right from wrong matches
+# less well, and so do descriptors that are sampled from a smooth map.
 RATIOS = {'sift': 0.8, 'orb': 0.85, 'onnx': 0.8, 'model': 0.9}
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
 DEFAULT_KEYPOINTS = 1000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
 
-NAME = 'mobilenetv2_netvlad_512.onnx'
+NAME = 'mobilenetv2_edgepoint2_netvlad_2048.onnx'
 
 
 def default_model() -> Path:

@@ -62,7 +62,7 @@ def test_the_distance_is_a_sum_over_images_and_zero_at_the_start():
     with torch.no_grad():
         network.backbone.score_head[4].bias += torch.tensor([5.0, -5.0, 0.0, 0.0])
     assert distillation(images, network.rank_with_maps(images)[1]) > together + 0.1
-    with pytest.raises(NetvladError, match='backbone mobilenet_v2 has none: set it to 0'):
+    with pytest.raises(NetvladError, match='backbone mobilenet_v2 trains none: set it to 0'):
         TrainConfig.of({'loss': {'distillation': 1.0}}, 'test')
 
 

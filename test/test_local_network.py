@@ -118,6 +118,13 @@ E2E = [
     {'backbone': 'xfeat', 'whitening': 'linear'},
     {'backbone': 'xfeat', 'local_backbone': 'edgepoint2_e64', 'local_weights': 'none'},
     {'backbone': 'mobilenet_v2', 'local_backbone': 'edgepoint2_t48', 'local_weights': 'none'},
+    {
+        'backbone': 'mobilenet_v2',
+        'normalise': 'grey',
+        'local_backbone': 'edgepoint2_t48',
+        'local_weights': 'none',
+        'local_share': 0.4,
+    },
 ]
 
 
@@ -195,6 +202,11 @@ def test_the_parity_gate_compares_local_features(tmp_path, monkeypatch):
         ({'backbone': 'xfeat', 'layer': 'dense8'}, "xfeat cannot be cut at 'dense8'"),
         ({'backbone': 'xfeat', 'normalise': 'caffe'}, 'leave it at auto'),
         ({'local_backbone': 'xfeat', 'local_features': False}, 'needs local_features true'),
+        ({'local_share': 0.4}, 'and there is none: name one'),
+        (
+            {'local_backbone': 'xfeat', 'local_share': 0.4, 'pooling': 'gem'},
+            'local_share needs pooling netvlad',
+        ),
         ({'keypoints': 9000}, 'keypoints is 9000, outside 1 to 8000'),
     ],
 )
@@ -237,6 +249,25 @@ def test_a_second_network_of_local_features_is_saved_and_not_trained(tmp_path):
     with pytest.raises(NetvladError, match='weights of edgepoint2_t48 are not in torchvision'):
         config = dataclasses.replace(network.config, local_weights='')
         load_backbone_weights(PlaceNetwork(config).local_backbone, config.local_weights)
+
+
+def test_both_networks_have_their_share_of_a_similarity():
+    network = make_network(
+        backbone='mobilenet_v2', local_backbone='edgepoint2_t48', local_weights='none',
+        local_share=0.25, dim=16,
+    )  # fmt: skip
+    trained = {p for group in network.parameter_groups(1.0, 2.0) for p in group['params']}
+    assert trained.issuperset(network.local_backbone.parameters())
+    images = torch.from_numpy(np.stack(pictures(2, (64, 96))))
+    with torch.no_grad():
+        first = network.pooling(network.local_descriptors(images))
+        second = network.local_pooling(network.local_backbone(network.grey(images)))
+        pooled, rows = network.pool(images), network(images)
+        expected = 0.75 * first @ first.T + 0.25 * second @ second.T
+        torch.testing.assert_close(pooled @ pooled.T, expected)
+        layers = network.whitening.layers
+        torch.testing.assert_close(rows[:, 0::2], layers[0](first * 0.75**0.5) * 0.75**0.5)
+        torch.testing.assert_close(rows[:, 1::2], layers[1](second * 0.5) * 0.5)
 
 
 @pytest.mark.parametrize(

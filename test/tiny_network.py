@@ -28,11 +28,13 @@ def make_network(**settings):
             torch.nn.init.constant_(
                 module.weight, 3.0
             )  # random squeeze-and-excitation weakens the signal
-    if isinstance(network.pooling, NetVLAD):
-        count = network.pooling.clusters + network.pooling.ghost_clusters
-        network.pooling.initialise(normalize(torch.randn(count, network.backbone.channels)), 5.0)
-    if isinstance(network.whitening, Whitening):
-        torch.nn.init.normal_(network.whitening.linear.weight)
+    for pooling in network.poolings:
+        if isinstance(pooling, NetVLAD):
+            count = pooling.clusters + pooling.ghost_clusters
+            pooling.initialise(normalize(torch.randn(count, pooling.channels)), 5.0)
+    for module in network.whitening.modules():
+        if isinstance(module, Whitening):
+            torch.nn.init.normal_(module.linear.weight)
     return network
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.offline.bundles.onnx_graph import GraphIndex, attribute, tidy
 
 _TRANSPARENT = ('Cast', 'Identity')
+# In the metadata entry `whitening` of a bundle with a whitening for each of its networks.
+IN_TURNS = 'of each network, in turns'
 
 
 def fewer_dimensions(model: onnx.ModelProto, output: str, dim: int, where: str) -> onnx.ModelProto:
@@ -64,6 +66,38 @@ def fewer_dimensions(model: onnx.ModelProto, output: str, dim: int, where: str) 
     for port in reduced.graph.output:
         if port.name == output and len(port.type.tensor_type.shape.dim) == 2:
             port.type.tensor_type.shape.dim[1].dim_value = dim
+    return reduced
+
+
+def first_dimensions(model: onnx.ModelProto, output: str, dim: int) -> onnx.ModelProto:
+    """A graph of the first `dim` dimensions, cut and normalised behind its last node.
+
+    For descriptors whose dimensions come from several whitening layers in turns.
+
+    Args:
+        model: any graph.
+        output: name of the descriptor.
+        dim: number of dimensions to keep, at most those that it has.
+    """
+    reduced = onnx.ModelProto()
+    reduced.CopyFrom(model)
+    graph = reduced.graph
+    port = next(port for port in graph.output if port.name == output)
+    whole, cut = f'{output}.whole', f'{output}.cut'
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for position, name in enumerate(names):
+                names[position] = whole if name == output else name
+    for name, value in (('start', 0), ('stop', dim), ('axis', 1)):
+        graph.initializer.append(numpy_helper.from_array(np.int64([value]), f'{cut}.{name}'))
+    limits = [f'{cut}.start', f'{cut}.stop', f'{cut}.axis']
+    graph.node.extend(
+        [
+            helper.make_node('Slice', [whole, *limits], [cut]),
+            helper.make_node('LpNormalization', [cut], [output], axis=1, p=2),
+        ]
+    )
+    port.type.tensor_type.shape.dim[1].dim_value = dim
     return reduced
 
 

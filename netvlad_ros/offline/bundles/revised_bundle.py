@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle, write_bundle
 from netvlad_ros.core.model.metadata import METADATA_KEY, ModelMetadata
-from netvlad_ros.offline.bundles.fewer_dimensions import fewer_dimensions
+from netvlad_ros.offline.bundles.fewer_dimensions import (
+    IN_TURNS,
+    fewer_dimensions,
+    first_dimensions,
+)
 from netvlad_ros.offline.bundles.half_precision import half_graph
 from netvlad_ros.offline.bundles.local_parity import check_local_parity
 from netvlad_ros.offline.bundles.parity import (
@@ -105,4 +109,8 @@ def _fewer_dimensions(
             f'{where} has no whitening layer, so none of its dimensions is more telling than '
             'another: train it with whitening, or export the network with it'
         )
-    return fewer_dimensions(model, metadata.output_name, dim, where)
+    if IN_TURNS not in metadata.whitening:
+        return fewer_dimensions(model, metadata.output_name, dim, where)
+    if not 1 <= dim <= metadata.dim:
+        raise NetvladError(f'{where} has {metadata.dim} dimensions: it cannot be cut to {dim}')
+    return first_dimensions(model, metadata.output_name, dim)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.offline.bundles.fewer_dimensions import IN_TURNS
 from netvlad_ros.training.config.backbones import find_layer
 from netvlad_ros.training.config.network import NetworkConfig
 from netvlad_ros.training.network.backbones.base import Backbone
@@ -120,6 +121,8 @@ class PlaceNetwork(nn.Module):
             whitening += f', {self.dim} dimensions, shrinkage {config.shrinkage:g}'
             if whitening.startswith('pca') and config.whitening_views > 1:
                 whitening += f', fitted on {config.whitening_views} views of each image'
+        if self.local_pooling is not None and whitening != 'none':
+            whitening += f', {IN_TURNS}'
         facts: dict[str, Any] = {
             'backbone': _summary(self.backbone),
             'pooling': pooling,

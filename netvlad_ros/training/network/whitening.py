@@ -90,7 +90,9 @@ class NoWhitening(nn.Module):
 class BranchWhitening(nn.Module):
     """A whitening for each branch of a network; a branch keeps its share of the similarity.
 
-    One whitening over both would mix their directions, and have four times as many weights.
+    One whitening over both would mix their directions, and have twice as many weights. The
+    dimensions are those of the branches in turns, so that the first ones are the most informative
+    of each, and a descriptor can be cut like any other.
 
     Args:
         dims_in: width of the pooled descriptors of each branch.
@@ -123,7 +125,8 @@ class BranchWhitening(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (N, sum of dims_in) to unit rows (N, dim)."""
         parts = zip(self.layers, x.split(self.dims_in, dim=1), self.shares, strict=True)
-        return torch.cat([layer(part) * share**0.5 for layer, part, share in parts], dim=1)
+        rows = [layer(part) * share**0.5 for layer, part, share in parts]
+        return torch.stack(rows, dim=2).flatten(1)
 
 
 AnyWhitening = Whitening | BranchWhitening | NoWhitening

@@ -19,6 +19,8 @@ OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
 # Nearest to second nearest distance of a match, at most. Bits separate right from wrong matches
 # less well, and so do descriptors that are sampled from a smooth map.
 RATIOS = {'sift': 0.8, 'orb': 0.85, 'onnx': 0.8, 'model': 0.9}
+# Landmarks must be right: what is wrong in them is wrong for every image that is localized later.
+LANDMARK_RATIOS = {**RATIOS, 'model': 0.8}
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
 DEFAULT_KEYPOINTS = 1000
 # With 64 columns a feature takes 76 bytes: descriptor, position, landmark. So many, with the
@@ -125,6 +127,11 @@ class FeatureSpec:
     def ratio(self) -> float:
         """Largest distance of a match, as a share of that to the second nearest keypoint."""
         return RATIOS[self.kind]
+
+    @property
+    def landmark_ratio(self) -> float:
+        """The same for matches that landmarks are made of."""
+        return LANDMARK_RATIOS[self.kind]
 
     @property
     def dtype(self) -> np.dtype[Any]:

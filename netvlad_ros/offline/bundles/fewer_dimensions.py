@@ -89,7 +89,9 @@ def first_dimensions(model: onnx.ModelProto, output: str, dim: int) -> onnx.Mode
             for position, name in enumerate(names):
                 names[position] = whole if name == output else name
     for name, value in (('start', 0), ('stop', dim), ('axis', 1)):
-        graph.initializer.append(numpy_helper.from_array(np.int64([value]), f'{cut}.{name}'))
+        graph.initializer.append(
+            numpy_helper.from_array(np.array([value], np.int64), f'{cut}.{name}')
+        )
     limits = [f'{cut}.start', f'{cut}.stop', f'{cut}.axis']
     graph.node.extend(
         [

@@ -81,7 +81,7 @@ def find_landmarks(
     for done, (a, b) in enumerate(pairs):
         progress(done, len(pairs))
         matched = match_features(
-            store.features(a), store.features(b), store.spec.metric, ratio=store.spec.ratio
+            store.features(a), store.features(b), store.spec.metric, ratio=store.spec.landmark_ratio
         )
         matches.append(matched + starts[[a, b]])
     progress(len(pairs), len(pairs))

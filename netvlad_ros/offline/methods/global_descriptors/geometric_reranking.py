@@ -45,12 +45,11 @@ class ImageAnalyser:
         metric: of the local descriptors, see FeatureSpec.
     """
 
-    def __init__(self, bundle: ModelBundle, count: int | None = None) -> None:
+    def __init__(self, bundle: ModelBundle) -> None:
         """Check that the model answers local features.
 
         Args:
-            bundle: the model.
-            count: keypoints of an image that are kept; None: as in a map.
+            bundle: the model. As many keypoints of an image are kept as in a map.
 
         Raises:
             NetvladError: it answers none.
@@ -60,7 +59,7 @@ class ImageAnalyser:
                 f'{bundle.path} answers no local features, by which candidates are reranked: name '
                 'a model that does (`netvlad inspect` tells), or rank by the descriptor alone'
             )
-        spec = FeatureSpec.of_model(bundle.metadata, *([] if count is None else [count]))
+        spec = FeatureSpec.of_model(bundle.metadata)
         self.metric = spec.metric
         self._extractor = ModelExtractor(spec, bundle)
 

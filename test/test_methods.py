@@ -35,8 +35,8 @@ from netvlad_ros.offline.methods.visual_words.vlad import Vlad
 PLACES = 8
 CONTEXT = MethodContext(threads=1)
 ALWAYS = {  # bytes of what every place has, whatever it shows
-    'netvlad': 4 * 512,
-    'netvlad-qe': 4 * 512,
+    'netvlad': 4 * 2048,
+    'netvlad-qe': 4 * 2048,
     'netvlad-pq': 64 * 2 / 8,  # 64 parts; 8 places allow 4 centres, 2 bits
     'thumbnail': 4 * 64 * 32,
     'hog': 4 * 11 * 15 * 4 * 9,

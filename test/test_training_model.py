@@ -45,10 +45,11 @@ CORRIDOR = [f'corridor_loop/images/{i:03d}.jpg' for i in range(1, 81)]
 
 
 def test_it_fits_a_robot_and_says_where_it_comes_from(bundle, model_path):
-    assert model_path.stat().st_size <= 20e6
-    assert bundle.metadata.dim == 512
+    assert model_path.stat().st_size <= 50e6
+    assert bundle.metadata.dim == 2048
+    assert bundle.metadata.local is not None and bundle.metadata.local.dim == 64
     assert bundle.metadata.licence == 'Apache-2.0'
-    assert bundle.metadata.training['data_licence'] == 'MIT'
+    assert bundle.metadata.training['data_licence'] == 'MIT, CC0'
     assert bundle.metadata.training['steps'] > 0
     assert bundle.metadata.calibration is not None
 

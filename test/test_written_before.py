@@ -24,6 +24,7 @@ from netvlad_ros.core.place_map.storage import load_map
 
 WRITTEN = Path(__file__).resolve().parent / 'data' / 'written_before'
 ANSWERS = json.loads((WRITTEN / 'answers.json').read_text(encoding='utf-8'))
+SHIPPED = WRITTEN / 'mobilenetv2_netvlad_512.onnx'  # at that time
 TIMES = {'ms', 'ms_per_image'}
 
 
@@ -74,10 +75,10 @@ def check_same(found, stored, where: str = '') -> None:
 
 
 @pytest.fixture(params=['map', 'map_bare'])
-def built(request, model_path, monkeypatch):
+def built(request, monkeypatch):
     """Name and model of a map; the folder of the files is the working directory."""
     monkeypatch.chdir(WRITTEN)
-    return request.param, model_path if request.param == 'map' else WRITTEN / 'tiny.onnx'
+    return request.param, SHIPPED if request.param == 'map' else WRITTEN / 'tiny.onnx'
 
 
 def test_maps_are_whole(built):
@@ -108,10 +109,10 @@ def test_images_are_localized_as_before(built):
         )
 
 
-def test_a_drive_is_judged_as_before(model_path, tmp_path):
+def test_a_drive_is_judged_as_before(tmp_path):
     queries, out = WRITTEN / 'queries', tmp_path / 'report'
     drive = (queries, '--camera', queries / 'camera.yaml', '--map', WRITTEN / 'map')
-    netvlad('eval', *drive, '--model', model_path, '--radius', 2, '--device', 'cpu', '--out', out)
+    netvlad('eval', *drive, '--model', SHIPPED, '--radius', 2, '--device', 'cpu', '--out', out)
     metrics = [
         json.loads((folder / 'metrics.json').read_text()) for folder in (out, WRITTEN / 'report')
     ]
@@ -135,8 +136,8 @@ def test_reports_are_compared(tmp_path):
 
 @pytest.mark.parametrize('threads', [1, 2])
 @pytest.mark.parametrize('name', ['shipped', 'tiny'])
-def test_bundles_describe_as_before(model_path, name, threads):
-    path = model_path if name == 'shipped' else WRITTEN / 'tiny.onnx'
+def test_bundles_describe_as_before(name, threads):
+    path = SHIPPED if name == 'shipped' else WRITTEN / 'tiny.onnx'
     bundle = ModelBundle.load(path, device='cpu', threads=threads)
     assert bundle.metadata.model_id == ANSWERS['model_ids'][name]
     found = np.array([bundle.describe(picture(seed, 120, 160)) for seed in range(3)])

@@ -30,7 +30,7 @@ class FeatureMaps:
         path = context.model or default_model()
         self._metadata = ModelBundle.load(path, device='cpu', threads=context.threads).metadata
         model = onnx.load(str(path), load_external_data=False)
-        name = bottleneck(model)
+        name = bottleneck(first_branch(model))
         if name is None:
             raise NetvladError(
                 f'{self._metadata.name} has no feature map that all of its pooling sees; '
@@ -58,18 +58,42 @@ class FeatureMaps:
         return np.maximum(self._session.run(None, feed)[0][0], 0)
 
 
+def first_branch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The nodes of the first of several networks whose pooled vectors make one descriptor.
+
+    The graph as it is, if nothing in it joins vectors.
+    """
+    index = GraphIndex(model.graph)
+    rank = _ranks(model)
+    joins = (
+        node
+        for node in model.graph.node
+        if node.op_type == 'Concat' and [rank.get(name) for name in node.input] == [2, 2]
+    )
+    join = next(joins, None)
+    if join is None:
+        return model
+    needed, open_ = set(), [join.input[0]]
+    while open_:
+        node = index.producer(open_.pop())
+        if node is not None and node.name not in needed:
+            needed.add(node.name)
+            open_ += node.input
+    branch = onnx.ModelProto()
+    branch.CopyFrom(model)
+    kept = [node for node in branch.graph.node if node.name in needed]
+    del branch.graph.node[:]
+    branch.graph.node.extend(kept)
+    return branch
+
+
 def bottleneck(model: onnx.ModelProto) -> str | None:
     """Name of the last 4-D tensor of the backbone that all later tensors depend on; None = none.
 
     At this tensor, no other float tensor that was computed before is needed by a later node.
     """
     index = GraphIndex(model.graph)
-    typed = onnx.shape_inference.infer_shapes(model).graph
-    rank = {
-        port.name: len(port.type.tensor_type.shape.dim)
-        for port in (*typed.value_info, *typed.output, *typed.input)
-        if port.type.tensor_type.elem_type != onnx.TensorProto.INT64
-    }
+    rank = _ranks(model)
     last_read = {name: at for at, node in enumerate(model.graph.node) for name in node.input}
     needed = {port.name for port in model.graph.input}
     found = None
@@ -81,3 +105,13 @@ def bottleneck(model: onnx.ModelProto) -> str | None:
             if only == node.output[0] and rank[only] == 4:
                 found = only
     return found
+
+
+def _ranks(model: onnx.ModelProto) -> dict[str, int]:
+    """Number of dimensions of every tensor that holds no int64."""
+    typed = onnx.shape_inference.infer_shapes(model).graph
+    return {
+        port.name: len(port.type.tensor_type.shape.dim)
+        for port in (*typed.value_info, *typed.output, *typed.input)
+        if port.type.tensor_type.elem_type != onnx.TensorProto.INT64
+    }

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 OF_NETWORKS = ('onnx', 'model')  # kinds of features that an ONNX file answers
 # Nearest to second nearest distance of a match, at most. Bits separate right from wrong matches
 # less well, and so do descriptors that are sampled from a smooth map.
-RATIOS = {'sift': 0.8, 'orb': 0.85, 'onnx': 0.8, 'model': 0.9}
+RATIOS = {'sift': 0.8, 'orb': 0.85, 'onnx': 0.8, 'model': 0.95}
 # Landmarks must be right: what is wrong in them is wrong for every image that is localized later.
 LANDMARK_RATIOS = {**RATIOS, 'model': 0.8}
 DIMS = {'sift': 128, 'orb': 32}  # columns of the built-in descriptors
 DEFAULT_KEYPOINTS = 1000
+# Error of a keypoint, as a share of that of SIFT: maxima that are refined within their window lie
+# closer to where they should be, and many matches need a narrow limit.
+ERRORS = {'sift': 1.0, 'orb': 1.0, 'onnx': 1.0, 'model': 0.65}
 # With 64 columns a feature takes 76 bytes: descriptor, position, landmark. So many, with the
 # descriptor of the place, its thumbnail and its landmarks, take about 60 kB a keyframe.
 MODEL_KEYPOINTS = 650
+MODEL_ASPECT = 3 / 4  # height to width of the image whose longer side is max_side_px
 INT8_SCALE = 256  # a component of 64 columns is 1/8 on average; those above 0.5 are clipped
 # 480 takes a third less time than 640. With a VGA camera it gives as many inliers.
 DEFAULT_MAX_SIDE_PX = 480
@@ -122,6 +126,21 @@ class FeatureSpec:
     def metric(self) -> str:
         """How descriptors are compared: cosine (normalised dot product) or hamming (bits)."""
         return 'hamming' if self.kind == 'orb' else 'cosine'
+
+    def scale(self, width: int, height: int) -> float:
+        """How many pixels of an image one pixel is in which keypoints are sought, at least 1.
+
+        A model's working size has the same area for every aspect ratio, see MODEL_ASPECT.
+        """
+        if self.kind != 'model':
+            return max(1.0, max(width, height) / self.max_side_px)
+        area = MODEL_ASPECT * self.max_side_px**2
+        return max(1.0, float(np.sqrt(width * height / area)))
+
+    @property
+    def error(self) -> float:
+        """Error of a keypoint as a share of that of SIFT; factor on limits of inliers."""
+        return ERRORS[self.kind]
 
     @property
     def ratio(self) -> float:

@@ -77,8 +77,8 @@ class PlacePoseSolver:
         self._query, self._size = query, size
         self._keypoint_cells = keypoint_cells(query.keypoints)
         # Keypoints of a large image are found in a shrunken one, so their error is larger.
-        self._scale = max(1.0, max(size) / self._store.spec.max_side_px)
-        self._max_px = config.max_reprojection_px * self._scale
+        self._scale = self._store.spec.scale(*size)
+        self._max_px = config.max_reprojection_px * self._scale * self._store.spec.error
         self._camera, self.note = camera, note
         if not self.note and not self._store.has_landmarks:
             self.note = 'the map has no landmarks'

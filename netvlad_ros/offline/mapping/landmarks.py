@@ -87,7 +87,7 @@ def find_landmarks(
     progress(len(pairs), len(pairs))
     links = np.concatenate([*matches, np.empty((0, 2), dtype=np.int64)])
     # Keypoints of a large image are found in a small one: their error grows with it.
-    scale = max(1.0, max(camera.width, camera.height) / store.spec.max_side_px)
+    scale = store.spec.scale(camera.width, camera.height)
     joins = _Joins(links, starts, pixels, T_map_cam)
     refined = _refined(joins.wider_half(), camera, scale)
     camera = refined or camera

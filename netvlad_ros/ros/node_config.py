@@ -93,7 +93,7 @@ class NodeConfig:
         10.0, 's', 0.1, 86400.0, 'Without a fix for this long the robot is lost: see initial_pose.'
     )
     frame_budget_ms: float = tunable(
-        100.0,
+        200.0,
         'ms',
         0.0,
         10000.0,

@@ -59,7 +59,7 @@ WITHIN = {
         'datasets': {'files', 'drives'},
         'mapping': {'drives', 'metrics'},
         'methods': {'bundles'},
-        'inspection': {'report'},
+        'inspection': {'bundles', 'report'},
         'benchmarks': {'files', 'drives', 'datasets', 'metrics'},
         'evaluation': {'files', 'drives', 'mapping', 'metrics', 'report', 'benchmarks', 'methods'},
         'compression': {'benchmarks', 'methods', 'metrics', 'report'},

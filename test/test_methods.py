@@ -37,7 +37,7 @@ CONTEXT = MethodContext(threads=1)
 ALWAYS = {  # bytes of what every place has, whatever it shows
     'netvlad': 4 * 2048,
     'netvlad-qe': 4 * 2048,
-    'netvlad-pq': 64 * 2 / 8,  # 64 parts; 8 places allow 4 centres, 2 bits
+    'netvlad-pq': 256 * 2 / 8,  # 256 parts; 8 places allow 4 centres, 2 bits
     'thumbnail': 4 * 64 * 32,
     'hog': 4 * 11 * 15 * 4 * 9,
     'vlad': 4 * 64 * 128,

@@ -243,7 +243,7 @@ def test_verified_matches_say_how_and_show_it(bench, kitchen, model_path):  # no
     greener = middle[..., 1] - middle[..., [0, 2]].max(axis=-1)
     assert (greener > 50).sum() > 100, 'lines from one image to the other'
     client.wait(lambda: 'stage verify p50 [ms]' in client.diagnostics)
-    assert client.diagnostics['verification'] == 'on: sift, with landmarks'
+    assert client.diagnostics['verification'] == 'on: model, with landmarks'
     assert float(client.diagnostics['stage verify p50 [ms]']) > 0
     assert 0 <= float(client.diagnostics['probability elsewhere']) < 0.1
 

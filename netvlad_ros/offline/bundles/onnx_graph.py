@@ -23,6 +23,18 @@ class GraphIndex:
         """The node that computes this tensor; None for inputs and initializers."""
         return self._producers.get(name)
 
+    def before(self, name: str) -> set[str]:
+        """This tensor and all that it is computed from."""
+        found: set[str] = set()
+        open_ = [name]
+        while open_:
+            tensor = open_.pop()
+            if tensor not in found:
+                found.add(tensor)
+                node = self.producer(tensor)
+                open_ += [] if node is None else node.input
+        return found
+
     def constant(self, name: str) -> NDArray[np.generic] | None:
         """The value of an initializer or of a Constant node; None for anything else.
 

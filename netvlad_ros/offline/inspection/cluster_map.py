@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.bundle import ModelBundle
+from netvlad_ros.offline.bundles.onnx_graph import GraphIndex
 
 _ASPECT_TOLERANCE = 1.2  # a feature map has the aspect of its image up to a border of 1 or 2
 
@@ -47,8 +48,12 @@ class ClusterReader:
         """
         self._metadata = bundle.metadata
         model = onnx.load(str(bundle.path), load_external_data=False)
+        before = GraphIndex(model.graph).before(self._metadata.output_name)
         self._axes = {
-            node.output[0]: _axis(node) for node in model.graph.node if node.op_type == 'Softmax'
+            node.output[0]: _axis(node)
+            for node in model.graph.node
+            # Keypoints have a Softmax of their own, which is no assignment.
+            if node.op_type == 'Softmax' and node.output[0] in before
         }
         if not self._axes:
             raise NetvladError(self._without())

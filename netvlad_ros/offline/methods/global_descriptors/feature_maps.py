@@ -73,15 +73,10 @@ def first_branch(model: onnx.ModelProto) -> onnx.ModelProto:
     join = next(joins, None)
     if join is None:
         return model
-    needed, open_ = set(), [join.input[0]]
-    while open_:
-        node = index.producer(open_.pop())
-        if node is not None and node.name not in needed:
-            needed.add(node.name)
-            open_ += node.input
+    needed = index.before(join.input[0])
     branch = onnx.ModelProto()
     branch.CopyFrom(model)
-    kept = [node for node in branch.graph.node if node.name in needed]
+    kept = [node for node in branch.graph.node if needed.intersection(node.output)]
     del branch.graph.node[:]
     branch.graph.node.extend(kept)
     return branch

@@ -86,6 +86,7 @@ class Verifier:
             mapped = [self._store.features(int(indices[place])) for place in places]
             metric = self._store.spec.metric
             places = screen_places(place_of, similarity_log_odds, features, mapped, metric)
+            time_left_ms -= 1e3 * (time.perf_counter() - started)
         best = int(places[0])
         wanted = candidates_to_verify(
             place_of,
@@ -95,7 +96,6 @@ class Verifier:
             self._near_duplicates(indices, place_of, best),
         )
         known = features is not None
-        time_left_ms -= 1e3 * (time.perf_counter() - started)
         ranks = self._budget.affordable(wanted, place_of, time_left_ms, extracted=known)
         if not len(ranks):
             needed = self._budget.expected_ms(1, 1, extracted=known)

@@ -78,7 +78,7 @@ class PlacePoseSolver:
         self._keypoint_cells = keypoint_cells(query.keypoints)
         # Keypoints of a large image are found in a shrunken one, so their error is larger.
         self._scale = self._store.spec.scale(*size)
-        self._max_px = config.max_reprojection_px * self._scale * self._store.spec.error
+        self._max_px = config.max_reprojection_px * self._scale * self._store.spec.inlier_factor
         self._camera, self.note = camera, note
         if not self.note and not self._store.has_landmarks:
             self.note = 'the map has no landmarks'

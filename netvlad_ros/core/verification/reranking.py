@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.features.local_features import LocalFeatures
 from netvlad_ros.core.features.matching import mutual_matches
 
-RERANKED = 20  # most similar candidates; the right one is among them in nearly all answerable cases
+RERANKED = 20  # most similar candidates; the right one is among them for 74 to 100 % of a set
 # Of an image whose longer side has 480 px. A plane that is a little bent, or a camera that moved a
 # little, still is one homography within so many pixels.
 HOMOGRAPHY_PX = 6.0

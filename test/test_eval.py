@@ -244,6 +244,12 @@ def test_broken_pairs_are_refused(tmp_path, text, complaint):
         read_pairs(tmp_path / 'pairs.csv')
 
 
+def test_a_model_without_local_features_cannot_rerank(tmp_path, bundle):
+    (tmp_path / 'pairs.csv').write_text('query,db\na.png,b.png\n')
+    with pytest.raises(NetvladError, match='answers no local features, by which candidates'):
+        rank_pairs(tmp_path, bundle, reranked=True)
+
+
 def test_corridor_second_lap_in_the_first(shared_data, model_path):
     if not model_path.is_file():
         pytest.skip(f'no model at {model_path}')

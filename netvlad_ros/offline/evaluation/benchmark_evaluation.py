@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
@@ -15,16 +16,19 @@ from netvlad_ros.offline.benchmarks.registry import benchmark_info
 from netvlad_ros.offline.benchmarks.retrieval.registry import RETRIEVAL
 from netvlad_ros.offline.evaluation.benchmark_ranking import (
     RankingMetrics,
-    evaluate_method,
     forget_peak,
     ranking_depth,
 )
 from netvlad_ros.offline.evaluation.described_benchmark import DescribedBenchmark
 from netvlad_ros.offline.evaluation.ranking_report import benchmark_run, write_ranked_report
 from netvlad_ros.offline.mapping.shared_recording import identical_images
-from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import GeometricReranked
-from netvlad_ros.offline.methods.method import MethodContext
-from netvlad_ros.offline.methods.recipe import RecipeMethod
+from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
+    AnalysedImage,
+    ImageAnalyser,
+    RerankingIndex,
+)
+from netvlad_ros.offline.methods.method import ranked as ranked_rows
+from netvlad_ros.offline.methods.recipe import Vector
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT
 from netvlad_ros.offline.metrics.intervals import Intervals, intervals, recall_columns
 from netvlad_ros.offline.progress import Progress, no_progress
@@ -61,15 +65,26 @@ def evaluate_benchmark(
     info = benchmark_info(name)
     benchmark = info.load(root)
     forget_peak()
-    described = DescribedBenchmark.of(benchmark, bundle, progress)
+    analyse = ImageAnalyser(bundle) if reranked else None
+    analysed: list[AnalysedImage] = []
+
+    def describe(rgb: NDArray[np.uint8]) -> Vector:
+        if analyse is None:
+            return bundle.describe(rgb)
+        analysed.append(analyse(rgb))
+        return analysed[-1].descriptor
+
+    described = DescribedBenchmark.of(benchmark, describe, progress)
     ranking = described.rank(ranking_depth(benchmark))
     ranked = RankingMetrics.of(ranking, benchmark)
     again: dict[str, Any] = {}
-    if reranked:
-        method_again = GeometricReranked(bundle)
-        metrics_again, _ = evaluate_method(
-            RecipeMethod('reranked', '', method_again, MethodContext()), benchmark, 0, progress
-        )
+    if analyse is not None:
+        places = len(benchmark.database)
+        index = RerankingIndex(analysed[:places], analyse.metric)
+        indices, scores = ranked_rows(index.rows(analysed[places:]), ranking_depth(benchmark))
+        metrics_again = RankingMetrics.of(
+            replace(ranking, indices=indices, scores=scores), benchmark
+        ).to_json(with_interval=True)
         again = {
             'recall_reranked': metrics_again['recall'],
             'recall_reranked_at_1_interval': metrics_again['recall_at_1_interval'],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.methods.method import ImageSet, Ranking, Stopwatch, ranked
 from netvlad_ros.offline.methods.recipe import CosineIndex, Vector
@@ -33,9 +33,12 @@ class DescribedBenchmark:
 
     @classmethod
     def of(
-        cls, benchmark: Benchmark, bundle: ModelBundle, progress: Progress
+        cls,
+        benchmark: Benchmark,
+        describe: Callable[[NDArray[np.uint8]], Vector],
+        progress: Progress,
     ) -> DescribedBenchmark:
-        """Describe every image once.
+        """Describe every image once, the database first, by a unit vector float32 (D,).
 
         Raises:
             NetvladError: an image is unusable.
@@ -49,7 +52,7 @@ class DescribedBenchmark:
             for row in range(len(side)):
                 rgb = side[row]
                 with describing:
-                    described.append(bundle.describe(rgb))
+                    described.append(describe(rgb))
                 progress(len(described), total)
         return cls(
             database=described[: len(database)],

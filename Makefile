@@ -19,7 +19,8 @@ lint: ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint ## lint, then every test, the node's over DDS
-	@$(ROS) .venv/bin/python -m pytest test
+	@$(ROS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest test -m 'not node' -n 2 --dist loadfile
+	@$(ROS) .venv/bin/python -m pytest test -m node
 
 VISITS := .venv/bin/netvlad render --visits 3 --overwrite
 PHOTOS := --textures ../shared/data/ie_tower
@@ -28,6 +29,7 @@ model: ## render the training places and train the shipped model again; 45 minut
 	@test -d runs/visits/panoramas/workshop || $(VISITS) --panoramas ../shared/data/polyhaven/panoramas --out runs/visits/panoramas --kind panoramas --seeds 0:37 --size 480x352
 	@test -d runs/visits/rooms/rooms107 || $(VISITS) $(PHOTOS) --out runs/visits/rooms --kind rooms --seeds 100:108
 	@test -d runs/visits/town/town103 || $(VISITS) $(PHOTOS) --out runs/visits/town --kind town --seeds 100:104
+	@test -f runs/colour/latest/network.safetensors || .venv/bin/netvlad train --config config/train_colour.yaml --out runs/colour
 	@.venv/bin/netvlad train --config config/train.yaml
 
 figures: ## measure every result in the documents again and write them; hours on a quiet machine; FIGURES='kitchen corridor' for some, RESUME=1 to go on

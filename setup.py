@@ -55,6 +55,7 @@ setup(
         ],
         'dev': [
             'pytest>=8,<9',
+            'pytest-xdist>=3.5,<4',  # two tests at once
             'jinja2>=3.1,<4',
             'mkdocs>=1.6,<2',
             'mkdocs-material>=9.5,<10',

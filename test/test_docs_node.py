@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from node_process import RELIABLE, bench, tiny_world  # noqa: F401, fixtures
 from test_docs import named, table_rows
+
+pytestmark = pytest.mark.node
 
 # What every lifecycle node has, and what rclpy and TF add.
 COMMON_TOPICS = {'parameter_events', 'rosout', 'transition_event', 'tf', 'tf_static', 'clock'}

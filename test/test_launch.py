@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from node_process import Client, NodeProcess, tiny_world  # noqa: F401, a fixture
 
+pytestmark = pytest.mark.node
+
 pytest.importorskip('launch_ros', reason='launch_ros is not installed (not among the wheels)')
 
 LAUNCH = Path(__file__).resolve().parent.parent / 'launch' / 'localize.launch.py'

@@ -32,6 +32,8 @@ from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros_msgs.msg import PlaceMatch
 
+pytestmark = pytest.mark.node
+
 
 def camera_info(width=WIDTH, height=HEIGHT, *, focal=60.0, model='plumb_bob', frame='camera'):
     message = CameraInfo(width=width, height=height, distortion_model=model, d=[0.0] * 5)

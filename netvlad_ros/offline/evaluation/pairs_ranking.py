@@ -17,6 +17,7 @@ from netvlad_ros.core.retrieval import ExactSearch
 from netvlad_ros.core.verification.reranking import SizedFeatures
 from netvlad_ros.offline.drives.drive import selected_indices
 from netvlad_ros.offline.drives.pairs_file import read_pairs
+from netvlad_ros.offline.evaluation.reranked_recall import RerankedRecall
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.mapping.shared_recording import identical_images
 from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
@@ -45,10 +46,7 @@ class RankedPairs:
         ranked: (Q,), rows of the database for each query, best first.
         right: (Q,), right rows of the database for each query.
         scores: (Q,), cosine of the best row; None where there is none.
-        reranked: recall after the most similar images were compared by local features too; None:
-            they were not.
-        reranked_intervals: of that recall.
-        reranking_ms: mean time to rerank the images of a query [ms].
+        reranked: the recall after reranking; None: nothing was reranked.
         query_descriptors: float32 (Q, D).
         database_descriptors: float32 (N, D).
     """
@@ -66,18 +64,14 @@ class RankedPairs:
     scores: list[float | None]
     query_descriptors: NDArray[np.float32]
     database_descriptors: NDArray[np.float32]
-    reranked: Recall | None = None
-    reranked_intervals: Intervals | None = None
-    reranking_ms: float | None = None
+    reranked: RerankedRecall | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The metrics as metrics.json has them; what needs a decision or a pose is None."""
-        intervals = self.intervals
-        reranked: dict[str, Any] = {}
-        if self.reranked is not None and self.reranked_intervals is not None:
-            reranked['recall_reranked'] = self.reranked.to_json()['recall']
-            reranked['reranking_ms'] = self.reranking_ms
-            intervals |= self.reranked_intervals
+        intervals, reranked = self.intervals, {}
+        if self.reranked is not None:
+            intervals |= self.reranked.intervals
+            reranked = self.reranked.to_json()
         return {
             **self.recall.to_json(),
             **reranked,
@@ -184,13 +178,8 @@ def rank_pairs(
                 log_odds[index_of[name]] = -np.inf
             again.append(np.argsort(-log_odds, kind='stable')[: max(RECALL_AT)].tolist())
             reranking_ms.append(1e3 * (time.perf_counter() - started))
-    columns = recall_columns(again, right, RECALL_AT) if again else {}
     return RankedPairs(
-        reranked=recall_at_n(again, right) if again else None,
-        reranked_intervals=intervals({f'{key}_reranked': column for key, column in columns.items()})
-        if again
-        else None,
-        reranking_ms=float(np.mean(reranking_ms)) if again else None,
+        reranked=RerankedRecall.of(again, right, reranking_ms) if again else None,
         recall=recall_at_n(ranked, right),
         intervals=intervals(recall_columns(ranked, right, RECALL_AT)),
         skipped=tuple(skipped),

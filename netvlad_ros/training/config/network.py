@@ -43,6 +43,12 @@ class NetworkConfig(Settings):
         'from a file, grey for networks of local features, else imagenet',
         choices=('auto', *NORMALISATIONS),
     )
+    backbone_scale: float = setting(
+        1.0,
+        'side of the image that the backbone gets, as a share of the working size; 1 is the whole',
+        0.25,
+        1.0,
+    )
     trainable_layers: int = setting(
         -1, 'of the backbone, counted from its end; -1 is all', -1, 1000
     )
@@ -69,6 +75,9 @@ class NetworkConfig(Settings):
         1,
         VIEW_KINDS,
     )
+    whitening_images: int = setting(
+        0, 'that pca is fitted on, evenly spaced in each domain; 0: what memory holds', 0, 10**9
+    )
     height: int = setting(352, 'working size [px]', 32, 4096)
     width: int = setting(464, 'working size [px]', 32, 4096)
     resize: str = setting(
@@ -85,6 +94,7 @@ class NetworkConfig(Settings):
         "another network of local features beside the backbone; '' takes those of the backbone",
         choices=('', *LOCAL_BACKBONES),
     )
+    local_layer: str = setting('', "of local_backbone, what its share is pooled from; '' is dense")
     local_weights: str = setting('', "of local_backbone: a .safetensors or .pth file, or 'none'")
     local_share: float = setting(
         0.0,
@@ -108,6 +118,18 @@ class NetworkConfig(Settings):
                 f'normalise {self.normalise} does not fit backbone {self.backbone}, which '
                 'standardises a grey image itself: leave it at auto'
             )
+        if self.backbone in LOCAL_BACKBONES and self.backbone_scale != 1.0:
+            raise NetvladError(
+                f'backbone_scale {self.backbone_scale:g} does not fit backbone {self.backbone}, '
+                'whose keypoints need the whole image: leave it at 1'
+            )
+        if self.local_layer and not self.local_backbone:
+            raise NetvladError(
+                f'local_layer {self.local_layer} is that of local_backbone, and there is none: '
+                "name one, or leave local_layer at ''"
+            )
+        if self.local_backbone:
+            find_layer(self.local_backbone, self.local_layer)
         if self.local_share and not self.local_backbone:
             raise NetvladError(
                 f'local_share {self.local_share:g} is that of local_backbone, and there is none: '

@@ -82,9 +82,11 @@ def fit_whitening(
 def fitted_views(
     network: PlaceNetwork, images: Sequence[Path], domains: np.ndarray | None = None
 ) -> list[ImageView]:
-    """The views that PCA is fitted on: as many as memory allows, evenly spaced in a domain."""
+    """The views that PCA is fitted on, of images that are evenly spaced in a domain."""
     kinds = network.config.whitening_views
-    kept = balanced_part(_known(domains, images), row_limit(network.pooled_dim) // kinds)
+    limit = row_limit(network.pooled_dim) // kinds
+    limit = min(limit, network.config.whitening_images or limit)
+    kept = balanced_part(_known(domains, images), limit)
     return [ImageView(images[i], kind, int(i)) for kind in range(kinds) for i in kept]
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from netvlad_ros.training.network.backbones.local_backbone import LocalMaps
 
-RADIUS = 2  # a keypoint is the largest logit of its window of 5x5 pixels
+RADIUS = 2  # a position is the mean over 5x5 pixels
 BORDER = 4  # [px] at each edge without keypoints; windows lie inside the image
 # Entry `local` of the metadata -> output of the graph, in the order that LocalHead answers.
 LOCAL_OUTPUTS = {
@@ -22,8 +22,9 @@ NONE = -1e4  # logit of a pixel that is no keypoint; real logits lie far above
 class LocalHead(nn.Module):
     """The strongest maxima of the logits, refined to sub-pixels, with their descriptors.
 
-    A position is the mean of its window, weighted by exp(logit). It holds only operators that
-    onnxruntime has since opset 17, and no pixel-sized operator beyond two poolings and a selection.
+    A maximum is the largest logit of the blocks of 2x2 pixels that touch its own. A position is the
+    mean of the 5x5 pixels around the maximum, weighted by exp(logit). It holds only operators that
+    onnxruntime has since opset 17, and one pixel-sized operator, a pooling.
 
     Args:
         keypoints: K, number of rows that every image gets.
@@ -73,16 +74,14 @@ class LocalHead(nn.Module):
     def _strongest(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (N, K) of the strongest maxima, and the top left pixel of their 2 x 2 block.
 
-        A block holds one maximum of 5x5 at most, so a quarter of the values is sorted.
+        Blocks are compared, not pixels: a quarter of the values, and a quarter of them is sorted.
         """
         wide = logits.shape[3]
-        side = 2 * RADIUS + 1
-        # Two one-dimensional poolings: a tenth of the comparisons twice, not a quarter of 25.
-        largest = functional.max_pool2d(logits, (1, side), 1, (0, RADIUS))
-        largest = functional.max_pool2d(largest, (side, 1), 1, (RADIUS, 0))
-        maxima = torch.where(logits == largest, logits, torch.full_like(logits, NONE))
-        inner = maxima[:, :, BORDER:-BORDER, BORDER:-BORDER]
-        blocks = functional.max_pool2d(inner, 2)
+        blocks = functional.max_pool2d(logits, 2)
+        largest = functional.max_pool2d(blocks, 3, 1, 1)
+        maxima = torch.where(blocks == largest, blocks, torch.full_like(blocks, NONE))
+        margin = BORDER // 2
+        blocks = maxima[:, :, margin:-margin, margin:-margin]
         columns = blocks.shape[3]
         # Filled up: the number of keypoints is fixed, that of the blocks is not.
         filled = functional.pad(blocks.flatten(1), (0, self.keypoints), value=NONE)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from netvlad_ros.core.model.preprocessing import Preprocessing
 from netvlad_ros.offline.bundles.fewer_dimensions import IN_TURNS
@@ -73,7 +74,7 @@ class PlaceNetwork(nn.Module):
         self.local_head = LocalHead(config.keypoints) if config.local_network else None
         self.local_backbone = self.local_pooling = None
         if config.local_backbone:
-            self.local_backbone = make_local_backbone(config.local_backbone)
+            self.local_backbone = make_local_backbone(config.local_backbone, config.local_layer)
             self.local_backbone.requires_grad_(config.local_share > 0.0)
             if config.local_share:
                 self.local_pooling = NetVLAD.of(config, self.local_backbone.channels)
@@ -142,16 +143,16 @@ class PlaceNetwork(nn.Module):
         return facts
 
     def local_descriptors(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) RGB -> float32 (N, channels, H / stride, W / stride), not normalised.
+        """uint8 (N, H, W, 3) RGB -> float32 (N, channels, h, w), not normalised.
 
         The input of the pooling.
         """
-        return self.backbone(self.normalisation(images))
+        return self._backbone(self.normalisation(images))
 
     def pool(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) RGB -> unit rows float32 (N, pooled_dim), before whitening."""
         pixels = self.normalisation(images)
-        pooled = self.pooling(self.backbone(pixels))
+        pooled = self.pooling(self._backbone(pixels))
         if self.local_backbone is None or self.local_pooling is None:
             return pooled
         return self._joined(pooled, self.local_backbone(self._grey(images, pixels)))
@@ -202,8 +203,17 @@ class PlaceNetwork(nn.Module):
         dense = self.local_trunk.for_pooling(maps.descriptors)
         if self.local_backbone is None:
             return self.pooling(dense), maps
-        pooled = self.pooling(self.backbone(pixels))
+        pooled = self.pooling(self._backbone(pixels))
         return (pooled if self.local_pooling is None else self._joined(pooled, dense)), maps
+
+    def _backbone(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The backbone's local descriptors of normalised pixels, which it gets in its own size."""
+        scale = self.config.backbone_scale
+        if scale < 1.0:
+            pixels = functional.interpolate(
+                pixels, scale_factor=scale, mode='bilinear', align_corners=False
+            )
+        return self.backbone(pixels)
 
     def _joined(self, pooled: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
         """Unit rows of both branches, whose products add up by their shares."""

@@ -30,9 +30,10 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
 
     Args:
         backbone: is changed in place.
-        weights: path of a .safetensors or .pth file with a state dict of the whole network,
-            'torchvision' (its first ImageNet weights, downloaded or from torch's cache; not for
-            networks of local features), or 'none' (drawn from torch's generator).
+        weights: path of a .safetensors or .pth file with a state dict of the whole network, or of a
+            network that was trained here and has such a backbone; 'torchvision' (its first ImageNet
+            weights, downloaded or from torch's cache; not for networks of local features), or
+            'none' (drawn from torch's generator).
 
     Raises:
         NetvladError: weights is '' (not chosen); the file is unreadable, too large, of another kind
@@ -55,7 +56,7 @@ def load_backbone_weights(backbone: Backbone, weights: str) -> str:
     if weights == 'torchvision':
         backbone.load(_downloaded(backbone.name), f'torchvision weights of {backbone.name}')
         return f'torchvision weights of {backbone.name}'
-    state, where = read_weights(Path(weights)), f'backbone weights {weights}'
+    state, where = _of_backbone(read_weights(Path(weights))), f'backbone weights {weights}'
     found = local_network_of(state)
     if found and found != backbone.name:
         raise NetvladError(f'{where}: seem to be those of {found}, not of {backbone.name}')
@@ -69,6 +70,13 @@ def local_network_of(state: Mapping[str, torch.Tensor]) -> str:
         if layer in state and tuple(state[layer].shape) == shape:
             return name
     return ''
+
+
+def _of_backbone(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """The backbone's part of a network that was trained here; any other state dict as it is."""
+    prefix = 'backbone.'
+    inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    return inner or state
 
 
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:

@@ -57,6 +57,9 @@ class NetworkConfig(Settings):
         'of local descriptors to one vector',
         choices=('netvlad', 'gem', 'mac', 'spoc', 'crow', 'rmac', 'crn'),
     )
+    pooling_weights: str = setting(
+        '', "a trained network.safetensors, whose pooling is kept as it is; '' starts from k-means"
+    )
     clusters: int = setting(64, 'K of netvlad and crn', 2, 4096)
     ghost_clusters: int = setting(0, 'of netvlad and crn: in the softmax, then dropped', 0, 4096)
     decoupled_bias: bool = setting(True, 'of netvlad and crn: whether the assignment has a bias')

@@ -19,6 +19,7 @@ from netvlad_ros.training.fitting.whitening_fit import initialise_linear
 from netvlad_ros.training.network.backbones.weights import load_backbone_weights
 from netvlad_ros.training.network.network import LocalDescriptors, PlaceNetwork
 from netvlad_ros.training.network.poolings.netvlad import NetVLAD
+from netvlad_ros.training.network.poolings.pooling_weights import load_pooling_weights
 
 LOCAL_PER_IMAGE = 100  # local descriptors that k-means takes from one image, as in the paper
 
@@ -34,7 +35,7 @@ def initialise_network(
     """Sets all values that training starts from, as network.config asks for.
 
     The backbone gets its weights. NetVLAD and CRN get k-means centroids over local descriptors of
-    the images, and alpha. A trained linear layer gets principal directions, if there are enough
+    the images, and alpha, or the weights of another network's. A trained linear layer gets principal directions, if there are enough
     images. Other poolings need no initialisation.
 
     Args:
@@ -57,6 +58,9 @@ def initialise_network(
         local = load_backbone_weights(network.local_backbone, network.config.local_weights)
         summary += f'; {network.local_backbone.name}: {local}'
     for pooling, local_descriptors in network.branches:
+        if pooling is network.pooling and network.config.pooling_weights:
+            summary += f'; {load_pooling_weights(pooling, network.config.pooling_weights)}'
+            continue
         if not isinstance(pooling, NetVLAD):
             continue
         sample = sample_local_descriptors(

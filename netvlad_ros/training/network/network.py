@@ -71,6 +71,7 @@ class PlaceNetwork(nn.Module):
         self.backbone = make_backbone(config.backbone, config.layer)
         self.backbone.train_last(config.trainable_layers)
         self.pooling = make_pooling(config, self.backbone.channels)
+        self.pooling.requires_grad_(not config.pooling_weights)
         self.local_head = LocalHead(config.keypoints) if config.local_network else None
         self.local_backbone = self.local_pooling = None
         if config.local_backbone:

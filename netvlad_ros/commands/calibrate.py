@@ -43,8 +43,8 @@ def calibrate(
     What is fitted: the probability that a match is right, from its similarity and inliers; and for
     each way to a pose how large its covariance must be for 95 % of the errors to lie inside. It is
     stored in the map, in map.yaml, in place of what a calibration before gave. What is printed of
-    the fit was judged on images that it did not see: of blocks of 20, the even ones are fitted,
-    the odd ones judge; what is stored is fitted to all.
+    the fit was judged on images that it did not see: of four blocks, at least 20 images each, the
+    even ones are fitted, the odd ones judge; what is stored is fitted to all.
     """
     from dataclasses import replace
     from datetime import datetime, timezone
@@ -76,11 +76,11 @@ def calibrate(
     of_model = bundle.metadata.calibration
     assert of_model is not None  # or there would be no localizer
     calibration = replace(
-        fit_map_calibration(samples, of_model),
+        fit_map_calibration(samples, of_model, place_map.own_calibration),
         source=drive.name[:MAX_TEXT],
         created=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
-    facts = _facts(samples, calibration, of_model)
+    facts = _facts(samples, calibration, of_model, place_map.own_calibration)
     store_calibration(place_map, calibration)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, allow_nan=False))
@@ -89,7 +89,10 @@ def calibrate(
 
 
 def _facts(
-    samples: CalibrationSamples, calibration: MapCalibration, of_model: SimilarityCalibration
+    samples: CalibrationSamples,
+    calibration: MapCalibration,
+    of_model: SimilarityCalibration,
+    prior: MapCalibration | None,
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -120,11 +123,14 @@ def _facts(
         'held_out': {
             'images': len(held_out_samples),
             'before': asdict(
-                calibration_quality(held_out_samples, MapCalibration(), of_model, accept)
+                calibration_quality(held_out_samples, prior or MapCalibration(), of_model, accept)
             ),
             'after': asdict(
                 calibration_quality(
-                    held_out_samples, fit_map_calibration(samples[seen], of_model), of_model, accept
+                    held_out_samples,
+                    fit_map_calibration(samples[seen], of_model, prior),
+                    of_model,
+                    accept,
                 )
             ),
         },

@@ -96,7 +96,10 @@ def build(
     bundle = ModelBundle.load(model or default_model(), device=device)
     skipped: list[Skip] = []
     started = time.perf_counter()
-    stages = ['describing images', *(['matching features'] if landmarks else [])]
+    stages = [
+        'describing images',
+        *(['matching features', 'localizing keyframes'] if landmarks else []),
+    ]
     with progress_bars(*stages) as progress:
         place_map = builder.build(
             drive,
@@ -104,7 +107,8 @@ def build(
             selection=selection or slice(None),
             skipped=skipped,
             progress=progress[0],
-            landmark_progress=progress[-1],
+            landmark_progress=progress[min(1, len(progress) - 1)],
+            left_out_progress=progress[-1],
         )
     seconds = time.perf_counter() - started
     report_skips(drive, skipped)

@@ -78,7 +78,7 @@ class Localizer:
         place_map = self.place_map
         model = MeasurementModel(
             of_similarity=calibration_of(self.bundle, config, place_map.calibration),
-            of_map=place_map.calibration or MapCalibration(),
+            of_map=place_map.calibration or place_map.own_calibration or MapCalibration(),
             radius_m=config.radius_m(place_map.spacing_m),
             radius_deg=config.place_radius_deg,
         )

@@ -105,7 +105,13 @@ class Demo:
                 overwrite=True,
                 features=FeatureChoice('default'),
                 landmarks=drive.camera is not None,
-            ).build(drive, self._bundle, progress=progress, landmark_progress=progress)
+            ).build(
+                drive,
+                self._bundle,
+                progress=progress,
+                landmark_progress=progress,
+                left_out_progress=progress,
+            )
 
     def _localize(self, place_map: PlaceMap, query: Path, drive: Drive) -> DemoMetrics:
         truth = _truth(drive, place_map)

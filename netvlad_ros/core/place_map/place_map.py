@@ -51,8 +51,10 @@ class PlaceMap:
         camera: calibration of the camera that took the images; None if unknown.
         stated_camera: calibration that the drive stated, if it contradicted images and poses and
             was refined to `camera`; else None.
-        calibration: what similarities, inliers and covariances mean on this map; None if the map
-            is not calibrated.
+        calibration: what similarities, inliers and covariances mean on this map, by another drive;
+            None if the map is not calibrated.
+        own_calibration: what covariances mean on this map, by its own keyframes; None if it was not
+            measured.
     """
 
     map_id: str
@@ -77,6 +79,7 @@ class PlaceMap:
     camera: CameraModel | None = None
     stated_camera: CameraModel | None = None
     calibration: MapCalibration | None = None
+    own_calibration: MapCalibration | None = None
 
     @classmethod
     def create(

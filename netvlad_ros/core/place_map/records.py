@@ -19,6 +19,7 @@ from netvlad_ros.core.place_map.map_files import FORMAT_VERSION, PLACES_HEADER, 
 if TYPE_CHECKING:
     from netvlad_ros.core.place_map.place_map import PlaceMap
 
+CALIBRATIONS = ('calibration', 'own_calibration')
 DECIMALS = 9  # of metres; a map that is read and written again has the same text and map id
 
 
@@ -41,7 +42,7 @@ def map_index(place_map: PlaceMap) -> dict[str, Any]:
         **({} if place_map.features is None else {'features': place_map.features.entry()}),
         **{
             name: part.to_dict()
-            for name in ('camera', 'stated_camera', 'calibration')
+            for name in ('camera', 'stated_camera', *CALIBRATIONS)
             if (part := getattr(place_map, name)) is not None
         },
     }
@@ -65,7 +66,7 @@ def map_rows(place_map: PlaceMap) -> list[list[str]]:
 def fingerprint(index: Mapping[str, Any], codes: NDArray[Any], rows: list[list[str]]) -> str:
     """SHA-256 (hex) over everything that determines a match and its meaning.
 
-    Thumbnails, dates and the calibration of the map are left out.
+    Thumbnails, dates and the calibrations of the map are left out.
 
     Args:
         index: `map.yaml`; with the hashes of the features' files, if the map has features.
@@ -113,7 +114,10 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
             name: None if index.get(name) is None else CameraModel.from_dict(index[name])
             for name in ('camera', 'stated_camera')
         },
-        'calibration': None if index.get('calibration') is None else _calibration(index),
+        **{
+            name: None if index.get(name) is None else _calibration(index, name)
+            for name in CALIBRATIONS
+        },
     }
 
 
@@ -152,9 +156,9 @@ def _place_row(
     return [str(place_id), recording, str(stamp_ns), *pose, image, thumbnail_hash]
 
 
-def _calibration(index: Mapping[str, Any]) -> MapCalibration:
+def _calibration(index: Mapping[str, Any], name: str) -> MapCalibration:
     try:
-        return MapCalibration.from_dict(index['calibration'])
+        return MapCalibration.from_dict(index[name])
     except KeyError as error:
         raise ValueError(f'calibration lacks {error}') from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,17 @@ from scipy.optimize import minimize
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import METHODS, MapCalibration
-from netvlad_ros.core.pose.prior import diagonal_bound
-from netvlad_ros.offline.metrics.uncertainty import DEGREES_OF_FREEDOM, bound, reliability
+from netvlad_ros.offline.mapping.covariance_fit import CovarianceLaw, fit_covariance
+from netvlad_ros.offline.metrics.uncertainty import bound, reliability
 
-# One percent more than the 95 % that are stated: the images of one drive resemble each other, and
-# another day is harder than the one of the calibration. Measured on halves of a kitchen and of a
-# rendered town, each evaluated with the calibration of the other:
-#   COVERAGE 0.96: a share of 0.90 to 0.99 inside the 95 % bound
-#   COVERAGE 0.98: often all inside
-COVERAGE = 0.96
 MIN_ESTIMATES = 20  # fewer cannot show an error that one estimate in twenty has
-BLOCK = 20  # images are held out in blocks, because successive images resemble each other
+MIN_HELD_OUT = 10
+# Images are held out in blocks, because successive images resemble each other: in at most BLOCKS of
+# at least BLOCK images.
+BLOCK = 20
+BLOCKS = 4
 SURE_LOG_ODDS = math.log(19.0)  # of 95 %
 LIKELY = 0.5  # estimates that are less probable are never published
-TAIL = 4.0  # degrees of freedom of Student's t
-FLOORS_M = np.geomspace(0.001, 1.0, 16)
-FLOORS_DEG = np.geomspace(0.02, 10.0, 16)
-MAX_SCALE, MIN_SCALE = 1e4, 0.05
 
 # Standard deviations of the prior on the fitted values, around the model's and the default values.
 # Without a prior, a drive where all answers are right would have infinite slopes.
@@ -87,21 +80,32 @@ class CalibrationQuality:
 
 
 def fit_map_calibration(
-    samples: CalibrationSamples, of_model: SimilarityCalibration
+    samples: CalibrationSamples,
+    of_model: SimilarityCalibration,
+    prior: MapCalibration | None = None,
 ) -> MapCalibration:
     """Fit the probability of a right match, and the covariance of each method.
 
-    A method with fewer than MIN_ESTIMATES estimates that are likely right keeps its defaults.
+    A method with fewer than MIN_ESTIMATES estimates that are likely right keeps the covariance that
+    it has. The scale of the others is widened until held-out blocks lie inside the bounds.
+
+    Args:
+        samples: of another drive of the mapped area.
+        of_model: what a similarity means by the model.
+        prior: fitted to the map's own keyframes; None: the map has no such fit.
     """
     calibration = replace(_fit_probability(samples, of_model), images=len(samples))
     counts = likely_right(samples, calibration, of_model)
-    sigma_m, sigma_deg = dict(calibration.sigma_m), dict(calibration.sigma_deg)
-    scale = dict(calibration.scale)
+    before = prior or MapCalibration()
+    sigma_m, sigma_deg = dict(before.sigma_m), dict(before.sigma_deg)
+    scale = dict(before.scale)
     for method in METHODS:
         chosen = samples[counts & (samples.method == method)]
         if len(chosen) < MIN_ESTIMATES:
             continue
-        sigma_m[method], sigma_deg[method], scale[method] = _fit_covariance(chosen, method)
+        law = fit_covariance(method, chosen.residuals, chosen.covariance, prior=prior)
+        law = law._replace(scale=law.scale * _held_out_factor(method, chosen, prior))
+        sigma_m[method], sigma_deg[method], scale[method] = law.bounded(method)
     return replace(calibration, sigma_m=sigma_m, sigma_deg=sigma_deg, scale=scale)
 
 
@@ -137,8 +141,11 @@ def normalised_errors(samples: CalibrationSamples, calibration: MapCalibration) 
     for method in np.unique(samples.method):
         of_method = samples.method == method
         chosen = samples[of_method]
-        published = calibration.covariance(str(method), chosen.covariance)
-        errors[of_method] = _squared(chosen.residuals, diagonal_bound(published))
+        name = str(method)
+        law = CovarianceLaw(
+            calibration.sigma_m[name], calibration.sigma_deg[name], calibration.scale[name]
+        )
+        errors[of_method] = law.errors(name, chosen.residuals, chosen.covariance)
     return errors
 
 
@@ -160,8 +167,26 @@ def calibration_quality(
 
 
 def even_blocks(count: int) -> NDArray[np.bool_]:
-    """Which of `count` successive images lie in even blocks of BLOCK."""
-    return (np.arange(count) // BLOCK) % 2 == 0
+    """Which of `count` successive images lie in even blocks, see BLOCK and BLOCKS."""
+    return (np.arange(count) // max(BLOCK, math.ceil(count / BLOCKS))) % 2 == 0
+
+
+def _held_out_factor(
+    method: str, samples: CalibrationSamples, prior: MapCalibration | None
+) -> float:
+    """Factor >= 1 on the scale that puts 95 % of the errors of held-out blocks inside their bound.
+
+    The even blocks are evaluated with the fit to the odd ones, and the odd ones with the fit to the
+    even ones.
+    """
+    even = even_blocks(len(samples))
+    if min(even.sum(), (~even).sum()) < MIN_HELD_OUT:
+        return 1.0
+    errors = []
+    for seen in (samples[even], samples[~even]), (samples[~even], samples[even]):
+        law = fit_covariance(method, seen[0].residuals, seen[0].covariance, prior=prior)
+        errors.append(law.errors(method, seen[1].residuals, seen[1].covariance))
+    return max(1.0, float(np.quantile(np.concatenate(errors), 0.95)) / bound())
 
 
 def _fit_probability(
@@ -211,48 +236,3 @@ def _fit_probability(
     simplex = np.vstack([start, start + np.diag(spread)])
     options: Any = {'initial_simplex': simplex, 'maxiter': 2000, 'xatol': 1e-4, 'fatol': 1e-6}
     return at(minimize(cost, start, method='Nelder-Mead', options=options).x)
-
-
-def _fit_covariance(samples: CalibrationSamples, method: str) -> tuple[float, float, float]:
-    """Floors [m], [deg] and scale of a method's covariances.
-
-    The floors maximise the likelihood of the errors, each pair of floors at its best scale. The
-    likelihood is Student's t, because errors of poses have heavy tails. The returned scale is
-    another one: it puts the ceil((n + 1) COVERAGE)-th smallest NEES on its bound. An unseen error
-    that is exchangeable with these lies inside the bound with that probability.
-
-    Source:
-        Lange, Little and Taylor, "Robust Statistical Modeling Using the t Distribution", JASA
-        1989. Vovk et al., Algorithmic Learning in a Random World, 2005. Lei et al.,
-        "Distribution-Free Predictive Inference for Regression", JASA 2018, section 2.
-    """
-    # The spread of a place's images has its floor already: the map's spacing.
-    floors = [(0.0, 0.0)] if method == 'map_images' else list(product(FLOORS_M, FLOORS_DEG))
-    rank = min(math.ceil((len(samples) + 1) * COVERAGE), len(samples))
-    best = (-math.inf, 0.0, 0.0, 1.0)
-    for sigma_m, sigma_deg in floors:
-        unscaled = MapCalibration(
-            scale={method: 1.0}, sigma_m={method: sigma_m}, sigma_deg={method: sigma_deg}
-        )
-        published = diagonal_bound(unscaled.covariance(method, samples.covariance))
-        errors = _squared(samples.residuals, published)
-        scale = float(np.clip(np.sort(errors)[rank - 1] / bound(), MIN_SCALE, MAX_SCALE))
-        likelihood = _t_likelihood(errors, np.diagonal(published, axis1=1, axis2=2))
-        best = max(best, (likelihood, float(sigma_m), float(sigma_deg), scale))
-    return best[1:]
-
-
-def _t_likelihood(errors: Array, variances: Array) -> float:
-    """Mean log-likelihood of NEES (n,) with variances (n, 6), at its best scale."""
-    scale = float(np.median(errors)) / DEGREES_OF_FREEDOM + 1e-12
-    for _ in range(20):  # expectation maximisation
-        weight = (TAIL + DEGREES_OF_FREEDOM) / (TAIL + errors / scale)
-        scale = float(np.mean(weight * errors)) / DEGREES_OF_FREEDOM + 1e-12
-    log_volume = np.log(scale * variances).sum(axis=1) / 2
-    fit = (TAIL + DEGREES_OF_FREEDOM) / 2 * np.log1p(errors / scale / TAIL)
-    return float(-np.mean(log_volume + fit))
-
-
-def _squared(residuals: Array, diagonal: Array) -> Array:
-    """NEES (n,) of residuals (n, 6) with diagonal covariances (n, 6, 6)."""
-    return np.asarray((residuals**2 / np.diagonal(diagonal, axis1=1, axis2=2)).sum(axis=1))

@@ -76,6 +76,7 @@ class MapBuilder:
         skipped: list[Skip] | None = None,
         progress: Progress = no_progress,
         landmark_progress: Progress = no_progress,
+        left_out_progress: Progress = no_progress,
     ) -> PlaceMap:
         """Describe the keyframes of a drive and write them as a map.
 
@@ -86,6 +87,7 @@ class MapBuilder:
             skipped: gets the frames without a pose and the unreadable images, which are left out.
             progress: called with (images done, in all).
             landmark_progress: called with (pairs of places matched, in all).
+            left_out_progress: called with (keyframes localized on the rest of the map, in all).
 
         Returns:
             The map as it stands on disk.
@@ -147,7 +149,7 @@ class MapBuilder:
                 stated_camera=camera if refined else None,
             )
             return save_map(
-                place_map,
+                _with_own_calibration(place_map, bundle, extractor, left_out_progress),
                 self.out,
                 thumbnails=thumbnails,
                 eight_bits=bundle.metadata.dim > WIDE_DIM,
@@ -204,6 +206,22 @@ def _analysed(
     if isinstance(extractor, ModelExtractor):
         return extractor.analyse(rgb)
     return bundle.describe(rgb), None if extractor is None else extractor.extract(rgb)
+
+
+def _with_own_calibration(
+    place_map: PlaceMap,
+    bundle: ModelBundle,
+    extractor: FeatureExtractor | None,
+    progress: Progress,
+) -> PlaceMap:
+    """The map with covariances by its own keyframes, if it has landmarks."""
+    of_model, features = bundle.metadata.calibration, place_map.features
+    if of_model is None or extractor is None or features is None or not features.has_landmarks:
+        return place_map
+    from netvlad_ros.offline.mapping.left_out import own_calibration
+
+    found = own_calibration(place_map, of_model, extractor, progress=progress)
+    return replace(place_map, own_calibration=found)
 
 
 def check_output(out: Path, *, overwrite: bool) -> None:

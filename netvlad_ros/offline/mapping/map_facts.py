@@ -41,6 +41,11 @@ def map_facts(place_map: PlaceMap, directory: Path) -> dict[str, Any]:
         'calibrated_on': None
         if place_map.calibration is None
         else f'{place_map.calibration.source}, {place_map.calibration.images} images',
+        **(
+            {'covariances_by': f'{place_map.own_calibration.images} keyframes'}
+            if place_map.own_calibration is not None
+            else {}
+        ),
         'source': place_map.source,
         'created': place_map.created,
     }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netvlad_ros.core.geometry import Array
 
 ITERATIONS = 6
+AGAIN = 3  # iterations from points that were triangulated before, from more observations
 CAUCHY = 2.0 / 500.0  # errors beyond about 2 px at a usual focal length count with falling weight
 NEAR = 1e-3  # [m] in front of a camera; below, a point is behind it
 
@@ -43,7 +44,9 @@ class Observations:
         return Observations(self.track[kept], self.image[kept], self.rays[kept], self.tracks)
 
 
-def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
+def triangulate(
+    seen: Observations, T_map_cam: Array, start: Array | None = None
+) -> tuple[Array, Array]:
     """Triangulate all tracks at once.
 
     The start is the point nearest to all rays of a track. Gauss-Newton on the reprojection follows,
@@ -52,6 +55,7 @@ def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
     Args:
         seen: n observations.
         T_map_cam: (N, 4, 4) [m], the poses of the images.
+        start: (tracks, 3) [m], points near the result; None: unknown.
 
     Returns:
         Points (tracks, 3) [m] in the map frame, and the error (n,) of each observation, as a
@@ -63,13 +67,8 @@ def triangulate(seen: Observations, T_map_cam: Array) -> tuple[Array, Array]:
     """
     centres = T_map_cam[seen.image, :3, 3]
     to_cam = np.swapaxes(T_map_cam[seen.image, :3, :3], 1, 2)
-    directions = np.einsum(
-        'nij,ni->nj', to_cam, np.column_stack([seen.rays, np.ones(len(seen.rays))])
-    )
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
-    points = _solve(seen, across, np.einsum('nij,nj->ni', across, centres))
-    for _ in range(ITERATIONS):
+    points = _nearest_to_rays(seen, centres, to_cam) if start is None else start
+    for _ in range(ITERATIONS if start is None else AGAIN):
         residual, jacobian, _ = _reproject(seen, points, centres, to_cam)
         weight = 1.0 / (1.0 + (residual**2).sum(axis=1) / CAUCHY**2)
         normal = np.einsum('nki,n,nkj->nij', jacobian, weight, jacobian)
@@ -95,6 +94,16 @@ def parallax_deg(seen: Observations, T_map_cam: Array, points: Array) -> Array:
     widest = np.zeros(seen.tracks)
     np.maximum.at(widest, seen.track, angle)
     return widest
+
+
+def _nearest_to_rays(seen: Observations, centres: Array, to_cam: Array) -> Array:
+    """Points (tracks, 3) nearest to the rays of their observations."""
+    directions = np.einsum(
+        'nij,ni->nj', to_cam, np.column_stack([seen.rays, np.ones(len(seen.rays))])
+    )
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    across = np.eye(3) - directions[:, :, np.newaxis] * directions[:, np.newaxis, :]
+    return _solve(seen, across, np.einsum('nij,nj->ni', across, centres))
 
 
 def _reproject(

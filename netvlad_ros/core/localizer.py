@@ -58,7 +58,7 @@ class Localizer:
         *,
         extractor: FeatureExtractor | None = None,
     ) -> None:
-        place_map.check_model(bundle.metadata.model_id, bundle.path)
+        place_map.check_model(bundle.metadata, bundle.path)
         self.bundle = bundle
         self.place_map = place_map
         self._search = ExactSearch(place_map.descriptors)

@@ -20,6 +20,7 @@ COEFFICIENTS = {
     'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),  # the fisheye model of Kannala and Brandt
 }
+FOCAL_SHARES = (0.02, 500.0)  # least and largest focal length, in larger sides of the image
 MAX_NUMBER = 1e6  # largest entry of K [px] and largest coefficient
 ASPECT_TOLERANCE = 0.01
 MAX_ERROR_PX = 0.5  # of a pixel that was undistorted and projected again
@@ -74,6 +75,12 @@ class CameraModel:
             raise NetvladError(
                 'the camera is not calibrated: its focal lengths are '
                 f'{K[0, 0]:g} and {K[1, 1]:g} px, they must be above 0'
+            )
+        least, most = (share * max(width, height) for share in FOCAL_SHARES)
+        if not least <= min(K[0, 0], K[1, 1]) <= max(K[0, 0], K[1, 1]) <= most:
+            raise NetvladError(
+                f'the camera calibration gives focal lengths {K[0, 0]:g} and {K[1, 1]:g} px, '
+                f'no camera with {width}x{height} px has these'
             )
         if K[0, 1] or K[1, 0] or K[2, 0] or K[2, 1] or K[2, 2] != 1:
             raise NetvladError('K of a camera calibration must be [fx 0 cx; 0 fy cy; 0 0 1]')

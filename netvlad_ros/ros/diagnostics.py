@@ -12,6 +12,7 @@ from rclpy.node import Node
 from netvlad_ros.core.localizer import Localizer
 from netvlad_ros.ros.camera_stream import CameraStream
 from netvlad_ros.ros.camera_streams import CameraStreams
+from netvlad_ros.ros.guarded_executor import GuardedExecutor
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
@@ -93,6 +94,25 @@ def node_report(
         for camera in streams.each:
             _add_camera(report, camera)
     return report
+
+
+def add_process(report: Report, executor: GuardedExecutor | None, namesake: str) -> None:
+    """Add what concerns the process in every state.
+
+    Args:
+        report: The report of the node.
+        executor: Runs the callbacks; None: another one does, which counts nothing.
+        namesake: Why another node is in the way; '' if none is.
+    """
+    if namesake:
+        report.warnings.append(namesake)
+    if executor is None:
+        return
+    report.values['callback failures'] = str(executor.failures)
+    report.values['last callback failure'] = executor.last_failure
+    new = executor.take_new_failures()
+    if new:
+        report.warnings.append(f'{new} callbacks failed: {executor.last_failure}')
 
 
 def _describe(report: Report, shared_localizer: SharedLocalizer) -> None:

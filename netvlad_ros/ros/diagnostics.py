@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.verification.camera_check import CheckState
 from netvlad_ros.ros.camera_stream import CameraStream
 from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.guarded_executor import GuardedExecutor
@@ -93,6 +94,7 @@ def node_report(
             report.values.update(streams.session.odometry.summary())
         for camera in streams.each:
             _add_camera(report, camera)
+            _add_check(report, camera.name, shared_localizer.localizer)
     return report
 
 
@@ -159,6 +161,23 @@ def _odometry(session: Session, shared_localizer: SharedLocalizer, config: NodeC
     if not session.odometry.received:
         return f'none has come on {session.odometry.topic}'
     return shared_localizer.rig.motion
+
+
+def _add_check(report: Report, camera: str, localizer: Localizer) -> None:
+    """What the check of a camera's calibration against the map says."""
+    prefix, mode = f'{camera}: ' if camera else '', localizer.config.camera_check
+    check = localizer.camera_checks.newest(camera)
+    if mode == 'trust' or check is None:
+        words = (
+            'off: parameter camera_check is trust' if mode == 'trust' else 'nothing to check yet'
+        )
+        report.values[f'{prefix}camera check'] = words
+        return
+    words = report.values[f'{prefix}camera check'] = check.words
+    if check.state is CheckState.CONTRADICTS and mode == 'refuse':
+        report.errors.append(f'{prefix}{words}')
+    elif check.is_doubted:
+        report.warnings.append(f'{prefix}{words}')
 
 
 def _add_camera(report: Report, camera: CameraStream) -> None:

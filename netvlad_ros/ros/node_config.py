@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from netvlad_ros.core.camera.image import MAX_PIXELS
@@ -118,13 +118,6 @@ class NodeConfig:
     publish_descriptor: bool = setting(False, '', 'Publish the descriptor of every image.')
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            choices = entry.metadata.get('choices')
-            if choices and value not in choices:
-                raise NetvladError(
-                    f"{entry.name} is '{str(value)[:40]}', it must be one of {', '.join(choices)}"
-                )
         check_ranges(self)
         if not 0 <= self.threads <= 1024:
             raise NetvladError(f'threads is {self.threads}, it must lie in 0..1024')

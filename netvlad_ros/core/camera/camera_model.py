@@ -164,6 +164,11 @@ class CameraModel:
         return bool(compared.any() and off[compared].max() < 1.0)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image [px]."""
+        return self.width, self.height
+
+    @property
     def focal_px(self) -> float:
         """Mean of the two focal lengths [px]."""
         return float(self.K[0, 0] + self.K[1, 1]) / 2
@@ -205,6 +210,8 @@ class CameraModel:
             return float(np.tan(theta)) if theta < np.pi / 2 else np.inf
         k = np.zeros(8)
         k[: min(len(self.d), 8)] = self.d[:8]
+        if not k[5:].any():  # no denominator
+            return float(np.sqrt(_first_root(np.array([1, *k[[0, 1, 4]]]) * np.arange(1, 8, 2))))
         above = np.polynomial.Polynomial([1, k[0], k[1], k[4]])  # in r^2
         below = np.polynomial.Polynomial([1, *k[5:]])
         square = np.polynomial.Polynomial([0, 2])
@@ -227,6 +234,6 @@ def resize_matrix(before: tuple[int, int], after: tuple[int, int]) -> NDArray[np
 
 def _first_root(coefficients: ArrayLike) -> float:
     """Smallest positive real root of a polynomial, lowest power first; infinite without one."""
-    roots = np.polynomial.Polynomial(np.asarray(coefficients)).trim().roots()
+    roots = np.roots(np.asarray(coefficients, dtype=np.float64)[::-1])
     real = np.real(roots[np.abs(np.imag(roots)) < 1e-9])
     return float(min(real[real > 0], default=np.inf))

@@ -94,7 +94,7 @@ def node_report(
             report.values.update(streams.session.odometry.summary())
         for camera in streams.each:
             _add_camera(report, camera)
-            _add_check(report, camera.name, shared_localizer.localizer)
+            add_check(report, camera.name, shared_localizer.localizer)
     return report
 
 
@@ -163,8 +163,14 @@ def _odometry(session: Session, shared_localizer: SharedLocalizer, config: NodeC
     return shared_localizer.rig.motion
 
 
-def _add_check(report: Report, camera: str, localizer: Localizer) -> None:
-    """What the check of a camera's calibration against the map says."""
+def add_check(report: Report, camera: str, localizer: Localizer) -> None:
+    """Add what the check of a camera's calibration against the map says.
+
+    Args:
+        report: The report of the node.
+        camera: Name of the camera; '' of the only one.
+        localizer: The localizer in service.
+    """
     prefix, mode = f'{camera}: ' if camera else '', localizer.config.camera_check
     check = localizer.camera_checks.newest(camera)
     if mode == 'trust' or check is None:

@@ -13,7 +13,7 @@ from netvlad_ros.core.pose.correspondences import Correspondences
 
 # Largest standard deviations by an error of the calibration. It is one error for all images, so
 # what it does to a pose must be small before the pose is of use.
-MAX_SIGMA_M = 0.3
+MAX_SIGMA_M = 0.5
 MAX_SIGMA_DEPTH = 0.1  # share of the landmarks' median distance
 MAX_SIGMA_DEG = 5.0
 

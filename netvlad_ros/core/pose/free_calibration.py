@@ -170,7 +170,8 @@ def _search(camera: CameraModel, pixels: Array, points: Array, max_px: float) ->
         return None
     if not ok or not np.isfinite([rvec, tvec]).all():
         return None
-    found = _Solution(camera, cv2.Rodrigues(rvec)[0], tvec.ravel(), 0.0)
+    R: Array = np.asarray(cv2.Rodrigues(rvec)[0], dtype=np.float64)
+    found = _Solution(camera, R, np.asarray(tvec, dtype=np.float64).ravel(), 0.0)
     off = _residuals(found, pixels, points)
     share = np.minimum(np.linalg.norm(off, axis=1) / max_px, 1.0)
     return _Solution(camera, found.R, found.t, float((1.0 - share**2).sum()))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 #   <= 0.25  >= 0.97                40                                 0
 #   <= 0.35  >= 0.80                72                                11
 # From another side of the scene its positions are distorted, and the correlation falls.
-MAX_SHIFT = 0.25  # share of the image's width
+MAX_SHIFT = 0.25  # share of the image's longer side
 MIN_CORRELATION = 0.97
 MAX_ZOOM = 1.6  # the distance to the things in view is a third smaller, or 1.6 times as large
 
@@ -26,7 +26,8 @@ class ViewChange:
     Attributes:
         roll_deg: clockwise turn of the content in the query image [deg]; its camera is turned the
             other way about the optical axis.
-        shift: of the content, after the roll about the image's centre, in widths of the image.
+        shift: of the content, after the roll about the image's centre, in longer sides of
+            the image.
         zoom: size of the content in the query image, as a share of that in the map image.
         correlation: 0..1, of the positions after the transform.
     """
@@ -57,19 +58,18 @@ class ViewChange:
             patterns", TPAMI 1991.
         """
         query, mapped = (
-            (at - (np.array(size) - 1) / 2) / size[0] @ np.array([1, 1j])
-            for at, size in ((query_px, query_size), (mapped_px, mapped_size))
+            _in_sides(at, size) for at, size in ((query_px, query_size), (mapped_px, mapped_size))
         )
         off_query, off_mapped = (each - np.mean(each) for each in (query, mapped))
         product = complex(np.vdot(off_mapped, off_query))
-        length = np.linalg.norm(off_query) * np.linalg.norm(off_mapped)
-        turn = product / max(abs(product), 1e-12)
+        length = float(np.linalg.norm(off_query) * np.linalg.norm(off_mapped))
+        turn = product / max(float(abs(product)), 1e-12)
         spread = [float(np.median(np.abs(each - _median(each)))) for each in (query, mapped)]
         return cls(
             roll_deg=math.degrees(np.angle(turn)),
             shift=abs(_median(query / turn - mapped)),
             zoom=spread[0] / max(spread[1], 1e-9),
-            correlation=float(abs(product) / max(length, 1e-12)),
+            correlation=abs(product) / max(length, 1e-12),
         )
 
     @property
@@ -84,6 +84,11 @@ class ViewChange:
             and 1.0 / MAX_ZOOM <= self.zoom <= MAX_ZOOM
             and self.correlation >= MIN_CORRELATION
         )
+
+
+def _in_sides(pixels: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.complex128]:
+    """Positions from the image's centre, in longer sides of the image, as complex numbers."""
+    return np.asarray((pixels - (np.array(size) - 1) / 2) @ np.array([1, 1j]) / max(size))
 
 
 def _median(values: NDArray[np.complex128]) -> complex:

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ROS := . .venv/ros_env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$((RANDOM % 100 + 1)) &&
 OUT ?= demo_output
 
-.PHONY: help setup demo test model figures readme docs lint format clean
+.PHONY: help setup demo test fuzz model figures readme docs lint format clean
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -21,6 +21,9 @@ lint: ## style and types
 test: lint ## lint, then every test, the node's over DDS
 	@$(ROS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest test -m 'not node' -n 2 --dist loadfile
 	@$(ROS) .venv/bin/python -m pytest test -m node
+
+fuzz: setup ## feed the readers with mutated files and messages; RUNS=1000 of each kind, SEED=0; the same call with more RUNS goes on
+	@.venv/bin/python scripts/fuzz.py --runs $(or $(RUNS),1000) --seed $(or $(SEED),0) --out fuzz_output
 
 VISITS := .venv/bin/netvlad render --visits 3 --overwrite
 PHOTOS := --textures ../shared/data/ie_tower
@@ -50,4 +53,4 @@ format: ## put the sources into shape
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 clean: ## remove all that the targets made
-	rm -rf .venv build install log demo_output site
+	rm -rf .venv build install log demo_output fuzz_output site

@@ -26,6 +26,7 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', files('launch', '*.launch.py')),
         (f'share/{NAME}/config', files('config')),
+        (f'share/{NAME}/config/security', files('config/security')),
         (f'share/{NAME}/models', files('models')),
     ],
     python_requires='>=3.10',

@@ -32,7 +32,7 @@ from netvlad_ros.commands import (
 )
 from netvlad_ros.commands.console import INTERRUPTED
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 
 class Door(TyperGroup):

@@ -51,8 +51,10 @@ T_BASE_CAM = np.array(
 _counter = itertools.count()
 
 
-def write_map(folder: Path, model: Path, *, first: int = 0, T_base_cam=T_BASE_CAM) -> Path:
-    """Places STEP_M apart; place i shows picture(first + i)."""
+def write_map(
+    folder: Path, model: Path, *, first: int = 0, T_base_cam=T_BASE_CAM, visits: int = 1
+) -> Path:
+    """Places STEP_M apart; place i shows picture(first + i). So many equal visits."""
     import cv2
 
     bundle = ModelBundle.load(model, threads=1)
@@ -60,11 +62,11 @@ def write_map(folder: Path, model: Path, *, first: int = 0, T_base_cam=T_BASE_CA
     place_map = PlaceMap.create(
         model_id=bundle.metadata.model_id,
         frame_id='map',
-        descriptors=bundle.describe_batch(pictures),
-        recordings=['day one'] * PLACES,
-        stamps_ns=[10**9 * (i + 1) for i in range(PLACES)],
-        images=[f'{i}.png' for i in range(PLACES)],
-        T_map_cam=np.array([pose(x=STEP_M * i, yaw_deg=10 * i) for i in range(PLACES)]),
+        descriptors=np.tile(bundle.describe_batch(pictures), (visits, 1)),
+        recordings=['day one'] * PLACES * visits,
+        stamps_ns=[10**9 * (i + 1) for i in range(PLACES * visits)],
+        images=[f'{i}.png' for i in range(PLACES * visits)],
+        T_map_cam=np.array([pose(x=STEP_M * i, yaw_deg=10 * i) for i in range(PLACES)] * visits),
         T_base_cam=T_base_cam,
         base_frame='base_link',
         camera_frame='camera',
@@ -325,5 +327,6 @@ __all__ = [
     'set_stamp',
     'stamp_s',
     'tiny_world',
+    'write_map',
     'xyz_quat',
 ]

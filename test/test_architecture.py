@@ -23,7 +23,7 @@ ARROWS = {
     'world': {'core', 'offline'},
     'demo': {'core', 'offline', 'world'},
     'commands': {'core', 'offline', 'training', 'world'},
-    'cli': {'core', 'offline', 'commands'},
+    'cli': {'core', 'commands'},
 }
 # Inside a room: a folder or file, its first path component below the room, may import itself,
 # what FREE names, and these.
@@ -81,14 +81,32 @@ WITHIN = {
         'outputs': set(),
         'parameters': set(),
         'map_loading': set(),
+        'guarded_executor': set(),
+        'background': set(),
+        'namesake': set(),
         'shared_localizer': {'inputs', 'outputs'},
         'session': {'inputs', 'outputs', 'shared_localizer'},
         'camera_stream': {'inputs', 'outputs', 'session'},
         'camera_streams': {'inputs', 'outputs', 'session', 'shared_localizer', 'camera_stream'},
-        'services': {'camera_streams', 'map_loading', 'parameters', 'shared_localizer'},
-        'diagnostics': {'camera_stream', 'camera_streams', 'session', 'shared_localizer'},
+        'services': {
+            'background',
+            'camera_streams',
+            'map_loading',
+            'outputs',
+            'parameters',
+            'shared_localizer',
+        },
+        'diagnostics': {
+            'camera_stream',
+            'camera_streams',
+            'guarded_executor',
+            'session',
+            'shared_localizer',
+        },
         'node': {
+            'guarded_executor',
             'inputs',
+            'namesake',
             'outputs',
             'parameters',
             'map_loading',
@@ -108,7 +126,7 @@ WITHIN = {
     },
 }
 FREE = {
-    'core': {'errors', 'files', 'geometry', 'localizer_config'},
+    'core': {'errors', 'files', 'geometry', 'localizer_config', 'words', 'yaml_text'},
     'offline': {'progress'},
     'training': {'torchvision_import'},
     'ros': {'conversions', 'node_config'},

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.camera.image import edge_share
+from netvlad_ros.core.decision.answer import answer
 from netvlad_ros.core.decision.match import Status
 from netvlad_ros.core.decision.measurement_model import MeasurementModel
 from netvlad_ros.core.decision.verdict import decide
+from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.metadata import SimilarityCalibration
 from netvlad_ros.core.place_map.calibration import MapCalibration
+from netvlad_ros.core.pose.two_view import NO_CALIBRATION
 from netvlad_ros.core.retrieval import Candidates, group
-from netvlad_ros.core.verification.evidence import GeometricPose
+from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose, Verification
 from netvlad_ros.offline.metrics.accuracy import median_and_p90, places_within, recall_at_n
 
 CALIBRATION = SimilarityCalibration(midpoint=0.5, slope=30.0, rival_slope=45.0)
@@ -100,6 +105,34 @@ def test_a_blank_wall_matches_nothing_however_alike():
         assert 'too little to see' in refused.reason
     wall[60:200, 100:220] = 30  # a door
     assert edge_share(wall) > 0.01
+
+
+@pytest.mark.parametrize('roll_deg', [0.0, 90.0, 180.0])
+def test_the_pose_of_map_images_is_turned_by_the_roll(roll_deg):
+    model = MeasurementModel(CALIBRATION, MapCalibration(), 1.0, 45.0)
+    T, similarity = places([0, 0.3]), np.array([0.8, 0.79], dtype=np.float32)
+    candidates = Candidates(np.zeros(2, np.float32), np.arange(2), similarity, T, np.zeros(2, int))
+    matches, found = np.zeros((30, 2), int), np.ones(30, bool)
+    evidence = tuple(
+        CandidateEvidence(rank, matches, found, 'fundamental', NO_CALIBRATION, roll_deg)
+        for rank in (0, 1)
+    )
+    problem = 'camera_info contradicts the map: the focal length looks like 438 px, not 657'
+    verification = Verification(
+        evidence, (), problem, SimpleNamespace(keypoints=[]), camera_problem=problem
+    )
+    seen = model.observe(
+        candidates, verification, edge_share=0.5, shows_something=True, note=problem
+    )
+    place_map = SimpleNamespace(
+        features=None, spacing_m=0.1, spacing_deg=1.0, place_ids=[0, 1], recordings=['', ''],
+        stamps_ns=[0, 1], T_map_cam=T, map_id='', model_id='',
+    )  # fmt: skip
+    match = answer(0, seen, model.hypotheses(seen), place_map, model, LocalizerConfig())
+    assert match.status is Status.ACCEPTED and f'30 inliers ({problem})' in match.reason
+    # The content turned clockwise: the camera turned the other way about its optical axis.
+    turned = Rotation.from_rotvec([0, 0, -np.radians(roll_deg)]).as_matrix()
+    np.testing.assert_allclose(match.prior.T[:3, :3], turned, atol=1e-9)
 
 
 def test_extreme_odds_stay_finite():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from node_process import RELIABLE, bench, tiny_world  # noqa: F401, fixtures
-from test_docs import named, table_rows
+from test_docs import ROOT, named, table_rows
 
 pytestmark = pytest.mark.node
 
@@ -78,6 +78,18 @@ def test_the_node_page_lists_what_a_running_node_publishes_hears_and_offers(benc
         if key not in ('message', 'level')
     }
     assert shown - listed == set()
+
+
+def test_the_security_policy_grants_what_a_running_node_opens(bench, monkeypatch):  # noqa: F811
+    monkeypatch.syspath_prepend(str(ROOT / 'scripts'))
+    import security_policy
+
+    node, client = bench()
+    client.wait(lambda: client.state() == 'active')
+    client.wait(lambda: client.diagnostics.get('image topic'))
+    opened = security_policy.opened_by(client.ros, 'netvlad', node.namespace)
+    written = (ROOT / 'config' / 'security' / 'netvlad.policy.xml').read_text()
+    assert security_policy.policy_of(opened, 'netvlad') == written
 
 
 def test_named_cameras_and_compressed_images_have_the_topics_of_the_node_page(bench):  # noqa: F811

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
 from node_process import (
     BEST_EFFORT,
     PLACES,
@@ -21,8 +22,12 @@ from node_process import (
     set_stamp,
     stamp_s,
     tiny_world,  # noqa: F401, a fixture
+    write_map,
     xyz_quat,
 )
+from rcl_interfaces.msg import Parameter
+from rcl_interfaces.srv import SetParameters
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from tiny_drive import picture, pose, write_image
@@ -123,6 +128,62 @@ def test_bad_messages_are_counted_and_survived(bench):  # noqa: F811
     assert 'not finite' in client.diagnostics['last bad camera_info']
     assert b'\x01' in client.levels, 'a warning while they came'
     client.wait(lambda: client.diagnostics['level'] == b'\x00', what='for the warning to end')
+
+
+def test_no_message_ends_or_freezes_the_node(bench):  # noqa: F811
+    node, client = bench(use_sim_time=True, max_image_pixels=80_000)
+    clock = client.publisher(Clock, '/clock')
+    camera = client.publisher()
+    client.match_of(camera, image_message(picture(0), 1.0))
+    below_zero = Clock()
+    below_zero.clock.sec = -5
+    # CDR of an image whose frame_id is no UTF-8: the message cannot even be taken.
+    raw = serialize_message(image_message(picture(0), 1.5, frame_id='no utf-8'))
+    no_text = raw.replace(b'no utf-8', b'\xff\xfe\xfd\xfc\xfb\xfa\xff\xff')
+    unknown = SetParameters.Request(parameters=[Parameter(name='top_k')])
+    unknown.parameters[0].value.type = 99
+    setter = client.ros.create_client(SetParameters, 'netvlad/set_parameters')
+    client.wait(setter.service_is_ready)
+    setter.call_async(unknown)
+    large = image_message(np.zeros((201, 400, 3), np.uint8), 1.6)
+    for _ in range(3):
+        clock.publish(below_zero)
+        camera.publish(no_text)
+        camera.publish(large)
+        client.spin(0.2)
+    client.wait(lambda: int(client.diagnostics['callback failures']) >= 3)
+    assert client.set_parameter('top_k', 3).successful
+    assert client.match_of(camera, image_message(picture(1), 2.0)).status == PlaceMatch.ACCEPTED
+    said = node.said()
+    assert 'refused, and the node goes on' in said
+    assert '0.08 million' in said
+    assert said.count('refused, and the node goes on') < 10, 'at most one line a second'
+
+    other = rclpy.create_node('netvlad', namespace=node.namespace, context=client.context)
+    client.wait(lambda: '1 more node' in client.diagnostics['message'])
+    other.destroy_node()
+    client.wait(lambda: '1 more node' not in client.diagnostics['message'])
+
+
+def test_images_are_answered_while_a_map_is_loaded(bench, tiny_world, tmp_path):  # noqa: F811
+    _, client = bench()
+    camera = client.publisher(reliability=RELIABLE)
+    client.match_of(camera, image_message(picture(0), 1.0))
+    large = write_map(tmp_path / 'large', tiny_world / 'model.onnx', visits=2500)
+    loads = client.ros.create_client(LoadMap, 'load_map')
+    client.wait(loads.service_is_ready)
+    loading = loads.call_async(LoadMap.Request(map_url=str(large)))
+    stamps = []
+    while not loading.done():
+        stamps.append(10.0 + len(stamps))
+        camera.publish(image_message(picture(2), stamps[-1]))
+        client.spin(0.1)
+        assert len(stamps) < 600
+    assert loading.result().result == LoadMap.Response.RESULT_SUCCESS, loading.result().message
+    client.match_of(camera, image_message(picture(2), 5000.0))
+    answered = [stamp_s(m) for m in client.matches if 10.0 <= stamp_s(m) < 5000.0]
+    assert len(stamps) >= 3, 'a map that takes a while'
+    assert len(answered) > len(stamps) / 2
 
 
 def test_load_map_swaps_whole_or_not_at_all(bench, tiny_world, tmp_path):  # noqa: F811

@@ -24,6 +24,7 @@ from netvlad_ros.core.geometry import pose_vector
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.core.pose.prior import PosePrior
+from netvlad_ros.core.verification.camera_check import CheckState
 from netvlad_ros.offline.drives.open_drive import open_drive
 from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
@@ -34,6 +35,7 @@ from netvlad_ros.ros.conversions import (
     prior_message,
     stamp_to_ns,
 )
+from netvlad_ros.ros.diagnostics import Report, add_check
 from netvlad_ros.ros.inputs.camera_info_input import CameraInfoInput
 from netvlad_ros.ros.inputs.camera_rig import Rig
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
@@ -71,6 +73,32 @@ def test_the_file_lists_every_parameter_with_its_default_and_unit():
         assert ('(fixed)' in line[1]) == entry.metadata.get('fixed', False), name
 
 
+@pytest.mark.parametrize(
+    ('mode', 'state', 'doubted', 'level'),
+    [
+        ('refuse', CheckState.CONTRADICTS, True, 'errors'),
+        ('estimate', CheckState.CONTRADICTS, True, 'warnings'),
+        ('refuse', CheckState.UNKNOWN, True, 'warnings'),
+        ('refuse', CheckState.UNKNOWN, False, None),
+        ('trust', CheckState.CONTRADICTS, True, None),
+    ],
+)
+def test_diagnostics_say_what_the_map_says_of_camera_info(mode, state, doubted, level):
+    check = SimpleNamespace(state=state, is_doubted=doubted, words='looks like 438 px')
+    localizer = SimpleNamespace(
+        config=LocalizerConfig(camera_check=mode),
+        camera_checks=SimpleNamespace(newest={'rear': check}.get),
+    )
+    report = Report('active')
+    for camera in ('rear', 'front'):
+        add_check(report, camera, localizer)
+    said = {'errors': report.errors, 'warnings': report.warnings}
+    assert {name for name, words in said.items() if words} == ({level} if level else set())
+    assert all(words in ([], ['rear: looks like 438 px']) for words in said.values())
+    assert ('off' in report.values['rear: camera check']) == (mode == 'trust')
+    assert set(report.values) == {'rear: camera check', 'front: camera check'}
+
+
 def test_no_parameter_is_in_both_configurations():
     names = [f.name for c in (NodeConfig, LocalizerConfig) for f in dataclasses.fields(c)]
     assert len(names) == len(set(names))
@@ -91,6 +119,8 @@ def test_no_parameter_is_in_both_configurations():
 def test_impossible_settings_are_named(given, words):
     with pytest.raises(NetvladError, match=words):
         NodeConfig(**given)
+    with pytest.raises(NetvladError, match=r'camera_check .* one of refuse, estimate, trust'):
+        LocalizerConfig(camera_check='never')
 
 
 def test_fix_events():

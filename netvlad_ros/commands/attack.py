@@ -17,8 +17,8 @@ from netvlad_ros.commands.options.shared import (
     Source,
     not_negative,
 )
+from netvlad_ros.core.words import one_line
 from netvlad_ros.offline.report.report_folder import write_json
-from netvlad_ros.offline.report.safe_text import one_line
 
 
 def attack(

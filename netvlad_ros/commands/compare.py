@@ -11,7 +11,7 @@ import typer
 
 from netvlad_ros.commands.console import INTERRUPTED, check_out_folder, progress_bar, report_missing
 from netvlad_ros.commands.options.shared import Model
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.comparison.comparison_run import BenchmarkFolder

@@ -10,7 +10,7 @@ import typer
 
 from netvlad_ros.commands.console import check_out_folder, progress_bars, report_missing
 from netvlad_ros.commands.options.shared import AsJson, Model
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.compression.study import StorageOption

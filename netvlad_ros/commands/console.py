@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from netvlad_ros.core.words import one_line
 from netvlad_ros.offline.progress import no_progress
 from netvlad_ros.offline.report.report_folder import json_text, write_json
-from netvlad_ros.offline.report.safe_text import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.offline.drives.drive import Drive

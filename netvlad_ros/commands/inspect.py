@@ -9,7 +9,7 @@ import typer
 
 from netvlad_ros.commands.console import progress_bar
 from netvlad_ros.commands.options.shared import Device, Model
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 
 def inspect(

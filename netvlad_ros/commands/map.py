@@ -170,5 +170,5 @@ def _verified(directory: Path, model: Path | None) -> dict[str, Any]:
     for index in range(len(place_map)):
         read_thumbnail(place_map, index)
     if model is not None:
-        place_map.check_model(ModelBundle.load(model, device='cpu').metadata.model_id, model)
+        place_map.check_model(ModelBundle.load(model, device='cpu').metadata, model)
     return map_facts(place_map, directory)

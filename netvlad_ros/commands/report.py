@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 
 def report(

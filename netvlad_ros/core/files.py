@@ -1,4 +1,4 @@
-"""Files and folders that are written completely or not at all."""
+"""Files that are read only if they are plain, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,14 +6,53 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from netvlad_ros.core.errors import NetvladError
 
 AT_FDCWD = -100  # renameat2: paths are relative to the working directory
 RENAME_EXCHANGE = 2  # renameat2: swap the two
+
+
+def read_plain(path: Path, most_bytes: int, what: str) -> bytes:
+    """Read a file that open_plain opens, for its arguments and errors."""
+    try:
+        with open_plain(path, most_bytes, what) as file:
+            return file.read(min(os.fstat(file.fileno()).st_size, most_bytes))
+    except OSError as error:
+        raise NetvladError(f'{what} cannot be read: {error.strerror}') from error
+
+
+def open_plain(path: Path, most_bytes: int, what: str) -> BinaryIO:
+    """Open a plain file of limited size; a FIFO or device, which may never end, is refused.
+
+    Args:
+        path: the file.
+        most_bytes: largest size.
+        what: names the file in errors.
+
+    Raises:
+        NetvladError: the file is missing, no plain file, too large, or cannot be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise NetvladError(f'{what} cannot be read: {error.strerror}') from error
+    found = os.fstat(descriptor)
+    problem = ''
+    if not stat.S_ISREG(found.st_mode):
+        problem = 'is no plain file'
+    elif found.st_size > most_bytes:
+        problem = f'is larger than {most_bytes} bytes'
+    if problem:
+        os.close(descriptor)
+        raise NetvladError(f'{what} {problem}')
+    return os.fdopen(descriptor, 'rb')
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -15,6 +15,7 @@ from netvlad_ros.core.errors import NetvladError
 Array: TypeAlias = NDArray[np.float64]
 
 MAX_POSITION_M = 1e9  # 80 times the diameter of the Earth
+MAX_MOUNT_M = 1e3  # of a camera on its robot
 
 
 def check_pose(numbers: Sequence[float]) -> None:
@@ -51,6 +52,34 @@ def pose_matrix(position_xyz: ArrayLike, quat_xyzw: ArrayLike) -> Array:
     T = np.eye(4)
     T[:3, :3] = Rotation.from_quat(quat / np.linalg.norm(quat)).as_matrix()
     T[:3, 3] = position
+    return T
+
+
+def pose_matrices(numbers: Array) -> Array:
+    """Build T (n, 4, 4) from rows x, y, z [m], qx, qy, qz, qw (n, 7); see pose_matrix.
+
+    Raises:
+        NetvladError: a row is no pose; the message is that of the first one.
+    """
+    with np.errstate(over='ignore', invalid='ignore'):
+        lengths = np.linalg.norm(numbers[:, 3:], axis=1)
+        good = (np.abs(numbers) <= MAX_POSITION_M).all(axis=1) & (np.abs(lengths - 1.0) <= 0.01)
+    if not good.all():
+        check_pose(numbers[int(np.argmin(good))].tolist())
+    T = np.zeros((len(numbers), 4, 4))
+    T[:, :3, :3] = Rotation.from_quat(numbers[:, 3:] / lengths[:, None]).as_matrix()
+    T[:, :3, 3] = numbers[:, :3]
+    T[:, 3, 3] = 1.0
+    return T
+
+
+def mount_matrix(numbers: Sequence[float]) -> Array:
+    """Build T_base_cam (4, 4) from x, y, z [m], qx, qy, qz, qw. Raises NetvladError."""
+    T = pose_matrix(numbers[:3], numbers[3:])
+    if np.abs(T[:3, 3]).max() > MAX_MOUNT_M:
+        raise NetvladError(
+            f'the camera is more than {MAX_MOUNT_M:g} m from the base, no real mount'
+        )
     return T
 
 

@@ -26,6 +26,7 @@ from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.retrieval import Candidates, ExactSearch, group
 from netvlad_ros.core.stopwatch import Stopwatch
+from netvlad_ros.core.verification.camera_checks import CameraChecks
 from netvlad_ros.core.verification.verifier import Verifier
 
 NEGLIGIBLE_LOG_ODDS = 10.0  # 1 : 22,000 against the best place
@@ -44,6 +45,9 @@ class Localizer:
         config: None = the defaults.
         extractor: of the map's features, needed only where they are of a bundle (.onnx).
 
+    Attributes:
+        camera_checks: whether the calibrations of the cameras agree with the map's landmarks.
+
     Raises:
         NetvladError: map and model do not belong together, neither model nor config says which
             similarity means a right match, or the map's features are of a detector that is not
@@ -58,7 +62,7 @@ class Localizer:
         *,
         extractor: FeatureExtractor | None = None,
     ) -> None:
-        place_map.check_model(bundle.metadata.model_id, bundle.path)
+        place_map.check_model(bundle.metadata, bundle.path)
         self.bundle = bundle
         self.place_map = place_map
         self._search = ExactSearch(place_map.descriptors)
@@ -66,6 +70,7 @@ class Localizer:
         if extractor is None and place_map.features is not None:
             self._extractor = open_extractor(place_map.features.spec, bundle=bundle)
         self._motion: tuple[float, ...] = ()
+        self.camera_checks = CameraChecks()
         self.config = config or LocalizerConfig()
 
     @property
@@ -84,7 +89,7 @@ class Localizer:
         )
         verifier = None
         if config.verification and self._extractor is not None:
-            verifier = Verifier(place_map, self._extractor, config)
+            verifier = Verifier(place_map, self._extractor, config, self.camera_checks)
         motion = tuple(getattr(config, name) for name in MOTION)
         if motion != self._motion:
             self._sequence, self._motion = Sequence(place_map, model, config), motion
@@ -102,6 +107,7 @@ class Localizer:
         stamp_ns: int,
         *,
         camera: CameraModel | None = None,
+        camera_name: str = '',
         T_odom_cam: Array | None = None,
         T_ref_cam: Array | None = None,
         time_left_ms: float = math.inf,
@@ -112,6 +118,7 @@ class Localizer:
             rgb: uint8 (H, W, 3), RGB.
             stamp_ns: when it was taken [ns].
             camera: its intrinsics; None, or those of another camera, make the answer weaker.
+            camera_name: which of several cameras it is; each calibration is checked by itself.
             T_odom_cam: (4, 4), the reference camera in the odometry's frame at stamp_ns; None: it
                 may have moved anyhow within the configured speed.
             T_ref_cam: (4, 4), this camera in the reference camera's frame, where there are
@@ -124,7 +131,7 @@ class Localizer:
         """
         watch = Stopwatch()
         candidates, found = self._retrieve(rgb, watch)  # NetVLAD, map images, grouped by place
-        observation = self._verify(candidates, rgb, found, camera, time_left_ms, watch)
+        observation = self._verify(candidates, rgb, found, camera, watch, time_left_ms, camera_name)
         single = self._model.hypotheses(observation)  # this image by itself
         if not self._config.belief:
             return self._decide(stamp_ns, observation, single, watch)
@@ -139,12 +146,16 @@ class Localizer:
         stamp_ns: int,
         *,
         camera: CameraModel | None = None,
+        camera_name: str = '',
         time_left_ms: float = math.inf,
     ) -> Match:
-        """Localize an image by itself; for arguments and errors see step()."""
+        """Localize an image by itself; for arguments and errors see step().
+
+        What the images so far said of the camera's calibration is used, and this one adds to it.
+        """
         watch = Stopwatch()
         candidates, found = self._retrieve(rgb, watch)
-        observation = self._verify(candidates, rgb, found, camera, time_left_ms, watch)
+        observation = self._verify(candidates, rgb, found, camera, watch, time_left_ms, camera_name)
         return self._decide(stamp_ns, observation, self._model.hypotheses(observation), watch)
 
     def both(
@@ -153,7 +164,7 @@ class Localizer:
         """The answers of recognize() and step(), for the price of one."""
         watch = Stopwatch()
         candidates, found = self._retrieve(rgb, watch)
-        observation = self._verify(candidates, rgb, found, camera, math.inf, watch)
+        observation = self._verify(candidates, rgb, found, camera, watch)
         single = self._model.hypotheses(observation)
         alone = self._decide(stamp_ns, observation, single, watch)
         if not self._config.belief:
@@ -162,7 +173,10 @@ class Localizer:
         return alone, self._decide(stamp_ns, observation, believed, watch)
 
     def reset(self) -> None:
-        """Forget all images so far: the next one is the first."""
+        """Forget all images so far: the next one is the first.
+
+        What is known of the cameras' calibrations remains: it is of the cameras, not of the run.
+        """
         self._sequence.reset()
 
     def _retrieve(
@@ -197,8 +211,9 @@ class Localizer:
         rgb: NDArray[np.uint8],
         found: LocalFeatures | None,
         camera: CameraModel | None,
-        time_left_ms: float,
         watch: Stopwatch,
+        time_left_ms: float = math.inf,
+        camera_name: str = '',
     ) -> Observation:
         """Compare the image with the candidates by local features, if there is time."""
         share = edge_share(rgb)
@@ -216,6 +231,7 @@ class Localizer:
                 candidates.place_of,
                 similarity_log_odds=self._model.rival_log_odds(candidates.similarity),
                 features=found,
+                camera_name=camera_name,
                 time_left_ms=time_left_ms - watch.elapsed_ms(),
             )
             note = verification.note

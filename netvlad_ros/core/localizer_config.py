@@ -29,10 +29,22 @@ def switch(default: bool, description: str) -> Any:
     return field(default=default, metadata={'unit': '', 'description': description})
 
 
+def choice(default: str, choices: tuple[str, ...], description: str) -> Any:
+    """Declare a dataclass field that is a ROS parameter with one of several values."""
+    return field(
+        default=default, metadata={'unit': '', 'description': description, 'choices': choices}
+    )
+
+
 def check_ranges(config: Any) -> None:
-    """Raise NetvladError if a tunable field of a dataclass lies outside its range."""
+    """Raise NetvladError if a field of a dataclass is not among its choices or out of range."""
     for entry in fields(config):
         value = getattr(config, entry.name)
+        choices = entry.metadata.get('choices')
+        if choices and value not in choices:
+            raise NetvladError(
+                f"{entry.name} is '{str(value)[:40]}', it must be one of {', '.join(choices)}"
+            )
         low, high = entry.metadata.get('range', (value, value))
         if not low <= value <= high:
             unit = entry.metadata['unit']
@@ -107,6 +119,12 @@ class LocalizerConfig:
     )
     max_reprojection_px: float = tunable(
         4.0, 'px', 0.5, 50.0, 'Features within this of where they should be are inliers.'
+    )
+    camera_check: str = choice(
+        'refuse',
+        ('refuse', 'estimate', 'trust'),
+        'Where camera_info contradicts the landmarks. refuse: no pose by landmarks; estimate: use '
+        'the calibration that they imply; trust: do not check.',
     )
     belief: bool = switch(
         True, 'Believe a sequence of images, not each alone: a Bayes filter over the places.'

@@ -26,7 +26,7 @@ from netvlad_ros.ros.outputs.frame_statistics import FrameStatistics
 from netvlad_ros.ros.session import Session
 
 MAX_WARNINGS = 100
-TO_RGB: dict[str, Callable[[Any], NDArray[np.uint8]]] = {
+TO_RGB: dict[str, Callable[[Any, int], NDArray[np.uint8]]] = {
     'raw': rgb_from_image,
     'compressed': rgb_from_compressed,
 }
@@ -100,7 +100,7 @@ class CameraStream:
 
     def to_rgb(self, frame: ReceivedImage) -> NDArray[np.uint8]:
         """Pixels, uint8 (H, W, 3) RGB, of an image of this camera. Raises NetvladError."""
-        return self._to_rgb(frame.message)
+        return self._to_rgb(frame.message, self._config().max_image_pixels)
 
     def shows_size(self, rgb: NDArray[np.uint8]) -> bool:
         """Whether the newest image has the size of rgb (H, W, 3)."""

@@ -10,8 +10,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from netvlad_ros.core.localizer import Localizer
+from netvlad_ros.core.verification.camera_check import CheckState
 from netvlad_ros.ros.camera_stream import CameraStream
 from netvlad_ros.ros.camera_streams import CameraStreams
+from netvlad_ros.ros.guarded_executor import GuardedExecutor
 from netvlad_ros.ros.node_config import NodeConfig
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
@@ -92,7 +94,27 @@ def node_report(
             report.values.update(streams.session.odometry.summary())
         for camera in streams.each:
             _add_camera(report, camera)
+            add_check(report, camera.name, shared_localizer.localizer)
     return report
+
+
+def add_process(report: Report, executor: GuardedExecutor | None, namesake: str) -> None:
+    """Add what concerns the process in every state.
+
+    Args:
+        report: The report of the node.
+        executor: Runs the callbacks; None: another one does, which counts nothing.
+        namesake: Why another node is in the way; '' if none is.
+    """
+    if namesake:
+        report.warnings.append(namesake)
+    if executor is None:
+        return
+    report.values['callback failures'] = str(executor.failures)
+    report.values['last callback failure'] = executor.last_failure
+    new = executor.take_new_failures()
+    if new:
+        report.warnings.append(f'{new} callbacks failed: {executor.last_failure}')
 
 
 def _describe(report: Report, shared_localizer: SharedLocalizer) -> None:
@@ -139,6 +161,29 @@ def _odometry(session: Session, shared_localizer: SharedLocalizer, config: NodeC
     if not session.odometry.received:
         return f'none has come on {session.odometry.topic}'
     return shared_localizer.rig.motion
+
+
+def add_check(report: Report, camera: str, localizer: Localizer) -> None:
+    """Add what the check of a camera's calibration against the map says.
+
+    Args:
+        report: The report of the node.
+        camera: Name of the camera; '' of the only one.
+        localizer: The localizer in service.
+    """
+    prefix, mode = f'{camera}: ' if camera else '', localizer.config.camera_check
+    check = localizer.camera_checks.newest(camera)
+    if mode == 'trust' or check is None:
+        words = (
+            'off: parameter camera_check is trust' if mode == 'trust' else 'nothing to check yet'
+        )
+        report.values[f'{prefix}camera check'] = words
+        return
+    words = report.values[f'{prefix}camera check'] = check.words
+    if check.state is CheckState.CONTRADICTS and mode == 'refuse':
+        report.errors.append(f'{prefix}{words}')
+    elif check.is_doubted:
+        report.warnings.append(f'{prefix}{words}')
 
 
 def _add_camera(report: Report, camera: CameraStream) -> None:

@@ -22,10 +22,12 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.model.bundle import ModelBundle
 from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.conversions import path_of_url
-from netvlad_ros.ros.diagnostics import Diagnostics, Report, node_report
+from netvlad_ros.ros.diagnostics import Diagnostics, Report, add_process, node_report
+from netvlad_ros.ros.guarded_executor import GuardedExecutor
 from netvlad_ros.ros.inputs.camera_rig import Rig
 from netvlad_ros.ros.inputs.extrinsics import Extrinsics
 from netvlad_ros.ros.map_loading import localizer_on_map
+from netvlad_ros.ros.namesake import namesake_warning
 from netvlad_ros.ros.outputs.publishers import Publishers
 from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.services import Services
@@ -52,6 +54,7 @@ class LocalizeNode(LifecycleNode):
         self._node_services: Services | None = None
         self._streams: CameraStreams | None = None
         self._failure = ''
+        self._namesake = ''
         self.parameters = Parameters(
             self, is_configured=lambda: self._shared_localizer is not None, apply=self._apply
         )
@@ -154,9 +157,16 @@ class LocalizeNode(LifecycleNode):
             self._shared_localizer.configure(localizer)
 
     def _report(self) -> Report:
-        return node_report(
+        report = node_report(
             self._shared_localizer, self._streams, self.parameters.node, self._failure
         )
+        namesake = namesake_warning(self)
+        if namesake and namesake != self._namesake:
+            self.get_logger().warning(namesake)
+        self._namesake = namesake
+        executor = self.executor
+        add_process(report, executor if isinstance(executor, GuardedExecutor) else None, namesake)
+        return report
 
 
 def _model_path(model: str) -> Path:
@@ -180,7 +190,9 @@ def main(args: Sequence[str] | None = None) -> int:
         node = LocalizeNode()
         if node.parameters.node.autostart:
             node.start()
-        rclpy.spin(node)
+        executor = GuardedExecutor(node.get_logger().error)
+        executor.add_node(node)
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError as error:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from netvlad_ros.core.camera.image import MAX_PIXELS
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array, pose_matrix
+from netvlad_ros.core.geometry import Array, mount_matrix
 from netvlad_ros.core.localizer_config import check_ranges, tunable
 
 NOT_GIVEN = (0.0,) * 7
@@ -83,6 +82,9 @@ class NodeConfig:
         'auto: as the publishers on the topic offer; sensor_data: best effort; reliable.',
         choices=('auto', 'sensor_data', 'reliable'),
     )
+    max_image_pixels: int = tunable(
+        16_777_216, 'px', 10_000, MAX_PIXELS, 'Larger images are skipped before they are decoded.'
+    )
     image_timeout_s: float = tunable(
         5.0, 's', 0.1, 3600.0, 'Warn when no image has come for this long.'
     )
@@ -116,13 +118,6 @@ class NodeConfig:
     publish_descriptor: bool = setting(False, '', 'Publish the descriptor of every image.')
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            choices = entry.metadata.get('choices')
-            if choices and value not in choices:
-                raise NetvladError(
-                    f"{entry.name} is '{str(value)[:40]}', it must be one of {', '.join(choices)}"
-                )
         check_ranges(self)
         if not 0 <= self.threads <= 1024:
             raise NetvladError(f'threads is {self.threads}, it must lie in 0..1024')
@@ -173,6 +168,6 @@ def mount(name: str, numbers: tuple[float, ...]) -> Array | None:
     if len(numbers) != 7:
         raise NetvladError(f'{name} has {len(numbers)} numbers, it needs 7: x y z qx qy qz qw')
     try:
-        return pose_matrix(np.array(numbers[:3]), np.array(numbers[3:]))
+        return mount_matrix(numbers)
     except NetvladError as error:
         raise NetvladError(f'{name}: {error}') from error

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from netvlad_ros.core.camera.image_message import rgb_from_image
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.ros.background import in_thread
 from netvlad_ros.ros.camera_streams import CameraStreams
 from netvlad_ros.ros.map_loading import MapLoadError, localizer_on_map
+from netvlad_ros.ros.outputs.publishers import Answer
 from netvlad_ros.ros.parameters import Parameters
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
 from netvlad_ros_msgs.srv import LoadMap, Localize
@@ -41,32 +44,50 @@ class Services:
         self._shared_localizer = shared_localizer
         self._parameters = parameters
         self._streams = streams
+        self._closed = False
+        # A group for each: the node receives meanwhile, and a second request waits.
         self._services: list[Any] = [
-            ros_node.create_service(Localize, 'localize', self._localize),
-            ros_node.create_service(LoadMap, 'load_map', self._load_map),
+            ros_node.create_service(
+                Localize,
+                'localize',
+                self._localize,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+            ),
+            ros_node.create_service(
+                LoadMap,
+                'load_map',
+                self._load_map,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+            ),
             ros_node.create_service(Trigger, 'reset', self._reset),
         ]
 
     def close(self) -> None:
         """Withdraw the services."""
+        self._closed = True
         for service in self._services:
             self._ros_node.destroy_service(service)
 
-    def _localize(
+    async def _localize(
         self, request: Localize.Request, response: Localize.Response
     ) -> Localize.Response:
         streams = self._streams()
         if streams is None:
             response.message = INACTIVE
             return response
-        try:
+        config = self._parameters.node
+
+        def localized() -> Answer:
             if request.image.height or request.image.width or len(request.image.data):
-                rgb = rgb_from_image(request.image)
+                rgb = rgb_from_image(request.image, config.max_image_pixels)
                 context = streams.context_of(request.image.header, rgb)
             else:
                 rgb, context = streams.newest()
-            answer = self._shared_localizer.recognize(rgb, context, self._parameters.node)
-        except Exception as error:  # an exception that leaves a service ends the process
+            return self._shared_localizer.recognize(rgb, context, config)
+
+        try:
+            answer = await in_thread(self._ros_node, localized)
+        except Exception as error:  # the caller gets the sentence, whatever it was
             expected = isinstance(error, NetvladError)
             response.message = str(error) if expected else f'internal error: {error!r}'
             return response
@@ -82,19 +103,30 @@ class Services:
             response.message = '; '.join([*answer.notes, 'nobody listens on initial_pose'])
         return response
 
-    def _load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
-        old = self._shared_localizer.localizer
+    async def _load_map(
+        self, request: LoadMap.Request, response: LoadMap.Response
+    ) -> LoadMap.Response:
+        """Load beside the service, and swap between two images."""
+        shared, parameters = self._shared_localizer, self._parameters
+        bundle, node, localizer = shared.localizer.bundle, parameters.node, parameters.localizer
         try:
-            new = localizer_on_map(
-                old.bundle, request.map_url, self._parameters.node, self._parameters.localizer
+            new = await in_thread(
+                self._ros_node, lambda: localizer_on_map(bundle, request.map_url, node, localizer)
             )
+            if self._closed:
+                raise MapLoadError(
+                    int(LoadMap.Response.RESULT_UNDEFINED_FAILURE),
+                    'the node was cleaned up while the map was loaded',
+                )
         except MapLoadError as error:
             self._ros_node.get_logger().error(f'the old map stays in service: {error}')
             response.result = error.result
             response.message = str(error)
-            response.map_id = old.place_map.map_id
+            response.map_id = shared.localizer.place_map.map_id
             return response
-        self._shared_localizer.localizer = new
+        if new.config != parameters.localizer:  # it was set while the map was loaded
+            new.config = parameters.localizer
+        shared.localizer = new
         streams = self._streams()
         if streams is not None:
             streams.session.restart()

@@ -66,7 +66,11 @@ class SharedLocalizer:
             time_left_ms = max(config.frame_budget_ms - spent_ms, 0.0)
             if placement.why_alone:
                 match = localizer.recognize(
-                    rgb, context.stamp_ns, camera=context.model, time_left_ms=time_left_ms
+                    rgb,
+                    context.stamp_ns,
+                    camera=context.model,
+                    camera_name=context.camera,
+                    time_left_ms=time_left_ms,
                 )
             else:
                 T_odom_ref = placement.T_odom_ref
@@ -77,6 +81,7 @@ class SharedLocalizer:
                     rgb,
                     context.stamp_ns,
                     camera=context.model,
+                    camera_name=context.camera,
                     T_odom_cam=T_odom_ref,
                     T_ref_cam=placement.T_ref_cam,
                     time_left_ms=time_left_ms,
@@ -102,7 +107,9 @@ class SharedLocalizer:
         """
         with self._lock:
             localizer = self.localizer
-            match = localizer.recognize(rgb, context.stamp_ns, camera=context.model)
+            match = localizer.recognize(
+                rgb, context.stamp_ns, camera=context.model, camera_name=context.camera
+            )
         return self._answer(match, self.rig.mounts(context, localizer.place_map, config), '')
 
     def configure(self, config: LocalizerConfig) -> None:

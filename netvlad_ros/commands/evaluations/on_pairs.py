@@ -10,7 +10,7 @@ import typer
 from netvlad_ros.commands.console import progress_bar
 from netvlad_ros.commands.options.eval import EVERY_MODE, PAIRS_PANEL
 from netvlad_ros.commands.options.shared import parse_slice
-from netvlad_ros.offline.report.safe_text import one_line
+from netvlad_ros.core.words import one_line
 
 if TYPE_CHECKING:
     from netvlad_ros.core.localizer_config import LocalizerConfig

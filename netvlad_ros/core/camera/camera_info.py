@@ -51,6 +51,8 @@ def camera_model_of(camera_info: Any, *, rectified: bool = False) -> CameraModel
     if rectified:
         K = np.array(camera_info.p, dtype=np.float64).reshape(3, 4)[:, :3]
         distortion_model, d = '', []
+    if not np.isfinite(K).all():
+        raise NetvladError('camera_info holds numbers that are not finite')
     if K[0, 0] <= 0 or K[1, 1] <= 0:
         raise NetvladError(
             f'camera_info gives focal lengths {K[0, 0]:g} and {K[1, 1]:g} px; '

@@ -20,6 +20,7 @@ COEFFICIENTS = {
     'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),  # the fisheye model of Kannala and Brandt
 }
+FOCAL_SHARES = (0.02, 500.0)  # least and largest focal length, in larger sides of the image
 MAX_NUMBER = 1e6  # largest entry of K [px] and largest coefficient
 ASPECT_TOLERANCE = 0.01
 MAX_ERROR_PX = 0.5  # of a pixel that was undistorted and projected again
@@ -74,6 +75,12 @@ class CameraModel:
             raise NetvladError(
                 'the camera is not calibrated: its focal lengths are '
                 f'{K[0, 0]:g} and {K[1, 1]:g} px, they must be above 0'
+            )
+        least, most = (share * max(width, height) for share in FOCAL_SHARES)
+        if not least <= min(K[0, 0], K[1, 1]) <= max(K[0, 0], K[1, 1]) <= most:
+            raise NetvladError(
+                f'the camera calibration gives focal lengths {K[0, 0]:g} and {K[1, 1]:g} px, '
+                f'no camera with {width}x{height} px has these'
             )
         if K[0, 1] or K[1, 0] or K[2, 0] or K[2, 1] or K[2, 2] != 1:
             raise NetvladError('K of a camera calibration must be [fx 0 cx; 0 fy cy; 0 0 1]')
@@ -157,6 +164,11 @@ class CameraModel:
         return bool(compared.any() and off[compared].max() < 1.0)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image [px]."""
+        return self.width, self.height
+
+    @property
     def focal_px(self) -> float:
         """Mean of the two focal lengths [px]."""
         return float(self.K[0, 0] + self.K[1, 1]) / 2
@@ -198,6 +210,8 @@ class CameraModel:
             return float(np.tan(theta)) if theta < np.pi / 2 else np.inf
         k = np.zeros(8)
         k[: min(len(self.d), 8)] = self.d[:8]
+        if not k[5:].any():  # no denominator
+            return float(np.sqrt(_first_root(np.array([1, *k[[0, 1, 4]]]) * np.arange(1, 8, 2))))
         above = np.polynomial.Polynomial([1, k[0], k[1], k[4]])  # in r^2
         below = np.polynomial.Polynomial([1, *k[5:]])
         square = np.polynomial.Polynomial([0, 2])
@@ -220,6 +234,6 @@ def resize_matrix(before: tuple[int, int], after: tuple[int, int]) -> NDArray[np
 
 def _first_root(coefficients: ArrayLike) -> float:
     """Smallest positive real root of a polynomial, lowest power first; infinite without one."""
-    roots = np.polynomial.Polynomial(np.asarray(coefficients)).trim().roots()
+    roots = np.roots(np.asarray(coefficients, dtype=np.float64)[::-1])
     real = np.real(roots[np.abs(np.imag(roots)) < 1e-9])
     return float(min(real[real > 0], default=np.inf))

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 
 MIN_SIDE_PX = 16  # of an image that is accepted
 MAX_SIDE_PX = 16384
 MAX_PIXELS = 100_000_000  # 300 MB when decoded; cameras of robots have far fewer
 MAX_FILE_BYTES = 256 * 2**20
+START_OF_SCAN = b'\xff\xda'  # comes nowhere else in the compressed data of a JPEG
+MAX_SCANS = 100  # a progressive JPEG has about ten
 EDGE_SIZE_PX = (160, 120)  # averaging down to this width and height removes noise and keeps edges
 MIN_GRADIENT = 2.0  # of an edge, in grey levels per pixel
 
@@ -30,48 +33,54 @@ def check_rgb(rgb: NDArray[np.uint8]) -> None:
     check_size(rgb.shape[1], rgb.shape[0], 'an image')
 
 
-def check_size(width: int, height: int, what: str) -> None:
+def check_size(width: int, height: int, what: str, most_pixels: int = MAX_PIXELS) -> None:
     """Check the size of an image.
 
     Args:
         width: [px], MIN_SIDE_PX to MAX_SIDE_PX.
         height: [px], MIN_SIDE_PX to MAX_SIDE_PX.
         what: name of the image in errors.
+        most_pixels: largest number of pixels.
 
     Raises:
-        NetvladError: a side is too small or too large, or there are more than MAX_PIXELS pixels.
+        NetvladError: a side is too small or too large, or there are too many pixels.
     """
     if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width, height)):
         raise NetvladError(
             f'{what} is {width}x{height} px; sides must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px'
         )
-    if width * height > MAX_PIXELS:
+    if width * height > most_pixels:
         raise NetvladError(
-            f'{what} has {width}x{height} px, more than {MAX_PIXELS // 10**6} million'
+            f'{what} has {width}x{height} px, more than {most_pixels / 10**6:g} million'
         )
 
 
-def decode_image(data: bytes, what: str) -> NDArray[np.uint8]:
+def decode_image(data: bytes, what: str, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an encoded image (JPEG, PNG, ...).
 
-    The size in the header is checked before memory is allocated for the pixels.
+    The size in the header is checked before memory is allocated for the pixels. A progressive JPEG
+    goes over all its pixels in every scan, and a scan takes a few bytes of the file.
 
     Args:
         data: the bytes of the file.
         what: name of the image in errors.
+        most_pixels: largest number of pixels.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        NetvladError: the image is too large or unreadable.
+        NetvladError: the image is too large, has too many scans or is unreadable.
     """
+    if data.startswith(b'\xff\xd8') and data.count(START_OF_SCAN) > MAX_SCANS:
+        raise NetvladError(f'{what} is a JPEG of more than {MAX_SCANS} scans')
     try:
         with Image.open(io.BytesIO(data)) as header:
             width, height = header.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    # The header of a damaged or malicious file can raise anything in the parsers of its format.
+    except Exception as error:
         raise NetvladError(f'{what} is not a readable image') from error
-    check_size(width, height, what)
+    check_size(width, height, what, most_pixels)
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -83,16 +92,10 @@ def decode_image(data: bytes, what: str) -> NDArray[np.uint8]:
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image file to uint8 (H, W, 3), RGB. Raises NetvladError naming the file."""
-    try:
-        if not path.is_file():
-            raise NetvladError(f'image {path} does not exist or is no file')
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise NetvladError(f'image {path} has {size} bytes, more than {MAX_FILE_BYTES}')
-        data = path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'image {path} cannot be read: {error.strerror}') from error
-    return decode_image(data, f'image {path}')
+    what = f'image {path}'
+    if not path.is_file():
+        raise NetvladError(f'{what} does not exist or is no file')
+    return decode_image(read_plain(path, MAX_FILE_BYTES, what), what)
 
 
 def resize(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

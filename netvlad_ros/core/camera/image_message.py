@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netvlad_ros.core.camera.image import check_size, decode_image
+from netvlad_ros.core.camera.image import MAX_PIXELS, check_size, decode_image
 from netvlad_ros.core.errors import NetvladError
 
 
@@ -71,10 +71,14 @@ for _pattern, _code in _BAYER.items():
 MAX_COMPRESSED_BYTES = 64 * 2**20
 
 
-def rgb_from_image(message: Any) -> NDArray[np.uint8]:
+def rgb_from_image(message: Any, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Pixels of a sensor_msgs/Image.
 
     Padded rows and both byte orders are supported. Of 16-bit samples the high byte is kept.
+
+    Args:
+        message: the message.
+        most_pixels: largest number of pixels.
 
     Returns:
         uint8 (H, W, 3), RGB. It may be a view of `message.data`: do not write to it.
@@ -89,7 +93,7 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
             f'{", ".join(_ENCODINGS)}'
         )
     height, width, step = int(message.height), int(message.width), int(message.step)
-    check_size(width, height, 'image message')
+    check_size(width, height, 'image message', most_pixels)
     if encoding.even_width and (width % 2 or (encoding.planar_420 and height % 2)):
         raise NetvladError(
             f'image message is {width}x{height} px: {message.encoding} shares colour between '
@@ -120,10 +124,14 @@ def rgb_from_image(message: Any) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), dtype=np.uint8)
 
 
-def rgb_from_compressed(message: Any) -> NDArray[np.uint8]:
+def rgb_from_compressed(message: Any, most_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Pixels of a sensor_msgs/CompressedImage (JPEG or PNG).
 
     The size in the header is checked before the image is decoded.
+
+    Args:
+        message: the message.
+        most_pixels: largest number of pixels.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -150,7 +158,7 @@ def rgb_from_compressed(message: Any) -> NDArray[np.uint8]:
         )
     if not whole:
         raise NetvladError(f'compressed image of {len(data)} bytes is cut off before its end')
-    rgb = decode_image(data, 'compressed image')
+    rgb = decode_image(data, 'compressed image', most_pixels)
     # image_transport writes 'source; jpeg compressed target'. With target rgb8 the publisher gave
     # RGB to an encoder that expects BGR, so red and blue are swapped in the file.
     if str(message.format).rpartition('compressed')[2].strip().startswith('rgb'):

@@ -15,6 +15,7 @@ from netvlad_ros.core.decision.verdict import decide
 from netvlad_ros.core.geometry import distance_m, rotation_angle_deg
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.pose.two_view import NO_CALIBRATION
 
 # An attacked image can be similar to any place (Tolias et al., ICCV 2019). If place and image both
 # have many features but share none, or if none of the place's landmarks is found in the image, the
@@ -140,4 +141,8 @@ def _geometry(observation: Observation, hypotheses: Hypotheses) -> str:
         for evidence in observation.verification.evidence
         if observation.place_of[evidence.rank] == hypotheses.best and evidence.degenerate
     ]
-    return f'{most} inliers ({why[0] if why else observation.note or "no pose"})'
+    words = why[0] if why else observation.note or 'no pose'
+    problem = observation.verification.camera_problem
+    if problem:
+        words = problem if words in (NO_CALIBRATION, problem) else f'{words}; {problem}'
+    return f'{most} inliers ({words})'

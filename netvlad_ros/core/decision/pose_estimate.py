@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from netvlad_ros.core.decision.hypotheses import Hypotheses
 from netvlad_ros.core.decision.measurement_model import MeasurementModel
@@ -25,10 +28,11 @@ def estimate(
     pose = observation.pose_of_place.get(hypotheses.best)
     if pose is not None:
         covariance = model.of_map.covariance(pose.method, pose.covariance)
+        covariance = covariance + pose.covariance_by_camera
         return PosePrior(pose.T_map_cam, diagonal_bound(covariance), pose.method)
     ranks, weights = _weighted_images(observation, hypotheses, model, config.prior_places)
     prior = pose_prior(
-        observation.T_map_cam[ranks],
+        _turned(observation, ranks),
         weights,
         sigma_m=max(config.prior_sigma_m, place_map.spacing_m / 2),
         sigma_deg=max(config.prior_sigma_deg, place_map.spacing_deg / 2),
@@ -36,6 +40,17 @@ def estimate(
     )
     covariance = model.of_map.covariance(prior.method, prior.covariance)
     return PosePrior(prior.T, diagonal_bound(covariance), prior.method)
+
+
+def _turned(observation: Observation, ranks: NDArray[np.int64]) -> Array:
+    """Poses (n, 4, 4) of map images, turned by the roll with which the image shows the same."""
+    T = observation.T_map_cam[ranks].copy()
+    verification = observation.verification
+    roll_deg = {e.rank: e.roll_deg for e in verification.evidence} if verification else {}
+    # Content that is turned clockwise comes from a camera that is turned counterclockwise.
+    turns = [[0.0, 0.0, -math.radians(roll_deg.get(int(rank), 0.0))] for rank in ranks]
+    T[:, :3, :3] = T[:, :3, :3] @ Rotation.from_rotvec(turns).as_matrix()
+    return T
 
 
 def _weighted_images(

@@ -21,6 +21,7 @@ from netvlad_ros.core.features.model_extractor import full_image_features
 from netvlad_ros.core.model.image_analysis import RawFeatures
 from netvlad_ros.core.model.onnx_file import error_line, open_session
 from netvlad_ros.core.model.preprocessing import in_layout, round_side
+from netvlad_ros.core.model.time_budget import load_budget_s, within
 
 MAX_ANSWER = 10_000_000  # keypoints of one image
 
@@ -48,10 +49,16 @@ class OnnxExtractor:
                 f'the local features are those of the model {spec.model_id[:12]} with {spec.dim} '
                 f'columns, {path} is {made.model_id[:12]} with {made.dim}; name the right bundle'
             )
+        self._run_options = ort.RunOptions()
         self._session = open_session(data, device, 0, self._where)
         self._fixed = self._check_ports()
         noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-        self.extract(noise)
+        within(
+            load_budget_s(device),
+            lambda: self.extract(noise),
+            f'{self._where} does not work: answering an image',
+            stop=self._stop,
+        )
 
     def extract(self, rgb: NDArray[np.uint8]) -> LocalFeatures:
         """Features of rgb, uint8 (H, W, 3) RGB.
@@ -68,6 +75,9 @@ class OnnxExtractor:
         order = real[np.argsort(-scores[real], kind='stable')]
         found = RawFeatures(keypoints[order], rows[order] / lengths[order, None], scores[order])
         return full_image_features(found, self.spec, (height, width), rgb.shape)
+
+    def _stop(self) -> None:
+        self._run_options.terminate = True
 
     def _working_size(self, height: int, width: int) -> tuple[int, int]:
         scale = min(1.0, self.spec.max_side_px / max(height, width))
@@ -94,7 +104,7 @@ class OnnxExtractor:
         names = [metadata.keypoints, metadata.descriptors]
         names += [metadata.scores] if metadata.scores else []
         try:
-            answers = self._session.run(names, {metadata.input_name: image})
+            answers = self._session.run(names, {metadata.input_name: image}, self._run_options)
         except Exception as error:  # onnxruntime raises a dozen unrelated types
             raise NetvladError(f'{self._where}: inference failed: {error_line(error)}') from error
         for name, answer, ndim in zip(names, answers, (2, 2, 1), strict=False):

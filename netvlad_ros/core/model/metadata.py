@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from netvlad_ros.core.errors import NetvladError
 from netvlad_ros.core.model.local_outputs import LocalOutputs
 from netvlad_ros.core.model.preprocessing import Preprocessing
+from netvlad_ros.core.words import error_words
 
 FORMAT_VERSION = 1
 METADATA_KEY = 'netvlad'
@@ -97,13 +99,22 @@ class ModelMetadata:
     local: LocalOutputs | None = None
     format_version: int = FORMAT_VERSION
 
+    @property
+    def settings_id(self) -> str:
+        """SHA-256, hex, of the entries that decide an answer and that old model ids leave out."""
+        calibration = None if self.calibration is None else astuple(self.calibration)
+        settings = json.dumps([self.output_name, self.dim, calibration])
+        return hashlib.sha256(settings.encode()).hexdigest()
+
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelMetadata:
         """Read the metadata; `where` names the bundle in errors. Raises NetvladError."""
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise NetvladError(f'{where}: its netvlad metadata is not JSON: {error}') from error
+            raise NetvladError(
+                f'{where}: its netvlad metadata is not JSON: {error_words(error)}'
+            ) from error
         if not isinstance(raw, dict):
             raise NetvladError(f'{where}: its netvlad metadata is no JSON object')
         version = raw.get('format_version')
@@ -117,7 +128,9 @@ class ModelMetadata:
         except KeyError as error:
             raise NetvladError(f'{where}: its netvlad metadata lacks the entry {error}') from error
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise NetvladError(f'{where}: its netvlad metadata is malformed: {error}') from error
+            raise NetvladError(
+                f'{where}: its netvlad metadata is malformed: {error_words(error)}'
+            ) from error
         except NetvladError as error:
             raise NetvladError(f'{where}: {error}') from error
 

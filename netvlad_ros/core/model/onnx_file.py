@@ -9,7 +9,8 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.files import write_durably
+from netvlad_ros.core.files import read_plain, write_durably
+from netvlad_ros.core.model.time_budget import load_budget_s, within
 
 MAX_MODEL_BYTES = 2**30  # VGG16-NetVLAD with its 4096-D whitening is 600 MB
 PROVIDERS = {
@@ -21,15 +22,9 @@ PROVIDERS = {
 
 def read_model(path: Path, where: str) -> bytes:
     """Read a model file of limited size; `where` names it in errors. Raises NetvladError."""
-    try:
-        if not path.is_file():
-            raise NetvladError(f'{where} does not exist or is no file')
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise NetvladError(f'{where} has {size} bytes, more than {MAX_MODEL_BYTES}')
-        return path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{where} cannot be read: {error.strerror}') from error
+    if not path.is_file():
+        raise NetvladError(f'{where} does not exist or is no file')
+    return read_plain(path, MAX_MODEL_BYTES, where)
 
 
 def parse_model(data: bytes, where: str) -> onnx.ModelProto:
@@ -82,7 +77,11 @@ def open_session(data: bytes, device: str, threads: int, where: str) -> ort.Infe
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     providers = [PROVIDERS[asked]] + ([cpu] if asked != 'cpu' else [])
     try:
-        session = ort.InferenceSession(data, options, providers=providers)
+        session = within(
+            load_budget_s(device),
+            lambda: ort.InferenceSession(data, options, providers=providers),
+            'opening it',
+        )
     except Exception as error:  # onnxruntime raises a dozen unrelated types
         raise NetvladError(f'{where} does not load in onnxruntime: {error_line(error)}') from error
     if device != 'auto' and session.get_providers()[0] != PROVIDERS[device]:

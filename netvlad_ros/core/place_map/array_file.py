@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,30 +65,57 @@ def map_array(
         raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
 
 
+def parse_array(data: bytes, where: str) -> NDArray[Any]:
+    """Array in the bytes of a .npy file, as a view of them.
+
+    Args:
+        data: the file.
+        where: name of the file in errors.
+
+    Raises:
+        NetvladError: the data is no .npy file of numbers, or of another size than its header says.
+    """
+    file = io.BytesIO(data)
+    try:
+        shape, column_order, dtype = _read_header(file)
+        if dtype.hasobject:
+            raise ValueError('it holds no numbers')
+        numbers = np.frombuffer(data, dtype, offset=file.tell())
+        return numbers.reshape(shape, order='F' if column_order else 'C')
+    except Exception as error:  # NumPy reads the header as Python, and raises anything on others
+        raise NetvladError(f'{where} is no array file; build it again') from error
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns lie together, and type of a .npy file; raises anything on others."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError('it is of another version')
+    shape, column_order, dtype = np.lib.format.read_array_header_1_0(file, MAX_HEADER_BYTES)
+    return shape, bool(column_order), dtype
+
+
 def _check(
     path: Path, entry: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...], where: str
 ) -> None:
     size = path.stat().st_size
     with path.open('rb') as file:
-        found: object = None
-        try:
-            if np.lib.format.read_magic(file) == (1, 0):
-                found = np.lib.format.read_array_header_1_0(file, MAX_HEADER_BYTES)
-        except ValueError:
-            found = None
-        if found != (shape, False, dtype):
-            raise NetvladError(
-                f'{where}: {path.name} is no array of {dtype} {shape}, as the map promises; '
-                'build the map again'
-            )
-        expected = file.tell() + int(dtype.itemsize) * int(np.prod([1, *shape], dtype=object))
-        file.seek(0)
         digest = hashlib.sha256()
-        if size == expected == entry['bytes']:
+        if size == entry['bytes']:
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)
         if digest.hexdigest() != entry.get('sha256'):
             raise NetvladError(
                 f'{where}: {path.name} was changed or damaged since the map was built '
                 '(size or hash differs); restore it or build the map again'
+            )
+        file.seek(0)
+        try:
+            found: object = _read_header(file)
+        except Exception:  # NumPy reads the header as Python, and raises anything on others
+            found = None
+        expected = file.tell() + int(dtype.itemsize) * int(np.prod([1, *shape], dtype=object))
+        if found != (shape, False, dtype) or size != expected:
+            raise NetvladError(
+                f'{where}: {path.name} is no array of {dtype} {shape}, as the map promises; '
+                'build the map again'
             )

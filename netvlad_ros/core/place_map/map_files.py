@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ import yaml
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.files import write_whole
+from netvlad_ros.core.files import read_plain, write_whole
+from netvlad_ros.core.place_map.array_file import parse_array
 from netvlad_ros.core.place_map.descriptor_codes import EIGHT_BITS, FULL
+from netvlad_ros.core.words import error_words
+from netvlad_ros.core.yaml_text import MAX_BYTES as MAX_YAML_BYTES, parse_yaml
 
 FORMAT_VERSION = 1
 INDEX_NAME = 'map.yaml'
 DESCRIPTORS_NAME = 'descriptors.npy'
 PLACES_NAME = 'places.csv'
 THUMBNAILS_NAME = 'images'
+FIRST_LINE = re.compile(rb'format_version: (\d{1,9})\r?\n')
 SEAL = 'sha256: '  # begins the last line of map.yaml, the hash of all lines before it
 PLACES_HEADER = [
     'place_id',
@@ -37,7 +42,6 @@ PLACES_HEADER = [
     'image',
     'thumbnail_sha256',
 ]
-MAX_INDEX_BYTES = 2**20
 MAX_PLACES = 10_000_000
 MAX_BYTES = {DESCRIPTORS_NAME: 64 * 2**30, PLACES_NAME: 4 * 2**30}
 MAX_THUMBNAIL_BYTES = 2**20
@@ -126,14 +130,9 @@ def read_map_files(directory: Path) -> MapFiles:
     index = read_index(directory, where)
     data = {name: _read_hashed(directory, index, name, where) for name in MAX_BYTES}
     places, dim = index.get('places'), index.get('dim')
-    if not isinstance(places, int) or not 1 <= places <= MAX_PLACES:
+    if type(places) is not int or not 1 <= places <= MAX_PLACES:
         raise NetvladError(f'{where}: {INDEX_NAME} gives an impossible number of places: {places}')
-    try:
-        codes = np.load(io.BytesIO(data[DESCRIPTORS_NAME]), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise NetvladError(
-            f'{where}: {DESCRIPTORS_NAME} is no array file; build it again'
-        ) from error
+    codes = parse_array(data[DESCRIPTORS_NAME], f'{where}: {DESCRIPTORS_NAME}')
     if codes.dtype not in (FULL, EIGHT_BITS) or codes.shape != (places, dim):
         raise NetvladError(
             f'{where}: {DESCRIPTORS_NAME} holds {codes.dtype} {codes.shape}, '
@@ -141,8 +140,8 @@ def read_map_files(directory: Path) -> MapFiles:
         )
     try:
         rows = list(csv.reader(io.StringIO(data[PLACES_NAME].decode('utf-8'))))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise NetvladError(f'{where}: {PLACES_NAME} is no table: {error}') from error
+    except (csv.Error, UnicodeDecodeError, MemoryError) as error:
+        raise NetvladError(f'{where}: {PLACES_NAME} is no table: {error_words(error)}') from error
     if not rows or rows[0] != PLACES_HEADER:
         raise NetvladError(f'{where}: {PLACES_NAME} must begin with {",".join(PLACES_HEADER)}')
     if len(rows) - 1 != places:
@@ -157,39 +156,37 @@ def read_index(directory: Path, where: str) -> dict[str, Any]:
     path = directory / INDEX_NAME
     if not path.exists():
         raise NetvladError(f'{where} has no {INDEX_NAME}: it is no map, or only a part of one')
-    try:
-        data = read_bounded(path, MAX_INDEX_BYTES, where)
-        index = yaml.safe_load(data.decode('utf-8'))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NetvladError(f'{where}: {INDEX_NAME} is no YAML: {_line(error)}') from error
-    if not isinstance(index, dict):
-        raise NetvladError(f'{where}: {INDEX_NAME} is no mapping')
-    version = index.get('format_version')
-    if version != FORMAT_VERSION:
+    data = read_bounded(path, MAX_YAML_BYTES, where)
+    # Nothing is parsed before the seal is verified. Only a file of another version is told by the
+    # digits of its first line, because it may have no seal or another one.
+    stated = FIRST_LINE.match(data)
+    if stated is not None and int(stated[1]) != FORMAT_VERSION:
         raise NetvladError(
-            f'{where} has the format version {version!r}, this netvlad_ros reads {FORMAT_VERSION}; '
-            'build the map again or use the netvlad_ros that built it'
+            f'{where} has the format version {int(stated[1])}, this netvlad_ros reads '
+            f'{FORMAT_VERSION}; build the map again or use the netvlad_ros that built it'
         )
     body, _, seal = data.rpartition(SEAL.encode())
-    if seal.decode().strip() != sha256(body):
+    if seal.strip() != sha256(body).encode():
         raise NetvladError(
             f'{where}: {INDEX_NAME} was changed or damaged since the map was built (hash differs); '
             'restore it or build the map again'
+        )
+    index = parse_yaml(body, f'{where}: {INDEX_NAME}')
+    if not isinstance(index, dict):
+        raise NetvladError(f'{where}: {INDEX_NAME} is no mapping')
+    if index.get('format_version') != FORMAT_VERSION:
+        raise NetvladError(
+            f'{where}: {INDEX_NAME} does not give the format version {FORMAT_VERSION}; '
+            'build the map again'
         )
     return index
 
 
 def read_bounded(path: Path, limit: int, where: str) -> bytes:
     """Read a plain file of at most `limit` bytes; links are refused. Raises NetvladError."""
-    try:
-        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
-            raise NetvladError(f'{where}: {path.name} is missing or no plain file')
-        size = path.stat().st_size
-        if size > limit:
-            raise NetvladError(f'{where}: {path.name} has {size} bytes, more than {limit}')
-        return path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{where}: {path.name} cannot be read: {error.strerror}') from error
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        raise NetvladError(f'{where}: {path.name} is missing or no plain file')
+    return read_plain(path, limit, f'{where}: {path.name}')
 
 
 def _sealed(index: dict[str, Any]) -> bytes:
@@ -200,7 +197,7 @@ def _sealed(index: dict[str, Any]) -> bytes:
 def _read_hashed(directory: Path, index: dict[str, Any], name: str, where: str) -> bytes:
     entry = index.get('files')
     entry = entry.get(name) if isinstance(entry, dict) else None
-    if not isinstance(entry, dict) or not isinstance(entry.get('bytes'), int):
+    if not isinstance(entry, dict) or type(entry.get('bytes')) is not int:
         raise NetvladError(f'{where}: {INDEX_NAME} does not give size and hash of {name}')
     path = directory / name
     data = read_bounded(path, min(entry['bytes'], MAX_BYTES[name]), where)
@@ -210,7 +207,3 @@ def _read_hashed(directory: Path, index: dict[str, Any], name: str, where: str) 
             'restore it or build the map again'
         )
     return data
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:200]

@@ -18,9 +18,11 @@ from netvlad_ros.core.geometry import (
     distance_m,
     rotation_angle_deg,
 )
+from netvlad_ros.core.model.metadata import ModelMetadata
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.place_map.feature_store import FeatureStore
 from netvlad_ros.core.place_map.map_files import PLACES_NAME
+from netvlad_ros.core.words import check_text
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class PlaceMap:
             None if the map is not calibrated.
         own_calibration: what covariances mean on this map, by its own keyframes; None if it was not
             measured.
+        model_settings: ModelMetadata.settings_id of that model; '' in maps that do not store it.
     """
 
     map_id: str
@@ -80,12 +83,14 @@ class PlaceMap:
     stated_camera: CameraModel | None = None
     calibration: MapCalibration | None = None
     own_calibration: MapCalibration | None = None
+    model_settings: str = ''
 
     @classmethod
     def create(
         cls,
         *,
         model_id: str,
+        model_settings: str = '',
         frame_id: str,
         descriptors: NDArray[np.float32],
         recordings: Sequence[str],
@@ -112,6 +117,7 @@ class PlaceMap:
         place_map = cls(
             map_id='',
             model_id=model_id,
+            model_settings=model_settings,
             frame_id=frame_id,
             descriptors=np.ascontiguousarray(descriptors, dtype=np.float32),
             place_ids=np.arange(len(descriptors), dtype=np.int64),
@@ -137,18 +143,26 @@ class PlaceMap:
     def __len__(self) -> int:
         return len(self.place_ids)
 
-    def check_model(self, model_id: str, path: Path) -> None:
+    def check_model(self, metadata: ModelMetadata, path: Path) -> None:
         """Raise NetvladError, saying how to build it again, if another model built the map.
 
         Args:
-            model_id: of the model that is to be used.
+            metadata: of the model that is to be used.
             path: its file.
         """
+        model_id = metadata.model_id
         if self.model_id != model_id:
             raise NetvladError(
                 f'map {self.directory or self.map_id[:12]} was built with the model '
                 f'{self.model_id[:12]}, {path} is {model_id[:12]}; load that model, or build the '
                 f'map again with this one: netvlad map build DRIVE --out DIR --model {path}'
+            )
+        if self.model_settings and self.model_settings != metadata.settings_id:
+            raise NetvladError(
+                f'map {self.directory or self.map_id[:12]} was built with a model of the same '
+                f'weights, but {path} has another calibration, size or output; load that model, '
+                f'or build the map again with this one: netvlad map build DRIVE --out DIR '
+                f'--model {path}'
             )
 
     def calibration_of(self, camera: CameraModel) -> CameraModel:
@@ -200,6 +214,11 @@ def check_map(place_map: PlaceMap, where: str) -> None:
         raise NetvladError(f'{where}: {PLACES_NAME} uses a place id twice; build it again')
     if not place_map.frame_id:
         raise NetvladError(f'{where} does not name its frame')
+    try:
+        for text in (place_map.frame_id, *set(place_map.recordings), *place_map.images):
+            check_text(text)
+    except ValueError as error:
+        raise NetvladError(f'{where}: {error}; rename it in the drive') from error
     if place_map.features is not None and len(place_map.features) != n:
         raise NetvladError(f'{where} has features of {len(place_map.features)} places, not of {n}')
 

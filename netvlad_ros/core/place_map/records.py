@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel
 from netvlad_ros.core.errors import NetvladError
-from netvlad_ros.core.geometry import Array, pose_matrix, pose_vector
+from netvlad_ros.core.geometry import Array, check_pose, mount_matrix, pose_matrices, pose_vector
 from netvlad_ros.core.place_map.calibration import MapCalibration
 from netvlad_ros.core.place_map.feature_store import FEATURES_NAME
 from netvlad_ros.core.place_map.map_files import FORMAT_VERSION, PLACES_HEADER, PLACES_NAME, sha256
+from netvlad_ros.core.words import check_text
 
 if TYPE_CHECKING:
     from netvlad_ros.core.place_map.place_map import PlaceMap
 
 CALIBRATIONS = ('calibration', 'own_calibration')
+MAX_SPACING_M = 1e5
+MAX_STAMP_NS = 2**31 * 10**9 - 1  # what a ROS time can hold
 DECIMALS = 9  # of metres; a map that is read and written again has the same text and map id
 
 
@@ -29,6 +32,7 @@ def map_index(place_map: PlaceMap) -> dict[str, Any]:
         'format_version': FORMAT_VERSION,
         'map_id': place_map.map_id,
         'model_id': place_map.model_id,
+        **({'model_settings': place_map.model_settings} if place_map.model_settings else {}),
         'places': len(place_map),
         'dim': int(place_map.descriptors.shape[1]),
         'frame_id': place_map.frame_id,
@@ -97,15 +101,20 @@ def parse_index(index: Mapping[str, Any]) -> dict[str, Any]:
     def text(name: str) -> str:
         if not isinstance(index[name], str):
             raise ValueError(f'{name} is no text')
+        check_text(index[name])
         return str(index[name])
 
     extrinsics = index['T_base_cam']
     spacing = [float(index['spacing_m']), float(index['spacing_deg'])]
-    if not np.isfinite(spacing).all() or min(spacing) < 0:
-        raise ValueError('spacing is negative or not finite')
+    if not (0 <= spacing[0] <= MAX_SPACING_M and 0 <= spacing[1] <= 180):  # false for nan too
+        raise ValueError(
+            f'the spacing of {spacing[0]:g} m, {spacing[1]:g} deg lies outside '
+            f'0..{MAX_SPACING_M:g} m, 0..180 deg'
+        )
     return {
         **{name: text(name) for name in ('map_id', 'model_id', 'frame_id', 'source', 'created')},
-        'T_base_cam': None if extrinsics is None else _pose(extrinsics),
+        'T_base_cam': None if extrinsics is None else _mount(extrinsics),
+        'model_settings': text('model_settings') if 'model_settings' in index else '',
         'base_frame': None if index['base_frame'] is None else text('base_frame'),
         'camera_frame': None if index['camera_frame'] is None else text('camera_frame'),
         'spacing_m': spacing[0],
@@ -126,19 +135,21 @@ def parse_rows(rows: list[list[str]]) -> dict[str, Any]:
     place_ids, stamps_ns, poses = [], [], []
     for number, row in enumerate(rows, start=2):
         try:
-            place_ids.append(int(row[0]))
-            stamps_ns.append(int(row[2]))
-            poses.append(_pose(row[3:10]))
             if len(row) != len(PLACES_HEADER):
                 raise ValueError(f'{len(row)} columns instead of {len(PLACES_HEADER)}')
-        except (ValueError, IndexError, NetvladError) as error:
+            place_ids.append(_whole(row[0], 'place id', 2**62))
+            stamps_ns.append(_whole(row[2], 'timestamp', MAX_STAMP_NS))
+            poses.append([float(value) for value in row[3:10]])
+            check_pose(poses[-1])
+            check_text(row[11])
+        except (ValueError, NetvladError) as error:
             raise NetvladError(f'{PLACES_NAME}, line {number}: {error}') from error
     return {
         'place_ids': np.array(place_ids, dtype=np.int64),
         'recordings': tuple(row[1] for row in rows),
         'stamps_ns': np.array(stamps_ns, dtype=np.int64),
         'images': tuple(row[10] for row in rows),
-        'T_map_cam': np.array(poses).reshape(-1, 4, 4),
+        'T_map_cam': pose_matrices(np.array(poses, dtype=np.float64).reshape(-1, 7)),
         'thumbnail_hashes': tuple(row[11] for row in rows),
     }
 
@@ -163,8 +174,15 @@ def _calibration(index: Mapping[str, Any], name: str) -> MapCalibration:
         raise ValueError(f'calibration lacks {error}') from error
 
 
-def _pose(values: Sequence[Any]) -> Array:
+def _mount(values: Sequence[Any]) -> Array:
     numbers = [float(value) for value in values]
     if len(numbers) != 7:
         raise ValueError(f'a pose has 7 numbers, not {len(numbers)}')
-    return pose_matrix(numbers[:3], numbers[3:])
+    return mount_matrix(numbers)
+
+
+def _whole(text: str, name: str, most: int) -> int:
+    number = int(text)
+    if not 0 <= number <= most:
+        raise ValueError(f'the {name} {number} lies outside 0..{most}')
+    return number

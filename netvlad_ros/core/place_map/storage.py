@@ -38,6 +38,7 @@ from netvlad_ros.core.place_map.records import (
     parse_index,
     parse_rows,
 )
+from netvlad_ros.core.words import error_words
 
 
 def save_map(
@@ -108,8 +109,8 @@ def load_map(directory: Path | str) -> PlaceMap:
         )
     except KeyError as error:
         raise NetvladError(f'{where}: {INDEX_NAME} lacks the entry {error}') from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise NetvladError(f'{where}: {INDEX_NAME} is malformed: {error}') from error
+    except (TypeError, ValueError, OverflowError, AttributeError, MemoryError) as error:
+        raise NetvladError(f'{where}: {INDEX_NAME} is malformed: {error_words(error)}') from error
     except NetvladError as error:
         raise NetvladError(f'{where}: {error}') from error
     features = _mapped_features(directory, files.index, len(place_map))

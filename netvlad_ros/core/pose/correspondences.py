@@ -107,12 +107,7 @@ class Correspondences:
         Returns:
             bool (n,).
         """
-        rows = np.flatnonzero(mask)
-        if error is not None:
-            rows = rows[np.argsort(error[rows], kind='stable')]
-        kept = np.zeros(len(mask), dtype=bool)
-        kept[rows] = _first_of(self.keypoint[rows]) & _first_of(self.landmark[rows])
-        return kept
+        return distinct(self.keypoint, self.landmark, mask, error)
 
     def linearize(self, T_map_cam: Array, mask: NDArray[np.bool_]) -> tuple[Array, Array]:
         """Linearize the reprojection of the m correspondences in a mask (n,).
@@ -134,6 +129,28 @@ class Correspondences:
         by_pose = np.concatenate([by_position, R.T @ cross_matrix(offset)], axis=2)
         scale = self.px_per_ray[mask]
         return (scale @ residual[:, :, np.newaxis])[:, :, 0], scale @ (by_point @ by_pose)
+
+
+def distinct(
+    keypoint: NDArray[np.int64],
+    landmark: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    error: Array | None = None,
+) -> NDArray[np.bool_]:
+    """Pairs, bool (n,), of keypoint and landmark in which each number occurs once.
+
+    Args:
+        keypoint: int64 (n,), number of each keypoint.
+        landmark: int64 (n,), number of each landmark.
+        mask: bool (n,), the pairs to select from.
+        error: (n,), those with the smallest error remain; None: the first ones.
+    """
+    rows = np.flatnonzero(mask)
+    if error is not None:
+        rows = rows[np.argsort(error[rows], kind='stable')]
+    kept = np.zeros(len(mask), dtype=bool)
+    kept[rows] = _first_of(keypoint[rows]) & _first_of(landmark[rows])
+    return kept
 
 
 def _first_of(values: NDArray[np.int64]) -> NDArray[np.bool_]:

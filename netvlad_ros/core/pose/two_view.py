@@ -23,6 +23,7 @@ from netvlad_ros.core.pose.inlier_statistics import (
 )
 from netvlad_ros.core.pose.relative_motion import refine_motion, rotation_between, turned_by
 
+NO_CALIBRATION = 'no camera calibration'
 SAME_MODEL_SHARE = 0.9  # of the inliers: a simpler model that explains so many is the true one
 FAR = 1000.0  # baselines; for points beyond, front and behind cannot be distinguished
 MAX_DIRECTION_SIGMA_DEG = 8.0  # above, noise decides the direction of the translation
@@ -164,7 +165,7 @@ def _uncalibrated(
         return _nothing(matches, 'no more inliers than chance')
     if is_clustered(query_px[inliers], *query_size):
         return _nothing(matches, 'inliers in one spot')
-    return TwoView(inliers, model, None, None, float('nan'), 'no camera calibration')
+    return TwoView(inliers, model, None, None, float('nan'), NO_CALIBRATION)
 
 
 def _homography(a: Array, b: Array, limit: float, most: int) -> NDArray[np.bool_]:

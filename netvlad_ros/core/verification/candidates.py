@@ -14,7 +14,7 @@ NEWEST_WEIGHT = 0.2  # of the newest measurement in an average
 MAX_RATIO = 3.0  # of a measurement to the average: one slow moment does not mean a slow machine
 FORGET_FACTOR = 0.98  # on the averages whenever verification was skipped: they may be outdated
 LEAST_SHARE = 0.1  # of the initial values
-START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0}  # 640x480 on one slow core
+START_MS = {'extract': 60.0, 'match': 6.0, 'solve': 20.0, 'check': 30.0}  # 640x480 on one slow core
 
 
 @dataclass
@@ -23,7 +23,7 @@ class VerificationBudget:
 
     Attributes:
         cost_ms: 'extract' -> features of an image, 'match' -> matching one map image, 'solve' ->
-            the pose at one place [ms].
+            the pose at one place, 'check' -> the check of the camera [ms].
     """
 
     cost_ms: dict[str, float] = field(default_factory=lambda: dict(START_MS))

@@ -22,6 +22,7 @@ class CandidateEvidence:
         inliers: bool (m,), matches that agree with the model.
         model: 'pnp', 'essential', 'homography', 'fundamental', or '' without evidence.
         degenerate: '' or why the candidate gives no pose.
+        roll_deg: clockwise turn of the content from the map image to the query [deg].
     """
 
     rank: int
@@ -29,6 +30,7 @@ class CandidateEvidence:
     inliers: NDArray[np.bool_]
     model: str
     degenerate: str
+    roll_deg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class GeometricPose:
         inliers: number of distinct query keypoints that support the pose.
         residual_px: root mean square of the residuals [px]; NaN for relative poses.
         place: the place, see retrieval.Candidates.
+        covariance_by_camera: (6, 6), as `covariance`, from what is not known of the camera's
+            calibration; it is not scaled.
     """
 
     T_map_cam: Array
@@ -51,6 +55,7 @@ class GeometricPose:
     inliers: int
     residual_px: float
     place: int
+    covariance_by_camera: Array = field(default_factory=lambda: np.zeros((6, 6)))
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Verification:
         timings_ms: 'extract', 'match' and 'solve' -> time [ms]; empty if verification was skipped.
         is_pose_expected: whether the cameras are known, so that a place in view should give a pose.
         views_needed: smallest number of images of a place that can give a pose.
+        camera_problem: '' or why the check against the map kept the camera's calibration from use.
         not_verified: places that were skipped for lack of time, see retrieval.Candidates.
     """
 
@@ -75,4 +81,5 @@ class Verification:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     is_pose_expected: bool = False
     views_needed: int = 1
+    camera_problem: str = ''
     not_verified: tuple[int, ...] = ()

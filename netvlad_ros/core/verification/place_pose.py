@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,33 +16,18 @@ from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
 from netvlad_ros.core.pose.absolute_pose import SIGMA_PX, AbsolutePose, absolute_pose
 from netvlad_ros.core.pose.bearing_intersection import MIN_BEARINGS, Bearing, intersect_bearings
+from netvlad_ros.core.pose.calibration_error import covariance_by_calibration
 from netvlad_ros.core.pose.correspondences import Correspondences
 from netvlad_ros.core.pose.two_view import TwoView, two_view
+from netvlad_ros.core.verification.checked_camera import CheckedCamera
 from netvlad_ros.core.verification.evidence import CandidateEvidence, GeometricPose
+from netvlad_ros.core.verification.matched_image import MatchedImage, landmark_pairs
+from netvlad_ros.core.verification.view_change import ViewChange
 
 # Largest distance to the nearest map image that shares landmarks, in distances from that image to
 # the landmarks. From farther away, the landmarks would have twice the size in the image or half.
 MAX_DEPTHS = 1.5
-# Share of the image's width. A camera with a field of view of 60 degrees that turns by 20 degrees
-# shifts the image by a third of its width.
-MAX_SHIFT = 0.35
-MAX_ZOOM = 1.6  # the distance to the things in view is a third smaller, or 1.6 times as large
 MIN_SHARE = 0.08  # of an image's features; from another side of an object few others are seen again
-
-
-@dataclass(frozen=True)
-class MatchedImage:
-    """A map image of a place, matched to the query image.
-
-    Attributes:
-        rank: rank among the candidates.
-        index: row of the map.
-        matches: int64 (m, 2), indices of the query's and the map image's keypoint.
-    """
-
-    rank: int
-    index: int
-    matches: NDArray[np.int64]
 
 
 class PlacePoseSolver:
@@ -50,6 +35,8 @@ class PlacePoseSolver:
 
     Attributes:
         note: '' or why its answers are weaker than they could be.
+        is_held_back: whether a pose was left out because the calibration of the camera is not known
+            well enough.
     """
 
     def __init__(
@@ -58,8 +45,7 @@ class PlacePoseSolver:
         config: LocalizerConfig,
         query: LocalFeatures,
         size: tuple[int, int],
-        camera: CameraModel | None,
-        note: str,
+        checked: CheckedCamera,
     ) -> None:
         """Prepare for one query image.
 
@@ -68,8 +54,7 @@ class PlacePoseSolver:
             config: min_inliers and max_reprojection_px are used.
             query: features of the query image.
             size: width and height of the query image [px].
-            camera: calibration for images of that size; None if unknown.
-            note: '' or why the camera is unknown.
+            checked: its calibration.
         """
         if place_map.features is None:
             raise NetvladError('the map has no local features, so nothing can be verified on it')
@@ -79,7 +64,9 @@ class PlacePoseSolver:
         # Keypoints of a large image are found in a shrunken one, so their error is larger.
         self._scale = self._store.spec.scale(*size)
         self._max_px = config.max_reprojection_px * self._scale * self._store.spec.inlier_factor
-        self._camera, self.note = camera, note
+        self._camera, self.note = checked.camera, checked.note
+        self._calibration_error = checked.error
+        self.is_held_back = False
         if not self.note and not self._store.has_landmarks:
             self.note = 'the map has no landmarks'
             if place_map.camera is None:
@@ -117,14 +104,18 @@ class PlacePoseSolver:
             return evidence or [_refused(image, refused) for image in matched_images], pose
         views = [self._two_view(matched_image) for matched_image in matched_images]
         evidence = [
-            CandidateEvidence(image.rank, image.matches, view.inliers, view.model, view.degenerate)
-            for image, view in zip(matched_images, views, strict=True)
+            CandidateEvidence(
+                image.rank, image.matches, view.inliers, view.model, view.degenerate, roll_deg
+            )
+            for image, (view, roll_deg) in zip(matched_images, views, strict=True)
         ]
         if self._store.has_landmarks:
             return evidence, None
-        return evidence, self._from_directions(place, matched_images, views)
+        only_views = [view for view, _ in views]
+        return evidence, self._from_directions(place, matched_images, only_views)
 
-    def _two_view(self, matched_image: MatchedImage) -> TwoView:
+    def _two_view(self, matched_image: MatchedImage) -> tuple[TwoView, float]:
+        """Geometry of the query and a map image, and the roll of the content [deg]."""
         of_query, of_mapped = matched_image.matches.T
         query_px = self._query.keypoints[of_query]
         mapped_px = self._store.features(matched_image.index).keypoints[of_mapped]
@@ -137,31 +128,25 @@ class PlacePoseSolver:
             max_px=self._max_px,
             min_inliers=self._config.min_inliers,
         )
-        if self.is_pose_expected or not view.inliers.any():
-            return view
-        width = self._size[0] if self._map.camera is None else self._map.camera.width
-        seen = query_px[view.inliers] / self._size[0], mapped_px[view.inliers] / width
+        if not view.inliers.any():
+            return view, 0.0
+        mapped_size = self._size if self._map.camera is None else self._map.camera.size
+        change = ViewChange.of(
+            query_px[view.inliers], mapped_px[view.inliers], self._size, mapped_size
+        )
+        if self.is_pose_expected:
+            return view, change.roll_deg
         keypoints = min(len(self._query.keypoints), len(self._store.landmarks(matched_image.index)))
-        if view.inliers.sum() >= MIN_SHARE * keypoints and _is_same_view(*seen):
-            return view
-        return replace(view, inliers=np.zeros_like(view.inliers), degenerate='seen from elsewhere')
+        if view.inliers.sum() >= MIN_SHARE * keypoints and change.is_same_view:
+            return view, change.roll_deg
+        none = np.zeros_like(view.inliers)
+        return replace(view, inliers=none, degenerate='seen from elsewhere'), 0.0
 
     def _from_landmarks(
         self, place: int, matched_images: list[MatchedImage], camera: CameraModel
     ) -> tuple[list[CandidateEvidence], GeometricPose | None, str]:
         """Evidence and pose from the landmarks of the matched images, or why there is none."""
-        landmarks = [
-            self._store.landmarks(image.index)[image.matches[:, 1]].astype(np.int64)
-            for image in matched_images
-        ]
-        pairs = np.concatenate(
-            [
-                np.column_stack([image.matches[:, 0], of_image])[of_image >= 0]
-                for image, of_image in zip(matched_images, landmarks, strict=True)
-            ]
-        )
-        # Several map images show the same landmark: a pair counts once.
-        pairs = np.unique(pairs, axis=0)
+        pairs = landmark_pairs(self._store, matched_images)
         correspondences, found = self._absolute_pose(pairs, camera)
         if found.T_map_cam is None or found.covariance is None:
             return [], None, found.degenerate
@@ -174,7 +159,8 @@ class PlacePoseSolver:
             )
         )
         evidence = []
-        for image, of_image in zip(matched_images, landmarks, strict=True):
+        for image in matched_images:
+            of_image = image.landmarks(self._store)
             cells = self._keypoint_cells[image.matches[:, 0]]
             seen = zip(cells.tolist(), of_image.tolist(), strict=True)
             inliers = np.array([pair in good for pair in seen], dtype=bool)
@@ -191,6 +177,12 @@ class PlacePoseSolver:
         depth_m = float(np.median(np.linalg.norm(points - seen_from, axis=1)))
         if away_m.min() > MAX_DEPTHS * depth_m:
             return [], None, 'too far from the map images'
+        by_camera = covariance_by_calibration(
+            correspondences, found.T_map_cam, found.inliers, self._calibration_error, depth_m
+        )
+        if by_camera is None:
+            self.is_held_back = True
+            return [], None, 'too uncertain'
         pose = GeometricPose(
             T_map_cam=found.T_map_cam,
             covariance=found.covariance,
@@ -198,6 +190,7 @@ class PlacePoseSolver:
             inliers=int(found.inliers.sum()),
             residual_px=found.residual_px,
             place=place,
+            covariance_by_camera=by_camera,
         )
         return evidence, pose, ''
 
@@ -248,25 +241,6 @@ class PlacePoseSolver:
             residual_px=float('nan'),
             place=place,
         )
-
-
-def _is_same_view(query: NDArray[np.floating], mapped: NDArray[np.floating]) -> bool:
-    """Whether two images were taken at about the same position in about the same direction.
-
-    Without intrinsics no pose can be computed. The pose of the map image is then used instead,
-    which is right only for the same view.
-
-    Args:
-        query: (n, 2), matched keypoints of the query image, in widths of the image.
-        mapped: (n, 2), matched keypoints of the map image, in widths of the image.
-    """
-    shift = float(np.linalg.norm(np.median(query - mapped, axis=0)))
-    spread_query, spread_mapped = (
-        float(np.median(np.linalg.norm(each - np.median(each, axis=0), axis=1)))
-        for each in (query, mapped)
-    )
-    zoom = spread_query / max(spread_mapped, 1e-9)
-    return shift <= MAX_SHIFT and 1.0 / MAX_ZOOM <= zoom <= MAX_ZOOM
 
 
 def _refused(matched_image: MatchedImage, reason: str) -> CandidateEvidence:

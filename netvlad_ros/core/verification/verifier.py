@@ -16,9 +16,12 @@ from netvlad_ros.core.features.matching import match_features
 from netvlad_ros.core.geometry import around
 from netvlad_ros.core.localizer_config import LocalizerConfig
 from netvlad_ros.core.place_map.place_map import PlaceMap
+from netvlad_ros.core.verification.camera_checks import CameraChecks
 from netvlad_ros.core.verification.candidates import VerificationBudget, candidates_to_verify
+from netvlad_ros.core.verification.checked_camera import CheckedCamera, checked_camera, look
 from netvlad_ros.core.verification.evidence import Verification
-from netvlad_ros.core.verification.place_pose import MatchedImage, PlacePoseSolver
+from netvlad_ros.core.verification.matched_image import MatchedImage
+from netvlad_ros.core.verification.place_pose import PlacePoseSolver
 from netvlad_ros.core.verification.screening import first_places, screen_places
 
 NEAR_DUPLICATE_SHARE = 0.1  # of a place's radius: nearer images are near duplicates
@@ -28,7 +31,11 @@ class Verifier:
     """Compares the local features of an image with those of similar map images."""
 
     def __init__(
-        self, place_map: PlaceMap, extractor: FeatureExtractor, config: LocalizerConfig
+        self,
+        place_map: PlaceMap,
+        extractor: FeatureExtractor,
+        config: LocalizerConfig,
+        checks: CameraChecks | None = None,
     ) -> None:
         """Prepare for the images of a map.
 
@@ -36,6 +43,7 @@ class Verifier:
             place_map: a map with features.
             extractor: makes the same features as the map has.
             config: verify_candidates, the radii of a place and the limits of inliers are used.
+            checks: of the cameras; None: nothing is known of them yet.
 
         Raises:
             NetvladError: the map has no features, or others than the extractor.
@@ -49,6 +57,7 @@ class Verifier:
             )
         self._map, self._store = place_map, place_map.features
         self._extractor, self._config = extractor, config
+        self._checks = checks or CameraChecks()
         self._budget = VerificationBudget()
         self._camera: tuple[CameraModel, tuple[int, int], CameraModel] | None = None
 
@@ -61,6 +70,7 @@ class Verifier:
         *,
         similarity_log_odds: NDArray[np.float64] | None = None,
         features: LocalFeatures | None = None,
+        camera_name: str = '',
         time_left_ms: float = math.inf,
     ) -> Verification:
         """Verify the most informative candidates of an image, as far as the time allows.
@@ -74,6 +84,7 @@ class Verifier:
                 orders the places together with a quick comparison of their local features; None:
                 the most similar place comes first.
             features: those of the image, where they are known already; None: they are extracted.
+            camera_name: name of the camera, whose calibration is checked by itself.
             time_left_ms: time that verification may take [ms]; the last candidates or all are
                 skipped if they would take longer.
 
@@ -108,13 +119,19 @@ class Verifier:
         candidates = [self._match(query, int(rank), int(indices[rank])) for rank in ranks]
         matched = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
-        solver = PlacePoseSolver(self._map, self._config, query, size, *self._known(camera, size))
         compared = list(dict.fromkeys(place_of[ranks].tolist()))
         not_verified = set(place_of[wanted].tolist()) - set(compared)
-        found = [
-            solver.solve(place, [c for c in candidates if place_of[c.rank] == place])
-            for place in compared
-        ]
+        matched_at = {p: [c for c in candidates if place_of[c.rank] == p] for p in compared}
+        left_ms = time_left_ms - self._budget.expected_ms(len(ranks), len(compared))
+        checked = self._checked(camera, camera_name, query, matched_at[compared[0]], size, left_ms)
+        checked_at = time.perf_counter()
+        solver = PlacePoseSolver(self._map, self._config, query, size, checked)
+        found = [solver.solve(place, images) for place, images in matched_at.items()]
+        if solver.is_held_back and not any(pose for _, pose in found):
+            # Not even a right pose is of use with this calibration: the way without one remains.
+            checked = checked.refused()
+            solver = PlacePoseSolver(self._map, self._config, query, size, checked)
+            found = [solver.solve(place, images) for place, images in matched_at.items()]
         solved = time.perf_counter()
         timings_ms = {
             'extract': 1e3 * (extracted - started),
@@ -124,7 +141,7 @@ class Verifier:
         if not known:
             self._budget.measured('extract', timings_ms['extract'])
         self._budget.measured('match', timings_ms['match'] / len(ranks))
-        self._budget.measured('solve', timings_ms['solve'] / len(compared))
+        self._budget.measured('solve', 1e3 * (solved - checked_at) / len(compared))
         evidence = sorted((e for of_place, _ in found for e in of_place), key=lambda e: e.rank)
         poses = sorted((p for _, p in found if p is not None), key=lambda p: -p.inliers)
         return Verification(
@@ -136,7 +153,29 @@ class Verifier:
             is_pose_expected=solver.is_pose_expected,
             views_needed=solver.views_needed,
             not_verified=tuple(sorted(not_verified)),
+            camera_problem='' if solver.is_pose_expected else checked.problem,
         )
+
+    def _checked(
+        self,
+        camera: CameraModel | None,
+        name: str,
+        query: LocalFeatures,
+        best_place: list[MatchedImage],
+        size: tuple[int, int],
+        time_left_ms: float,
+    ) -> CheckedCamera:
+        """Check the camera against the landmarks of the best place: what may be used of it?"""
+        known, note = self._known(camera, size)
+        mode = self._config.camera_check
+        if known is None or mode == 'trust' or not self._store.has_landmarks:
+            return CheckedCamera(known, note)
+        check = self._checks.of(name, known)
+        if self._budget.cost_ms['check'] <= time_left_ms:
+            started = time.perf_counter()
+            if look(check, self._map, self._config, query, best_place, size):
+                self._budget.measured('check', 1e3 * (time.perf_counter() - started))
+        return checked_camera(check, mode, size)
 
     def _known(
         self, camera: CameraModel | None, size: tuple[int, int]

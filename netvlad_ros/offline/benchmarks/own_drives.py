@@ -50,11 +50,11 @@ def load_pairs(dataset: DatasetInfo, root: Path) -> Benchmark:
 
 def load_halves(dataset: DatasetInfo, root: Path) -> Benchmark:
     """The second half of poses.csv searched in the first: within 0.5 m and 30 degrees."""
-    rows = read_poses(dataset.file(dataset.folder(root) / 'poses.csv'))
-    half = len(rows) // 2
+    poses = read_poses(dataset.file(dataset.folder(root) / 'poses.csv'))
+    half = len(poses) // 2
     if not half:
         raise NetvladError(f'{root / "poses.csv"} names one image; {dataset.title} has two halves')
-    names, T = [row.image for row in rows], np.stack([row.T_map_cam for row in rows])
+    names, T = list(poses.images), poses.T_map_cam
     positives = [places_within(T[:half], T_query, NEAR_M, NEAR_DEG) for T_query in T[half:]]
     return _of_names(dataset, root, names[:half], names[half:], positives)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 from netvlad_ros.offline.benchmarks.assembly import assemble, within_radius
 from netvlad_ros.offline.benchmarks.benchmark import Benchmark
 from netvlad_ros.offline.benchmarks.loader import DatasetInfo
@@ -101,11 +102,8 @@ def _stem(camera: Path) -> str:
 def _position(path: Path) -> list[float]:
     """The camera's centre [m]: the last line but one, three numbers."""
     try:
-        with path.open(encoding='utf-8') as file:
-            lines = file.read(MAX_CAMERA_BYTES).strip().splitlines()
+        lines = read_plain(path, MAX_CAMERA_BYTES, str(path)).decode().strip().splitlines()
         centre = [float(word) for word in lines[-2].split()]
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
     except (ValueError, IndexError) as error:
         raise NetvladError(f'{path}: its last line but one holds no position') from error
     if len(centre) != 3 or not all(map(math.isfinite, centre)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 
 
 def read_text_list(path: Path, max_bytes: int) -> list[str]:
@@ -14,11 +15,7 @@ def read_text_list(path: Path, max_bytes: int) -> list[str]:
         NetvladError: larger than max_bytes, unreadable, or not UTF-8.
     """
     try:
-        if path.stat().st_size > max_bytes:
-            raise NetvladError(f'{path} is larger than {max_bytes} bytes')
-        text = path.read_text(encoding='utf-8-sig')
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+        text = read_plain(path, max_bytes, str(path)).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise NetvladError(f'{path} is not a text file in UTF-8') from error
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from netvlad_ros.core.camera.camera_model import CameraModel, resize_matrix
 from netvlad_ros.core.camera.image import check_size
 from netvlad_ros.core.errors import NetvladError
-
-MAX_FILE_BYTES = 2**20
+from netvlad_ros.core.files import read_plain
+from netvlad_ros.core.yaml_text import MAX_BYTES, parse_yaml
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,7 @@ class CameraFile:
 
 def read_camera(path: Path) -> CameraFile:
     """Read a calibration. Raises NetvladError if it is malformed, not finite or impossible."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NetvladError(f'{path} is no YAML: {" ".join(str(error).split())[:200]}') from error
+    content = parse_yaml(read_plain(path, MAX_BYTES, str(path)), str(path))
     try:
         camera = CameraFile(
             width=int(content['image_width']),
@@ -100,7 +92,6 @@ def _matrix(content: Any, name: str, columns: int) -> NDArray[np.float64]:
 
 def _numbers(content: Any, name: str) -> NDArray[np.float64]:
     data = content[name]['data']
-    # YAML aliases can expand a short file to nested lists of any size.
     if not (isinstance(data, list) and len(data) <= 16 and all(map(_is_number, data))):
         raise ValueError(f'{name} is no list of at most 16 numbers')
     return np.array(data, dtype=np.float64)

@@ -42,8 +42,8 @@ class FolderDrive:
         mounted = self.T_base_cam is not None
         self.base_frame = (options.base_frame or DEFAULT_BASE_FRAME) if mounted else None
         self.camera_frame = options.camera_frame
-        self._rows = read_poses(folder / 'poses.csv')
-        named = {row.image for row in self._rows}
+        self._poses = read_poses(folder / 'poses.csv')
+        named = set(self._poses.images)
         unnamed = [
             Skip(image, 'not named in poses.csv')
             for image in image_names(folder, below='images')
@@ -54,21 +54,22 @@ class FolderDrive:
 
     def __len__(self) -> int:
         """Count the images that have a pose."""
-        return len(self._rows)
+        return len(self._poses)
 
     def frames(
         self, selection: slice = slice(None), skipped: list[Skip] | None = None
     ) -> Iterator[Frame]:
         """Yield the frames of a slice of `poses.csv`; pixels are read when asked for."""
-        for index in selected_indices(selection, len(self._rows)):
-            row = self._rows[index]
+        poses = self._poses
+        for index in selected_indices(selection, len(poses)):
+            image = poses.images[index]
             yield Frame(
                 index=index,
-                stamp_ns=row.stamp_ns,
-                image=row.image,
+                stamp_ns=int(poses.stamps_ns[index]),
+                image=image,
                 recording=self.name,
-                T_map_cam=row.T_map_cam,
-                read=partial(read_image, self.folder / row.image),
+                T_map_cam=poses.T_map_cam[index],
+                read=partial(read_image, self.folder / image),
             )
 
 

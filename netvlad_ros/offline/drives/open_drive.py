@@ -50,7 +50,7 @@ def open_drive(source: Path | str, **options: Any) -> Drive:
 def _is_bag(source: Path) -> bool:
     from netvlad_ros.offline.drives.bags.bag_storage import SUFFIXES
 
-    if source.is_file():
+    if not source.is_dir():
         return source.suffix in SUFFIXES
     return (source / 'metadata.yaml').is_file() or any(
         file.suffix in SUFFIXES for file in source.iterdir()
@@ -58,7 +58,7 @@ def _is_bag(source: Path) -> bool:
 
 
 def _seen(source: Path) -> str:
-    if source.is_file():
+    if not source.is_dir():
         return f'a file ending in "{source.suffix}"'
     names = sorted(path.name for path in source.iterdir())
     if not names:

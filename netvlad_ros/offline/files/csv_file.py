@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import open_plain
 
 MAX_FILE_BYTES = 2**30  # ten million images; no drive has that many
 
@@ -21,9 +23,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             of cells than the header.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
-        with path.open(encoding='utf-8-sig', newline='') as lines:
+        with (
+            open_plain(path, MAX_FILE_BYTES, str(path)) as file,
+            io.TextIOWrapper(file, encoding='utf-8-sig', newline='') as lines,
+        ):
             reader = csv.reader(lines, strict=True)
             header = next(reader, [])
             yield reader.line_num, [cell.strip() for cell in header]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 
 MAX_BYTES = 2**30  # of the file, and of what it unpacks to
 MAX_DEPTH = 16  # cells in cells
@@ -53,12 +54,7 @@ def read_matlab(path: Path, name: str, *, max_bytes: int = MAX_BYTES) -> Any:
     Raises:
         NetvladError: unreadable, too large, of version 7.3, broken, or without that variable.
     """
-    try:
-        if path.stat().st_size > max_bytes:
-            raise NetvladError(f'{path} is larger than {max_bytes} bytes')
-        data = path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+    data = read_plain(path, max_bytes, str(path))
     if data.startswith(b'\x89HDF') or b'MATLAB 7.3' in data[:HEADER_BYTES]:
         raise NetvladError(f"{path} is of MATLAB's version 7.3 (HDF5); save it again with '-v7'")
     order = {b'IM': '<', b'MI': '>'}.get(data[126:128])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import open_plain
 from netvlad_ros.offline.files.safe_pickle import MAX_BYTES as MAX_PICKLE_BYTES, parse_plain_pickle
 
 MAX_BYTES = 2**28
@@ -30,9 +31,7 @@ def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
             says, or it has a pickle that asks for code or is damaged (see parse_plain_pickle).
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes; {otherwise}')
-        with path.open('rb') as file:
+        with _opened(path, otherwise) as file:
             version = np.lib.format.read_magic(file)
             read = {
                 (1, 0): np.lib.format.read_array_header_1_0,
@@ -50,6 +49,13 @@ def read_plain_array(path: Path, otherwise: str) -> NDArray[Any]:
         raise NetvladError(f'{path} cannot be read: {error.strerror}; {otherwise}') from error
     except BROKEN as error:
         raise NetvladError(f'{path} is no readable .npy; {otherwise}') from error
+
+
+def _opened(path: Path, otherwise: str) -> BinaryIO:
+    try:
+        return open_plain(path, MAX_BYTES, str(path))
+    except NetvladError as error:
+        raise NetvladError(f'{error}; {otherwise}') from error
 
 
 def _objects(

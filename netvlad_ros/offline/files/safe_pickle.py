@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 
 MAX_BYTES = 2**23  # ten times the ground truth of some thousand images
 MAX_KEYS = 8  # how often one array may be put into the memo; usually it is once
@@ -62,13 +63,7 @@ class _Unbuilt:
 
 def read_plain_pickle(path: Path) -> Any:
     """What parse_plain_pickle finds in a file. Raises NetvladError, or if it cannot be read."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes')
-        data = path.read_bytes()
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
-    return parse_plain_pickle(data, str(path))
+    return parse_plain_pickle(read_plain(path, MAX_BYTES, str(path)), str(path))
 
 
 def parse_plain_pickle(data: bytes, where: str) -> Any:

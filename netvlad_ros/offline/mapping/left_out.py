@@ -101,7 +101,8 @@ class _LeftOut:
         self._features, self._camera = place_map.features, place_map.camera
         self._tracks = LandmarkTracks.of(self._features, place_map.T_map_cam, self._camera)
         self._search = ExactSearch(place_map.descriptors)
-        self._config = LocalizerConfig()
+        # The map's own camera agrees with its landmarks.
+        self._config = LocalizerConfig(camera_check='trust')
         radius_m = self._config.radius_m(place_map.spacing_m)
         self._model = MeasurementModel(
             of_model, MapCalibration(), radius_m, self._config.place_radius_deg

@@ -134,6 +134,7 @@ class MapBuilder:
                 features = features.with_landmarks(found.points, found.landmark_of)
             place_map = PlaceMap.create(
                 model_id=bundle.metadata.model_id,
+                model_settings=bundle.metadata.settings_id,
                 frame_id=drive.frame_id,
                 descriptors=np.array(descriptors),
                 recordings=[frame.recording for frame in places],

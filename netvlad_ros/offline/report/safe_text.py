@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 
+from netvlad_ros.core.words import UNFIT
+
 _FORMULA = ('=', '+', '-', '@')
-_UNFIT = {'Cc', 'Cs'}  # controls, and halves of characters that no file in UTF-8 can hold
 
 
 def plain(text: str) -> str:
     """Text in which U+FFFD replaces control characters and lone surrogates."""
-    return ''.join('�' if unicodedata.category(letter) in _UNFIT else letter for letter in text)
+    return ''.join('�' if unicodedata.category(letter) in UNFIT else letter for letter in text)
 
 
 def cell(text: str) -> str:
@@ -23,8 +24,3 @@ def label(text: str) -> str:
     """Text for matplotlib: no dollar sign begins a formula, no leading underscore hides it."""
     clean = plain(text).replace('$', r'\$')
     return f' {clean}' if clean.startswith('_') else clean
-
-
-def one_line(text: str) -> str:
-    """Text for a terminal, without control characters that would change its state."""
-    return ''.join(letter if letter.isprintable() else '?' for letter in text)

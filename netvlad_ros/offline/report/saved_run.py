@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 from netvlad_ros.core.geometry import Array
 from netvlad_ros.offline.files.csv_file import read_table
 from netvlad_ros.offline.metrics.acceptance import PrecisionRecall, precision_recall
@@ -177,16 +178,14 @@ class SavedRun:
 
 def _read_metrics(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_METRICS_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_METRICS_BYTES} bytes')
-        metrics = json.loads(
-            path.read_text(encoding='utf-8'), parse_float=_finite, parse_constant=_finite
-        )
-    except OSError as error:
+        data = read_plain(path, MAX_METRICS_BYTES, str(path))
+    except NetvladError as error:
         raise NetvladError(
-            f'{path} cannot be read ({error.strerror}); a run is a folder that '
+            f'{path} cannot be read ({error}); a run is a folder that '
             '`netvlad eval ... --out DIR` wrote'
         ) from error
+    try:
+        metrics = json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise NetvladError(f'{path} is no JSON: {error}') from error
     if not isinstance(metrics, dict):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 from netvlad_ros.training.config.backbones import LOCAL_BACKBONES
 from netvlad_ros.training.config.network import NetworkConfig
 from netvlad_ros.training.config.sections import (
@@ -94,10 +95,9 @@ class TrainConfig(Settings):
             NetvladError: the file is unreadable or no mapping, a key is unknown, a value is wrong.
         """
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise NetvladError(f'{path} is larger than {MAX_FILE_BYTES} bytes')
-            mapping = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except (OSError, *NO_YAML) as error:
+            # Not parse_yaml: settings may have aliases, and what they expand to is checked by type.
+            mapping = yaml.safe_load(read_plain(path, MAX_FILE_BYTES, str(path)).decode())
+        except NO_YAML as error:
             reason = ' '.join(str(error).split())[:300]
             raise NetvladError(f'{path}: cannot be read as training settings ({reason})') from error
         return cls.of(mapping, str(path)).changed(changes)

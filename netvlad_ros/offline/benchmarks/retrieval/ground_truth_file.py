@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.core.files import read_plain
 from netvlad_ros.offline.benchmarks.retrieval.catalogue import LabelledQuery
 from netvlad_ros.offline.files.matlab_file import read_matlab
 from netvlad_ros.offline.files.safe_pickle import MAX_BYTES, read_plain_pickle
@@ -128,10 +129,6 @@ def _numbers(value: Any, what: str) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _read_json(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise NetvladError(f'{path} is larger than {MAX_BYTES} bytes')
-        return json.loads(path.read_text(encoding='utf-8-sig'))
-    except OSError as error:
-        raise NetvladError(f'{path} cannot be read: {error.strerror}') from error
+        return json.loads(read_plain(path, MAX_BYTES, str(path)).decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
         raise NetvladError(f'{path} is not JSON in UTF-8') from error

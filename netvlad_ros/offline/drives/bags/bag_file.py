@@ -12,6 +12,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_typestore
 
 from netvlad_ros.core.errors import NetvladError
+from netvlad_ros.offline.drives.bags.bag_folder import BagFolder
 from netvlad_ros.offline.drives.bags.bag_storage import SUFFIXES, RosbagsStorage, Storage, Topic
 from netvlad_ros.offline.drives.bags.truncated_mcap import TruncatedMcap
 from netvlad_ros.offline.drives.bags.truncated_sqlite import TruncatedSqlite
@@ -107,10 +108,13 @@ class BagFile:
     def _open(self) -> list[Storage]:
         if not self.path.exists():
             raise NetvladError(f'bag {self.path} does not exist')
+        if not (self.path.is_file() or self.path.is_dir()):
+            raise NetvladError(f'bag {self.path} is no plain file')
         unclean = _unclean(self.path)
         if not unclean:
             try:
-                return [self._stack.enter_context(RosbagsStorage(self.path))]
+                source = BagFolder(self.path) if self.path.is_dir() else self.path
+                return [self._stack.enter_context(RosbagsStorage(source))]
             except Exception as error:  # see _next
                 unclean = _damaged(self.path, error)
         if not self.allow_truncated:

@@ -17,7 +17,6 @@ from netvlad_ros.core.retrieval import ExactSearch
 from netvlad_ros.core.verification.reranking import SizedFeatures
 from netvlad_ros.offline.drives.drive import selected_indices
 from netvlad_ros.offline.drives.pairs_file import read_pairs
-from netvlad_ros.offline.evaluation.reranked_recall import RerankedRecall
 from netvlad_ros.offline.files.image_files import image_names
 from netvlad_ros.offline.mapping.shared_recording import identical_images
 from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
@@ -27,6 +26,7 @@ from netvlad_ros.offline.methods.global_descriptors.geometric_reranking import (
 )
 from netvlad_ros.offline.metrics.accuracy import RECALL_AT, Recall, median_and_p90, recall_at_n
 from netvlad_ros.offline.metrics.intervals import Intervals, intervals, recall_columns
+from netvlad_ros.offline.metrics.reranked_recall import RerankedRecall
 from netvlad_ros.offline.progress import Progress, Skip, no_progress
 
 

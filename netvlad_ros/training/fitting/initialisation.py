@@ -35,8 +35,8 @@ def initialise_network(
     """Sets all values that training starts from, as network.config asks for.
 
     The backbone gets its weights. NetVLAD and CRN get k-means centroids over local descriptors of
-    the images, and alpha, or the weights of another network's. A trained linear layer gets principal directions, if there are enough
-    images. Other poolings need no initialisation.
+    the images, and alpha, or the weights of another network's. A trained linear layer gets
+    principal directions, if there are enough images. Other poolings need no initialisation.
 
     Args:
         network: is changed in place, and left in evaluation mode.

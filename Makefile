@@ -19,8 +19,8 @@ lint: ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint ## lint, then every test, the node's over DDS
-	@$(ROS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest test -m 'not node' -n 2 --dist loadfile
-	@$(ROS) .venv/bin/python -m pytest test -m node
+	@$(ROS) OMP_NUM_THREADS=1 .venv/bin/python -m pytest test -m 'not alone' -n 2 --dist loadfile
+	@$(ROS) .venv/bin/python -m pytest test -m alone
 
 fuzz: setup ## feed the readers with mutated files and messages; RUNS=1000 of each kind, SEED=0; the same call with more RUNS goes on
 	@.venv/bin/python scripts/fuzz.py --runs $(or $(RUNS),1000) --seed $(or $(SEED),0) --out fuzz_output

@@ -8,7 +8,7 @@ import pytest
 from node_process import RELIABLE, bench, tiny_world  # noqa: F401, fixtures
 from test_docs import ROOT, named, table_rows
 
-pytestmark = pytest.mark.node
+pytestmark = pytest.mark.alone
 
 # What every lifecycle node has, and what rclpy and TF add.
 COMMON_TOPICS = {'parameter_events', 'rosout', 'transition_event', 'tf', 'tf_static', 'clock'}

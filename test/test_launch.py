@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from node_process import Client, NodeProcess, tiny_world  # noqa: F401, a fixture
 
-pytestmark = pytest.mark.node
+pytestmark = pytest.mark.alone
 
 pytest.importorskip('launch_ros', reason='launch_ros is not installed (not among the wheels)')
 

@@ -37,7 +37,7 @@ from netvlad_ros.core.geometry import invert, pose_vector
 from netvlad_ros_msgs.msg import PlaceMatch
 from netvlad_ros_msgs.srv import LoadMap
 
-pytestmark = pytest.mark.node
+pytestmark = pytest.mark.alone
 
 
 def test_images_become_matches_and_priors(bench, tiny_world):  # noqa: F811

@@ -32,7 +32,7 @@ from netvlad_ros.offline.mapping.feature_choice import FeatureChoice
 from netvlad_ros.offline.mapping.map_builder import MapBuilder
 from netvlad_ros_msgs.msg import PlaceMatch
 
-pytestmark = pytest.mark.node
+pytestmark = pytest.mark.alone
 
 
 def camera_info(width=WIDTH, height=HEIGHT, *, focal=60.0, model='plumb_bob', frame='camera'):

@@ -52,7 +52,7 @@ from netvlad_ros.ros.parameters import ENTRIES
 from netvlad_ros.ros.session import Session
 from netvlad_ros.ros.shared_localizer import SharedLocalizer
 
-pytestmark = pytest.mark.node
+pytestmark = pytest.mark.alone
 
 CONFIG = Path(__file__).resolve().parent.parent / 'config' / 'localize.yaml'
 S = 10**9

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+pytestmark = pytest.mark.alone
 torch = pytest.importorskip('torch')
 
 from safetensors.numpy import load_file  # noqa: E402

@@ -32,6 +32,7 @@ VARIANCE_SCALE = 20.0
 FLOOR_SIGMA = np.array([0.03, 0.015, 0.02, 0.02, 0.02])
 # Differences that the poses on a map can bear: they move a camera by a tenth of its distance.
 TOLERANCE = np.array([0.12, 0.08, 0.08, 0.08, 0.12])
+OWN_SHARE = 0.25  # of TOLERANCE: a calibration so near to that of the map is the same
 SIGMAS_TO_AGREE = 2.0
 SIGMAS_TO_CONTRADICT = 3.0
 LEAST_VIEWS = 2  # one place may be mapped wrongly
@@ -94,15 +95,26 @@ class CameraCheck:
     implies. An image that shows the same as a view before, as those of a robot that stands still,
     is no view of its own.
 
+    The calibration that the map was built with agrees from the start: its landmarks were made with
+    it. Views can contradict it too, as after another lens.
+
+    Args:
+        camera: the stated calibration.
+        of_map: the calibration that the map was built with; None if unknown.
+
     Attributes:
         state: what is known.
         camera: the stated calibration.
     """
 
-    def __init__(self, camera: CameraModel) -> None:
+    def __init__(self, camera: CameraModel, of_map: CameraModel | None = None) -> None:
         self.camera = camera
-        self.state = CheckState.UNKNOWN
         self._stated = intrinsics_of(camera)
+        is_own = of_map is not None and bool(
+            (np.abs(intrinsics_of(of_map) - self._stated) < OWN_SHARE * TOLERANCE).all()
+        )
+        self._first = CheckState.AGREES if is_own else CheckState.UNKNOWN
+        self.state = self._first
         self._views: deque[tuple[Sight, FreeCalibration]] = deque(maxlen=MOST_VIEWS)
         self._images = self._looks = 0
         self._offset = np.zeros_like(PRIOR_SIGMA)  # of the implied calibration from the stated one
@@ -177,6 +189,8 @@ class CameraCheck:
     def words(self) -> str:
         """What the map says of the calibration, for reasons and diagnostics."""
         if self.state is CheckState.AGREES:
+            if self._first is CheckState.AGREES and len(self._views) < LEAST_VIEWS:
+                return 'camera_info is the calibration of the map'
             return f'camera_info agrees with the map in {len(self._views)} views'
         if self.state is CheckState.CONTRADICTS:
             return f'camera_info contradicts the map: {self._difference()}'
@@ -205,13 +219,14 @@ class CameraCheck:
     def _judge(self) -> CheckState:
         sigma = np.sqrt(np.diag(self._covariance))
         tolerance, offset = self._tolerance(), np.abs(self._offset)
+        is_off = bool(self._is_off().any())
         if len(self._views) < LEAST_VIEWS:
-            return CheckState.UNKNOWN
-        if self._is_off().any():
+            return CheckState.UNKNOWN if is_off else self._first
+        if is_off:
             return CheckState.CONTRADICTS
         if (offset + SIGMAS_TO_AGREE * sigma <= tolerance).all():
             return CheckState.AGREES
-        return CheckState.UNKNOWN
+        return self._first
 
     def _is_off(self) -> NDArray[np.bool_]:
         """Which intrinsics (5,) differ from the stated ones, more than poses can bear."""

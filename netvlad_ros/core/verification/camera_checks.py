@@ -21,18 +21,19 @@ class CameraChecks:
     def __init__(self) -> None:
         self._of: OrderedDict[str, OrderedDict[tuple[object, ...], CameraCheck]] = OrderedDict()
 
-    def of(self, name: str, camera: CameraModel) -> CameraCheck:
+    def of(self, name: str, camera: CameraModel, of_map: CameraModel | None = None) -> CameraCheck:
         """The check of a camera.
 
         Args:
             name: of the camera; '' of the only one.
             camera: its calibration.
+            of_map: the calibration that the map was built with; None if unknown.
         """
         checks = self._of.setdefault(name, OrderedDict())
         self._of.move_to_end(name)
         key = _content(camera)
         if key not in checks:
-            checks[key] = CameraCheck(camera)
+            checks[key] = CameraCheck(camera, of_map)
         checks.move_to_end(key)
         if len(checks) > MOST_CALIBRATIONS:
             checks.popitem(last=False)

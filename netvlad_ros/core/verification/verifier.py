@@ -170,7 +170,7 @@ class Verifier:
         mode = self._config.camera_check
         if known is None or mode == 'trust' or not self._store.has_landmarks:
             return CheckedCamera(known, note)
-        check = self._checks.of(name, known)
+        check = self._checks.of(name, known, self._map.camera)
         if self._budget.cost_ms['check'] <= time_left_ms:
             started = time.perf_counter()
             if look(check, self._map, self._config, query, best_place, size):

@@ -57,7 +57,7 @@ def test_what_two_images_share_drives_their_match(bundle):
 def test_clusters_tile_the_image_at_the_features_stride(bundle):
     clusters = ClusterReader(bundle, threads=1).read(texture(3, 240, 320))
     height, width = bundle.metadata.preprocessing.working_size(240, 320)
-    assert clusters.soft.shape == (height // 4, width // 4, 64)  # of the second network
+    assert clusters.soft.shape == (height // 8, width // 8, 64)  # of the second network
     np.testing.assert_allclose(clusters.soft.sum(2), 1.0, atol=1e-4)
     assert clusters.shares.sum() == pytest.approx(1.0, abs=1e-4)
     assert len(np.unique(clusters.strongest)) > 1

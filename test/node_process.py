@@ -151,6 +151,7 @@ class Client:
     def __init__(self, node: NodeProcess) -> None:
         self.process = node
         self.context = rclpy.Context()
+        self._clients: dict[str, object] = {}
         rclpy.init(context=self.context)
         self.ros = rclpy.create_node('client', namespace=node.namespace, context=self.context)
         self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
@@ -195,14 +196,15 @@ class Client:
             self.executor.spin_once(timeout_sec=0.05)
 
     def call(self, kind, service: str, request=None, timeout_s: float = 15.0):
-        client = self.ros.create_client(kind, service)
-        try:
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self.ros.create_client(kind, service)
             self.wait(client.service_is_ready, timeout_s, f'for service {service}')
-            future = client.call_async(request or kind.Request())
-            self.wait(future.done, timeout_s, f'for an answer of {service}')
-            return future.result()
-        finally:
-            self.ros.destroy_client(client)
+            self.spin(0.2)  # the node drops the answer to a client that it has not discovered yet
+        self.wait(client.service_is_ready, timeout_s, f'for service {service}')
+        future = client.call_async(request or kind.Request())
+        self.wait(future.done, timeout_s, f'for an answer of {service}')
+        return future.result()
 
     def state(self) -> str:
         return self.call(GetState, 'netvlad/get_state').current_state.label

@@ -26,6 +26,9 @@ from netvlad_ros.training.network.export import export_bundle  # noqa: E402
 from netvlad_ros.training.network.local_head import LocalHead  # noqa: E402
 from netvlad_ros.training.network.network import PlaceNetwork  # noqa: E402
 from netvlad_ros.training.network.network_file import load_network, save_network  # noqa: E402
+from netvlad_ros.training.network.poolings.pooling_weights import (  # noqa: E402
+    load_pooling_weights,
+)
 
 pytestmark = pytest.mark.usefixtures('seeded_torch')
 
@@ -128,6 +131,14 @@ E2E = [
         'local_weights': 'none',
         'local_share': 0.4,
     },
+    {
+        'backbone': 'mobilenet_v2',
+        'backbone_scale': 0.75,
+        'local_backbone': 'edgepoint2_t48',
+        'local_layer': 'dense8',
+        'local_weights': 'none',
+        'local_share': 0.3,
+    },
 ]
 
 
@@ -210,12 +221,31 @@ def test_the_parity_gate_compares_local_features(tmp_path, monkeypatch):
             {'local_backbone': 'xfeat', 'local_share': 0.4, 'pooling': 'gem'},
             'local_share needs pooling netvlad',
         ),
+        ({'backbone': 'xfeat', 'backbone_scale': 0.5}, 'need the whole image: leave it at 1'),
+        ({'local_layer': 'dense8'}, 'local_layer dense8 .* there is none: name one'),
         ({'keypoints': 9000}, 'keypoints is 9000, outside 1 to 8000'),
     ],
 )
 def test_impossible_settings_get_one_sentence(settings, message):
     with pytest.raises(NetvladError, match=message):
         NetworkConfig(**{**SMALL, **settings})
+
+
+def test_a_trained_backbone_and_pooling_are_kept(tmp_path):
+    trained = make_network(backbone='mobilenet_v2')
+    torch.nn.init.normal_(trained.pooling.centroids)
+    path = str(tmp_path / 'network.safetensors')
+    save_file(trained.state_dict(), path)
+    kept = make_network(backbone='mobilenet_v2', pooling_weights=path)
+    load_backbone_weights(kept.backbone, path)
+    load_pooling_weights(kept.pooling, path)
+    for part in ('backbone', 'pooling'):
+        found, expected = getattr(kept, part).state_dict(), getattr(trained, part).state_dict()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert not any(parameter.requires_grad for parameter in kept.pooling.parameters())
+    others = make_network(backbone='mobilenet_v2', clusters=trained.config.clusters + 1, dim=8)
+    with pytest.raises(NetvladError, match=r'must be finite, of shape .* same backbone, pooling'):
+        load_pooling_weights(others.pooling, path)
 
 
 def test_weights_of_another_network_are_named(tmp_path):
